@@ -1,0 +1,93 @@
+"""The invariants of an account, checked against its whole journal.
+
+The same function runs after every test and behind the audit call in production.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from shared.ledger.model import Account, Bucket, Entry, EntryType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One invariant and what contradicts it; holds where ``problems`` is empty."""
+
+    invariant: str
+    problems: tuple[str, ...]
+
+
+def audit(account: Account, entries: Sequence[Entry]) -> list[Finding]:
+    """Check the account against all of its entries, oldest first."""
+    checks = {
+        "every lot is positive, so the balance is never negative": _lots(account),
+        "the entries of each bucket add up to what is left in it": _buckets(account, entries),
+        "an entry's slices add up to its amount": _slices(entries),
+        "seq counts from 1 without a gap, and time never runs backwards": _sequence(account, entries),
+        "each balance follows from the one before": _balances(account, entries),
+        "a key has one effect, and a spend at most one refund of what it took": _once(entries),
+    }
+    return [Finding(invariant, tuple(problems)) for invariant, problems in checks.items()]
+
+
+def _lots(account: Account) -> Iterator[str]:
+    for bucket, left in account.lots.items():
+        if left <= 0:
+            yield f"{bucket} holds {left}"
+        if account.expiry_due is None or bucket.expires_on < account.expiry_due:
+            yield f"{bucket} expires before the account's next expiry, {account.expiry_due}"
+
+
+def _buckets(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
+    totals: Counter[Bucket] = Counter()
+    for entry in entries:
+        totals.update(entry.slices)
+    for bucket in totals.keys() | account.lots.keys():
+        if totals[bucket] != account.lots.get(bucket, 0):
+            yield f"{bucket} holds {account.lots.get(bucket, 0)}, its entries add up to {totals[bucket]}"
+
+
+def _slices(entries: Sequence[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if sum(entry.slices.values()) != entry.amount:
+            yield f"entry {entry.seq}: amount {entry.amount}, slices {sum(entry.slices.values())}"
+
+
+def _sequence(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
+    found = [entry.seq for entry in entries]
+    if found != list(range(1, account.seq + 1)):
+        yield f"expected 1 to {account.seq}, found {len(found)} entries: {found[:5]} ... {found[-5:]}"
+    for before, after in pairwise(entries):
+        if after.at < before.at:
+            yield f"entry {after.seq} is dated before entry {before.seq}"
+
+
+def _balances(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
+    balance = 0
+    for entry in entries:
+        balance += entry.amount
+        if entry.balance_after != balance or balance < 0:
+            yield f"entry {entry.seq}: balance after is {entry.balance_after}, expected {balance}"
+    if balance != account.balance:
+        yield f"the account holds {account.balance}, its entries add up to {balance}"
+
+
+def _once(entries: Sequence[Entry]) -> Iterator[str]:
+    for name, times in Counter(entry.entry_id for entry in entries).items():
+        if times > 1:
+            yield f"entry {name} stands {times} times"
+    spends = {entry.entry_id: entry.amount for entry in entries if entry.type is EntryType.SPEND}
+    refunds = [entry for entry in entries if entry.type is EntryType.REFUND]
+    for spend_id, times in Counter(entry.reference["spend_id"] for entry in refunds).items():
+        if times > 1:
+            yield f"spend {spend_id} was refunded {times} times"
+    for entry in refunds:
+        if entry.amount != -spends.get(entry.reference["spend_id"], 0):
+            yield f"refund {entry.seq} gives {entry.amount} for spend {entry.reference['spend_id']}"

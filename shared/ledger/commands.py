@@ -1,0 +1,356 @@
+"""What can happen to an account, each a pure function from a state to a `Decision` or a refusal.
+
+Before any command the account is **settled**: whatever the calendar has brought up to ``now`` (lots that expired,
+monthly Connects that came) happens first, in the order of its instants, in the same transaction. So a late
+schedule is never visible in a balance, the journal is in the order of time, and the scheduled functions have no
+logic of their own: they settle the accounts that nobody touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.ledger.calendar import add_months, cycle_of_month, cycle_on, expiry_of_lot, midnight
+from shared.ledger.errors import (
+    AccountFrozenError,
+    InsufficientConnectsError,
+    InvalidRequestError,
+    NotRefundableError,
+    PlanRequiredError,
+)
+from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Plan, Request
+from shared.ledger.policy import MAX_AMOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+
+    from shared.ledger.policy import Policy
+
+SETTLED_AT_ONCE = 40
+"""How much that fell due one decision may carry; a transaction takes 100 items. Three years without a schedule are
+about two decisions."""
+
+BACK = {"job_canceled": "Job canceled", "job_removed": "Job removed", "fraud": "Job removed for fraud"}
+"""The reasons for which Connects come back."""
+
+NOT_BACK = frozenset({"job_expired", "job_filled", "not_chosen", "withdrawn"})
+"""The reasons for which they do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """``joined_on`` is today where it is not given; it may lie in the past, never in the future."""
+
+    account_id: str
+    kind: Kind
+    plan: Plan
+    joined_on: date | None
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Connects from any source but the calendar: ``paid`` ones burn after free ones of the same day."""
+
+    type: EntryType
+    amount: int
+    paid: bool
+    reason: str
+    reference: Mapping[str, str]
+    request: Request
+
+    def __post_init__(self) -> None:
+        _check_amount(self.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    amount: int
+    reason: str
+    reference: Mapping[str, str]
+    request: Request
+
+    def __post_init__(self) -> None:
+        _check_amount(self.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Give a spend back, for one of the reasons in `BACK`."""
+
+    spend: Entry
+    reason: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePlan:
+    plan: Plan
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Nothing but what the calendar brings."""
+
+
+Command = Credit | Spend | Refund | ChangePlan | Settle
+
+
+def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
+    """A new account: a freelancer's sign-up Connects and those of the cycle it is opened in.
+
+    Both are issued today or, for the cycle's, on its first day. Cycles before the current one are not made up for.
+
+    Raises:
+        InvalidRequestError: ``joined_on`` is in the future.
+    """
+    today = now.date()
+    joined_on = command.joined_on or today
+    if joined_on > today:
+        raise InvalidRequestError("body.joined_on", f"is after today, {today}")
+    decision = Decision(Account(command.account_id, command.kind, command.plan, joined_on, last_at=now))
+    if command.kind is Kind.AGENCY:
+        return decision
+    cycle = cycle_on(today, joined_on.day, policy.anchor_policy)
+    account = replace(decision.account, granted_month=add_months(cycle.month, -1), grant_due=cycle.starts_on)
+    decision = Decision(account)
+    if policy.sign_up:
+        decision = decision.post(
+            EntryType.GRANT,
+            {Bucket(expiry_of_lot(today, policy.lot_lifetime_months), paid=False): policy.sign_up},
+            command.request,
+            at=now,
+            now=now,
+            reason="Sign-up Connects",
+            reference={"type": "sign_up"},
+        )
+    return _settle(decision, now, policy)
+
+
+def decide(account: Account, command: Command, now: datetime, policy: Policy) -> Decision:
+    """Settle the account, then do what the command says.
+
+    Returns:
+        The new state and every entry, the command's own last. Not ``complete`` where more had fallen due than one
+        transaction takes: write it and decide again.
+
+    Raises:
+        LedgerError: the refusal; nothing changes.
+    """
+    settled = _settle(Decision(account), now, policy)
+    if not settled.complete:
+        return settled
+    match command:
+        case Settle():
+            return settled
+        case Credit():
+            return _credit(settled, command, now, policy)
+        case Spend():
+            return _spend(settled, command, now)
+        case Refund():
+            # A refund may bring back what expires at once (a grace of 0 days).
+            return _settle(_refund(settled, command, now, policy), now, policy)
+        case ChangePlan():
+            return _change_plan(settled, command, now, policy)
+
+
+def settled_view(account: Account, now: datetime, policy: Policy) -> Account:
+    """The account as a command at ``now`` would find it, for showing. Nothing is written."""
+    decision = Decision(account)
+    while not (decision := _settle(Decision(decision.account), now, policy)).complete:
+        pass
+    return decision.account
+
+
+def check_may_buy(account: Account) -> None:
+    """Agencies may buy only on plus.
+
+    Raises:
+        AccountFrozenError: an agency that fell back to basic.
+        PlanRequiredError: an agency that has not been on plus.
+    """
+    if account.frozen:
+        raise AccountFrozenError
+    if account.kind is Kind.AGENCY and account.plan is Plan.BASIC:
+        raise PlanRequiredError
+
+
+def check_refundable(reason: str) -> None:
+    """Raises NotRefundableError for the reasons that give nothing back."""
+    if reason in NOT_BACK:
+        raise NotRefundableError(reason)
+
+
+def _settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
+    """Everything that fell due by ``now``, by its instant; at the same midnight lots expire before new ones come."""
+    today = now.date()
+    for _ in range(SETTLED_AT_ONCE):
+        expiry_due, grant_due = decision.account.expiry_due, decision.account.grant_due
+        if expiry_due and expiry_due <= min(today, grant_due or today):
+            decision = _expire(decision, expiry_due, now)
+        elif grant_due and grant_due <= today:
+            decision = _grant(decision, grant_due, now, policy)
+        else:
+            return decision
+    return replace(decision, complete=False)
+
+
+def _expire(decision: Decision, day: date, now: datetime) -> Decision:
+    slices = {bucket: -left for bucket, left in decision.account.lots.items() if bucket.expires_on == day}
+    if slices:
+        decision = decision.post(
+            EntryType.EXPIRY,
+            slices,
+            Request("expiry", day.isoformat() + f".{decision.account.seq}", "", "system"),
+            at=midnight(day),
+            now=now,
+            reason="Connects expired",
+            reference={"type": "expiry", "expired_on": day.isoformat()},
+        )
+    next_due = min((bucket.expires_on for bucket in decision.account.lots), default=None)
+    return replace(decision, account=replace(decision.account, expiry_due=next_due))
+
+
+def _grant(decision: Decision, issued_on: date, now: datetime, policy: Policy) -> Decision:
+    account = decision.account
+    if account.granted_month is None:
+        raise AssertionError(f"{account.account_id}: a grant is due and no cycle came before it")
+    month = add_months(account.granted_month, 1)
+    expires_on = expiry_of_lot(issued_on, policy.lot_lifetime_months)
+    free, paid = policy.monthly_basic, 0
+    if account.plan is Plan.PLUS:
+        free, paid = policy.monthly_plus_free, policy.monthly_plus - policy.monthly_plus_free
+    slices = {Bucket(expires_on, paid=False): free, Bucket(expires_on, paid=True): paid}
+    if free + paid:
+        decision = decision.post(
+            EntryType.GRANT,
+            {bucket: amount for bucket, amount in slices.items() if amount},
+            Request("grant", _name(month), "", "system"),
+            at=midnight(issued_on),
+            now=now,
+            reason=f"Monthly Connects, {account.plan} plan",
+            reference={"type": "cycle", "cycle": _name(month), "starts_on": issued_on.isoformat()},
+        )
+    cycle = cycle_of_month(month, account.joined_on.day, policy.anchor_policy)
+    return replace(
+        decision,
+        account=replace(
+            decision.account,
+            granted_month=month,
+            granted_plan=account.plan,
+            grant_due=cycle.next_starts_on,
+        ),
+    )
+
+
+def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -> Decision:
+    bucket = Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=command.paid)
+    return settled.post(
+        command.type,
+        {bucket: command.amount},
+        command.request,
+        at=now,
+        now=now,
+        reason=command.reason,
+        reference=command.reference,
+    )
+
+
+def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:
+    account = settled.account
+    if account.frozen:
+        raise AccountFrozenError
+    if account.balance < command.amount:
+        raise InsufficientConnectsError(balance=account.balance, required=command.amount)
+    return settled.post(
+        EntryType.SPEND,
+        _burn(account.lots, command.amount),
+        command.request,
+        at=now,
+        now=now,
+        reason=command.reason,
+        reference=command.reference,
+    )
+
+
+def _burn(lots: Mapping[Bucket, int], amount: int) -> dict[Bucket, int]:
+    """What a debit takes from each bucket, in burn order."""
+    slices = {}
+    for bucket in sorted(lots):
+        taken = min(lots[bucket], amount)
+        slices[bucket] = -taken
+        amount -= taken
+        if not amount:
+            break
+    return slices
+
+
+def _refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -> Decision:
+    """Back into the very lots it came from; what has expired since comes back for the days of grace."""
+    check_refundable(command.reason)
+    today = now.date()
+    slices: dict[Bucket, int] = {}
+    for bucket, taken in command.spend.slices.items():
+        lot = Bucket(today + timedelta(days=policy.refund_grace_days), bucket.paid) if bucket.expired(today) else bucket
+        slices[lot] = slices.get(lot, 0) - taken
+    return settled.post(
+        EntryType.REFUND,
+        slices,
+        command.request,
+        at=now,
+        now=now,
+        reason=BACK[command.reason],
+        reference={"type": "spend", "spend_id": command.spend.entry_id, "why": command.reason},
+    )
+
+
+def _change_plan(settled: Decision, command: ChangePlan, now: datetime, policy: Policy) -> Decision:
+    """An upgrade brings the rest of the cycle's Connects at once; a downgrade takes nothing back.
+
+    Over one cycle an account gets at most its best plan's monthly amount: a second upgrade in it brings nothing.
+    """
+    account = settled.account
+    upgraded = command.plan is Plan.PLUS and account.granted_plan is Plan.BASIC
+    if upgraded and account.granted_month:
+        settled = _top_up(settled, account.granted_month, command, now, policy)
+    fell_back = account.kind is Kind.AGENCY and command.plan is Plan.BASIC and account.plan is Plan.PLUS
+    return replace(
+        settled,
+        account=replace(
+            settled.account,
+            plan=command.plan,
+            granted_plan=Plan.PLUS if upgraded else account.granted_plan,
+            frozen=command.plan is Plan.BASIC and (account.frozen or fell_back),
+        ),
+    )
+
+
+def _top_up(settled: Decision, month: date, command: ChangePlan, now: datetime, policy: Policy) -> Decision:
+    today = now.date()
+    cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
+    left = cycle.days_left(today)
+    amount = (policy.monthly_plus - policy.monthly_basic) * left // cycle.days
+    if amount <= 0:
+        return settled
+    return settled.post(
+        EntryType.GRANT,
+        {Bucket(expiry_of_lot(today, policy.lot_lifetime_months), paid=True): amount},
+        Request("upgrade", _name(month), "", command.request.actor),
+        at=now,
+        now=now,
+        reason=f"Upgrade to plus, {left} of {cycle.days} days left",
+        reference={"type": "upgrade", "cycle": _name(month)},
+    )
+
+
+def _check_amount(amount: int) -> None:
+    if not 1 <= amount <= MAX_AMOUNT:
+        raise InvalidRequestError("amount", f"must be from 1 to {MAX_AMOUNT}")
+
+
+def _name(month: date) -> str:
+    return f"{month:%Y-%m}"

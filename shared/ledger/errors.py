@@ -1,0 +1,141 @@
+"""Every refusal of the ledger, as one tree.
+
+::
+
+    LedgerError
+    ├── InvalidRequestError          invalid_request
+    ├── AccountNotFoundError         account_not_found
+    ├── SpendNotFoundError           spend_not_found
+    ├── PurchaseNotFoundError        purchase_not_found
+    ├── AlreadyExistsError           already_exists
+    ├── PlanRequiredError            plan_required
+    ├── AccountFrozenError           account_frozen
+    ├── InsufficientConnectsError    insufficient_connects   (balance, required)
+    ├── PriceChangedError            price_changed           (price)
+    ├── AlreadyRefundedError         already_refunded
+    ├── NotRefundableError           not_refundable
+    ├── IdempotencyKeyReusedError    idempotency_key_reused
+    ├── PaymentDeclinedError         payment_declined
+    └── BusyError                    busy                    (nothing happened; try again)
+
+A refusal changes nothing and does not use its idempotency key up. ``code`` is stable and part of the HTTP contract.
+Which of two refusals wins is the order in which a request is looked at: its own form, the account, the
+idempotency key, the state of the account (plan, frozen), then the balance.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LedgerError(Exception):
+    """The base of all refusals. ``details`` are the numbers that matter to the caller."""
+
+    code: ClassVar[str]
+
+    def __init__(self, detail: str, **details: int | str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.details = details
+
+
+class InvalidRequestError(LedgerError):
+    """The request itself is wrong; ``loc`` says where."""
+
+    code = "invalid_request"
+
+    def __init__(self, loc: str, msg: str) -> None:
+        super().__init__(f"{loc}: {msg}")
+        self.loc = loc
+        self.msg = msg
+
+
+class AccountNotFoundError(LedgerError):
+    code = "account_not_found"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"There is no account {account_id}.")
+
+
+class SpendNotFoundError(LedgerError):
+    code = "spend_not_found"
+
+    def __init__(self, spend_id: str) -> None:
+        super().__init__(f"This account has no spend {spend_id}.")
+
+
+class PurchaseNotFoundError(LedgerError):
+    code = "purchase_not_found"
+
+    def __init__(self, purchase_id: str) -> None:
+        super().__init__(f"This account has no purchase {purchase_id}.")
+
+
+class AlreadyExistsError(LedgerError):
+    code = "already_exists"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"Account {account_id} exists already.")
+
+
+class PlanRequiredError(LedgerError):
+    code = "plan_required"
+
+    def __init__(self) -> None:
+        super().__init__("An agency may buy Connects only on the plus plan.")
+
+
+class AccountFrozenError(LedgerError):
+    code = "account_frozen"
+
+    def __init__(self) -> None:
+        super().__init__("This agency left the plus plan: it keeps its Connects and can use them again on plus.")
+
+
+class InsufficientConnectsError(LedgerError):
+    code = "insufficient_connects"
+
+    def __init__(self, *, balance: int, required: int) -> None:
+        super().__init__(f"{required} Connects are needed and {balance} are there.", balance=balance, required=required)
+
+
+class PriceChangedError(LedgerError):
+    code = "price_changed"
+
+    def __init__(self, *, price: int) -> None:
+        super().__init__(f"The price is {price} Connects now.", price=price)
+
+
+class AlreadyRefundedError(LedgerError):
+    code = "already_refunded"
+
+    def __init__(self, spend_id: str) -> None:
+        super().__init__(f"Spend {spend_id} was refunded before.")
+
+
+class NotRefundableError(LedgerError):
+    code = "not_refundable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Connects do not come back for the reason {reason}.")
+
+
+class IdempotencyKeyReusedError(LedgerError):
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was used for another request.")
+
+
+class PaymentDeclinedError(LedgerError):
+    code = "payment_declined"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The payment was declined: {reason}. Nothing was charged.")
+
+
+class BusyError(LedgerError):
+    code = "busy"
+
+    def __init__(self) -> None:
+        super().__init__("The account is busy. Nothing happened; the same request can be sent again.")

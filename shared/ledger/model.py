@@ -1,0 +1,200 @@
+"""What the ledger is made of: lots in buckets, an account, and the entries that explain every change.
+
+Connects come in **lots** that expire. Lots that expire on the same day and are of the same class are
+interchangeable, so an account keeps one number a **bucket** (day of expiry, free or purchased) instead of one record
+a lot: however much it does and however long it lives, it has at most two buckets a day of a lot's life.
+
+An **entry** is one row of the journal. Its amount is the sum of its slices, its slices by bucket add up to the
+account's lots, and its ``seq`` leaves no gap: the journal alone explains the account.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Kind(StrEnum):
+    FREELANCER = "freelancer"
+    AGENCY = "agency"
+
+
+class Plan(StrEnum):
+    BASIC = "basic"
+    PLUS = "plus"
+
+
+class EntryType(StrEnum):
+    GRANT = "grant"
+    REWARD = "reward"
+    PURCHASE = "purchase"
+    PROMO = "promo"
+    SPEND = "spend"
+    REFUND = "refund"
+    EXPIRY = "expiry"
+    ADJUSTMENT = "adjustment"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Bucket:
+    """Where Connects that expire together are kept. Buckets sort in burn order.
+
+    ``expires_on`` is the first day (UTC) on which they can no longer be used. Earliest expiry burns first, and on
+    the same day free (``paid`` false) before purchased.
+    """
+
+    expires_on: date
+    paid: bool
+
+    def expired(self, today: date) -> bool:
+        return self.expires_on <= today
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account as of its last change. Immutable; ``version`` counts writes and ``seq`` entries."""
+
+    account_id: str
+    kind: Kind
+    plan: Plan
+    joined_on: date
+    """The anchor: cycles start on this day of the month."""
+    lots: Mapping[Bucket, int] = field(default_factory=dict)
+    """What is left in each bucket; never zero or less."""
+    frozen: bool = False
+    """An agency that left the plus plan: it keeps its Connects and cannot use them."""
+    version: int = 0
+    seq: int = 0
+    last_at: datetime | None = None
+    """When the newest entry happened; time in the journal never runs backwards."""
+    granted_month: date | None = None
+    """The newest cycle whose monthly Connects came (first day of its month); none for agencies."""
+    granted_plan: Plan | None = None
+    """The best plan that cycle was granted for, so that no change of plan grants twice."""
+    grant_due: date | None = None
+    """When the next monthly Connects come."""
+    expiry_due: date | None = None
+    """No lot expires before this day. A lower bound: spending a lot up leaves it alone, so that a spend never
+    rewrites an index; the sweep moves it on."""
+
+    @property
+    def balance(self) -> int:
+        """All lots, also those that have expired and are still to be written off: settle first."""
+        return sum(self.lots.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, and under which idempotency key. ``fingerprint`` tells a repeat from another request."""
+
+    operation: str
+    key: str
+    fingerprint: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change of an account. ``slices`` are signed and sum to ``amount``."""
+
+    entry_id: str
+    account_id: str
+    seq: int
+    at: datetime
+    """When it took effect: an expiry at the instant of expiry and a grant at the start of its cycle, whenever the
+    job that wrote it ran."""
+    recorded_at: datetime
+    type: EntryType
+    amount: int
+    balance_after: int
+    slices: Mapping[Bucket, int]
+    reason: str
+    reference: Mapping[str, str]
+    actor: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something that happens once for ever on an account, and the operation that holds it."""
+
+    name: str
+    holder: str
+    fingerprint: str
+    answer: str | None = None
+    """What the holder was answered, where no entry can tell it again."""
+
+
+def entry_id(account_id: str, operation: str, key: str) -> str:
+    """The name of the one entry that a key of an operation can ever have on an account.
+
+    It is computed, not drawn, so that a retry finds what the first try wrote. 130 bits of SHA-256, lower-case
+    base 32, safe in a path.
+    """
+    digest = hashlib.sha256(f"{account_id}\x00{operation}\x00{key}".encode()).digest()
+    return b32encode(digest).decode().lower()[:26]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a command makes of an account: its new state and the entries that lead there, oldest first."""
+
+    account: Account
+    entries: tuple[Entry, ...] = ()
+    complete: bool = True
+    """False where so much had fallen due that the command itself waits for a next decision."""
+
+    def post(
+        self,
+        entry_type: EntryType,
+        slices: Mapping[Bucket, int],
+        request: Request,
+        *,
+        at: datetime,
+        now: datetime,
+        reason: str,
+        reference: Mapping[str, str],
+    ) -> Decision:
+        """Add one entry and apply its slices."""
+        account = self.account
+        lots = dict(account.lots)
+        for bucket, amount in slices.items():
+            lots[bucket] = lots.get(bucket, 0) + amount
+            if lots[bucket] < 0:
+                raise AssertionError(f"{account.account_id}: {bucket} would hold {lots[bucket]}")
+            if lots[bucket] == 0:
+                del lots[bucket]
+        gained = [bucket.expires_on for bucket, amount in slices.items() if amount > 0]
+        known = [account.expiry_due] if account.expiry_due else []
+        at = max(at, account.last_at or at)
+        amount = sum(slices.values())
+        after = replace(
+            account,
+            lots=lots,
+            seq=account.seq + 1,
+            last_at=at,
+            expiry_due=min(gained + known, default=None),
+        )
+        entry = Entry(
+            entry_id=entry_id(account.account_id, request.operation, request.key),
+            account_id=account.account_id,
+            seq=after.seq,
+            at=at,
+            recorded_at=now,
+            type=entry_type,
+            amount=amount,
+            balance_after=after.balance,
+            slices=dict(slices),
+            reason=reason,
+            reference=reference,
+            actor=request.actor,
+            fingerprint=request.fingerprint,
+        )
+        return replace(self, account=after, entries=(*self.entries, entry))

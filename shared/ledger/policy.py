@@ -1,0 +1,28 @@
+"""The numbers of the product. Each is configuration; the defaults are what the marketplace's pages state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.ledger.calendar import AnchorPolicy
+
+MAX_AMOUNT = 1_000_000
+"""No single request moves more Connects than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the product promises, in Connects, whole cents, days and months."""
+
+    sign_up: int = 40
+    monthly_basic: int = 10
+    monthly_plus: int = 100
+    monthly_plus_free: int = 10
+    """How many of ``monthly_plus`` are free; the subscription paid for the others, so they burn as purchased."""
+    lot_lifetime_months: int = 12
+    refund_grace_days: int = 30
+    anchor_policy: AnchorPolicy = AnchorPolicy.CLAMP
+    unit_price_cents: int = 15
+    minimum_purchase: int = 10
+    currency: str = "USD"
+    expiring_soon_days: int = 30

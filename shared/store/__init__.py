@@ -1,0 +1,1 @@
+"""DynamoDB, and nothing but: ``rows`` is how things lie in the table, ``table`` reads them and writes decisions."""

@@ -1,0 +1,89 @@
+"""What can come back from a write, in the ledger's terms. AWS's codes are turned into these here and nowhere else.
+
+::
+
+    StoreError
+    ├── VersionMovedError       somebody else changed the account first; carries the account as it is now
+    ├── EntryExistsError        the key was used; carries its entry
+    ├── ClaimedError            what happens once has happened; carries who holds it
+    ├── PurchaseMovedError      the purchase is not in the state that the write expected
+    └── ContentionError         conflict or throttling: nothing happened, try again
+        └── OutcomeUnknownError     no answer came: it may have happened, and trying again will tell
+
+Anything else (no such table, no permission) is left as it is: nobody can try it away, and the log should name it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import HTTPClientError
+from pynamodb.exceptions import PynamoDBException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.ledger.model import Account, Claim, Entry
+
+CONTENTION = frozenset(
+    {
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ThrottlingError",
+        "ThrottlingException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
+)
+NO_ANSWER = frozenset({"InternalServerError", "InternalServerErrorException", "ServiceUnavailable"})
+
+
+class StoreError(Exception):
+    pass
+
+
+class VersionMovedError(StoreError):
+    def __init__(self, current: Account) -> None:
+        super().__init__(f"{current.account_id} is at version {current.version}")
+        self.current = current
+
+
+class EntryExistsError(StoreError):
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(f"{entry.account_id} has entry {entry.entry_id}")
+        self.entry = entry
+
+
+class ClaimedError(StoreError):
+    def __init__(self, claim: Claim) -> None:
+        super().__init__(f"{claim.name} is held by {claim.holder}")
+        self.claim = claim
+
+
+class PurchaseMovedError(StoreError):
+    pass
+
+
+class ContentionError(StoreError):
+    pass
+
+
+class OutcomeUnknownError(ContentionError):
+    pass
+
+
+@contextmanager
+def contention_from_aws() -> Iterator[None]:
+    """Tell contention and lost answers from faults that trying again cannot mend."""
+    try:
+        yield
+    except PynamoDBException as error:
+        code = error.cause_response_code
+        if code in CONTENTION:
+            raise ContentionError(code) from error
+        if code in NO_ANSWER or isinstance(error.cause, HTTPClientError):
+            raise OutcomeUnknownError(code or repr(error.cause)) from error
+        raise

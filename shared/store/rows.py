@@ -1,0 +1,320 @@
+"""How things lie in the table: one item an account, one an entry, one a claim, one a purchase.
+
+================  =======================  ==========================================================
+pk                sk                       what
+================  =======================  ==========================================================
+``<account id>``  ``ACCOUNT``              the account as of its last change
+``<account id>``  ``ENTRY#<entry id>``     a row of the journal, which is also its key's idempotency record
+``<account id>``  ``CLAIM#<name>``         something that happens once for ever (opening, the refund of a spend)
+``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
+================  =======================  ==========================================================
+
+``by_time`` (local, so that it reads what was just written) lists an account's entries in the order of time. The three
+``*_due`` indexes are global, sparse and KEYS_ONLY, spread over ``shard``: they name accounts and purchases that the
+calendar has work for, and the item itself decides.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from pynamodb.attributes import Attribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.constants import MAP, STRING
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection, LocalSecondaryIndex
+from pynamodb.models import Model
+
+from shared.ledger.model import Account, Bucket, Claim, Entry, EntryType, Kind, Plan
+from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ACCOUNT_SK = "ACCOUNT"
+
+
+def entry_sk(entry_id: str) -> str:
+    return f"ENTRY#{entry_id}"
+
+
+def claim_sk(name: str) -> str:
+    return f"CLAIM#{name}"
+
+
+def purchase_sk(purchase_id: str) -> str:
+    return f"PURCHASE#{purchase_id}"
+
+
+def shard_of(account_id: str, shards: int) -> str:
+    """The partition of the due indexes that an account belongs to; the same in every process."""
+    return str(zlib.crc32(account_id.encode()) % shards)
+
+
+def instant(at: datetime) -> str:
+    """``2026-11-22T10:00:00.123Z``: sorts as text in the order of time."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+class DateAttribute(Attribute[date]):
+    attr_type = STRING
+
+    def serialize(self, value: date) -> str:
+        return value.isoformat()
+
+    def deserialize(self, value: str) -> date:
+        return date.fromisoformat(value)
+
+
+class InstantAttribute(Attribute[datetime]):
+    attr_type = STRING
+
+    def serialize(self, value: datetime) -> str:
+        return instant(value)
+
+    def deserialize(self, value: str) -> datetime:
+        return datetime.fromisoformat(value)
+
+
+class LotsAttribute(Attribute["Mapping[Bucket, int]"]):
+    """``{"20271123f": 40}``: 40 free Connects that are gone from 2027-11-23 on; ``p`` is for purchased."""
+
+    attr_type = MAP
+
+    def serialize(self, value: Mapping[Bucket, int]) -> dict[str, dict[str, str]]:
+        return {
+            f"{bucket.expires_on:%Y%m%d}{'p' if bucket.paid else 'f'}": {"N": str(amount)}
+            for bucket, amount in value.items()
+        }
+
+    def deserialize(self, value: Mapping[str, Mapping[str, str]]) -> dict[Bucket, int]:
+        return {
+            Bucket(date(int(key[:4]), int(key[4:6]), int(key[6:8])), paid=key[8] == "p"): int(number["N"])
+            for key, number in value.items()
+        }
+
+
+class TextsAttribute(Attribute["Mapping[str, str]"]):
+    attr_type = MAP
+
+    def serialize(self, value: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        return {key: {"S": text} for key, text in value.items()}
+
+    def deserialize(self, value: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        return {key: text["S"] for key, text in value.items()}
+
+
+class ByTime(LocalSecondaryIndex["EntryRow"]):
+    class Meta:
+        index_name = "by_time"
+        projection = AllProjection()
+
+    pk = UnicodeAttribute(hash_key=True)
+    time_key = UnicodeAttribute(range_key=True)
+
+
+class GrantDue(GlobalSecondaryIndex["AccountRow"]):
+    class Meta:
+        index_name = "grant_due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    grant_due = UnicodeAttribute(range_key=True)
+
+
+class ExpiryDue(GlobalSecondaryIndex["AccountRow"]):
+    class Meta:
+        index_name = "expiry_due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    expiry_due = UnicodeAttribute(range_key=True)
+
+
+class PurchaseDue(GlobalSecondaryIndex["PurchaseRow"]):
+    class Meta:
+        index_name = "purchase_due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    purchase_due = UnicodeAttribute(range_key=True)
+
+
+class Row(Model):
+    """What every item has. Bound to a table by `shared.store.table.Table`."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+    # All are declared here because pynamodb takes a connection's index names from one class.
+    by_time = ByTime()
+    by_grant_due = GrantDue()
+    by_expiry_due = ExpiryDue()
+    by_purchase_due = PurchaseDue()
+
+
+class AccountRow(Row):
+    kind = UnicodeAttribute()
+    plan = UnicodeAttribute()
+    joined_on = DateAttribute()
+    lots = LotsAttribute()
+    frozen = BooleanAttribute(null=True)
+    version = NumberAttribute()
+    seq = NumberAttribute()
+    last_at = InstantAttribute(null=True)
+    granted_month = DateAttribute(null=True)
+    granted_plan = UnicodeAttribute(null=True)
+    shard = UnicodeAttribute()
+    grant_due = DateAttribute(null=True)
+    expiry_due = DateAttribute(null=True)
+
+    @staticmethod
+    def values(account: Account) -> dict[str, Any]:
+        """What of an account can change, by attribute; None is stored as no attribute at all."""
+        return {
+            "plan": account.plan.value,
+            "lots": account.lots,
+            "frozen": account.frozen or None,
+            "seq": account.seq,
+            "last_at": account.last_at,
+            "granted_month": account.granted_month,
+            "granted_plan": account.granted_plan and account.granted_plan.value,
+            "grant_due": account.grant_due,
+            "expiry_due": account.expiry_due,
+        }
+
+    def account(self) -> Account:
+        return Account(
+            account_id=self.pk,
+            kind=Kind(self.kind),
+            plan=Plan(self.plan),
+            joined_on=self.joined_on,
+            lots=self.lots,
+            frozen=bool(self.frozen),
+            version=int(self.version),
+            seq=int(self.seq),
+            last_at=self.last_at,
+            granted_month=self.granted_month,
+            granted_plan=Plan(self.granted_plan) if self.granted_plan else None,
+            grant_due=self.grant_due,
+            expiry_due=self.expiry_due,
+        )
+
+
+class EntryRow(Row):
+    time_key = UnicodeAttribute()
+    seq = NumberAttribute()
+    at = InstantAttribute()
+    recorded_at = InstantAttribute()
+    type = UnicodeAttribute()
+    amount = NumberAttribute()
+    balance_after = NumberAttribute()
+    slices = LotsAttribute()
+    reason = UnicodeAttribute()
+    reference = TextsAttribute()
+    actor = UnicodeAttribute()
+    fingerprint = UnicodeAttribute()
+
+    @staticmethod
+    def values(entry: Entry) -> dict[str, Any]:
+        return {
+            "pk": entry.account_id,
+            "sk": entry_sk(entry.entry_id),
+            "time_key": f"{instant(entry.at)}#{entry.seq:010d}",
+            "seq": entry.seq,
+            "at": entry.at,
+            "recorded_at": entry.recorded_at,
+            "type": entry.type.value,
+            "amount": entry.amount,
+            "balance_after": entry.balance_after,
+            "slices": entry.slices,
+            "reason": entry.reason,
+            "reference": entry.reference,
+            "actor": entry.actor,
+            "fingerprint": entry.fingerprint,
+        }
+
+    def entry(self) -> Entry:
+        return Entry(
+            entry_id=self.sk.removeprefix(entry_sk("")),
+            account_id=self.pk,
+            seq=int(self.seq),
+            at=self.at,
+            recorded_at=self.recorded_at,
+            type=EntryType(self.type),
+            amount=int(self.amount),
+            balance_after=int(self.balance_after),
+            slices=self.slices,
+            reason=self.reason,
+            reference=self.reference,
+            actor=self.actor,
+            fingerprint=self.fingerprint,
+        )
+
+
+class ClaimRow(Row):
+    holder = UnicodeAttribute()
+    fingerprint = UnicodeAttribute()
+    answer = UnicodeAttribute(null=True)
+
+    def claim(self) -> Claim:
+        return Claim(self.sk.removeprefix(claim_sk("")), self.holder, self.fingerprint, self.answer)
+
+
+class PurchaseRow(Row):
+    shard = UnicodeAttribute()
+    purchase_due = InstantAttribute(null=True)
+    state = UnicodeAttribute()
+    quantity = NumberAttribute()
+    amount_cents = NumberAttribute()
+    currency = UnicodeAttribute()
+    source = UnicodeAttribute()
+    created_at = InstantAttribute()
+    actor = UnicodeAttribute()
+    fingerprint = UnicodeAttribute()
+    attempt = NumberAttribute()
+    checks = NumberAttribute()
+    answered_pending = BooleanAttribute()
+    declined_because = UnicodeAttribute()
+    revision = NumberAttribute()
+
+    @staticmethod
+    def values(purchase: Purchase) -> dict[str, Any]:
+        return {
+            "pk": purchase.account_id,
+            "sk": purchase_sk(purchase.purchase_id),
+            "purchase_due": purchase.due_at,
+            "state": purchase.state.value,
+            "quantity": purchase.quantity,
+            "amount_cents": purchase.amount_cents,
+            "currency": purchase.currency,
+            "source": purchase.source.value,
+            "created_at": purchase.created_at,
+            "actor": purchase.actor,
+            "fingerprint": purchase.fingerprint,
+            "attempt": purchase.attempt,
+            "checks": purchase.checks,
+            "answered_pending": purchase.answered_pending,
+            "declined_because": purchase.declined_because,
+            "revision": purchase.revision,
+        }
+
+    def purchase(self) -> Purchase:
+        return Purchase(
+            account_id=self.pk,
+            purchase_id=self.sk.removeprefix(purchase_sk("")),
+            state=PurchaseState(self.state),
+            quantity=int(self.quantity),
+            amount_cents=int(self.amount_cents),
+            currency=self.currency,
+            source=PaymentSource(self.source),
+            created_at=self.created_at,
+            actor=self.actor,
+            fingerprint=self.fingerprint,
+            attempt=int(self.attempt),
+            checks=int(self.checks),
+            due_at=self.purchase_due,
+            answered_pending=self.answered_pending,
+            declined_because=self.declined_because,
+            revision=int(self.revision),
+        )

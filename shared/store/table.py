@@ -1,0 +1,336 @@
+"""The ledger's table: reads, and the one conditional transaction that every change is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pynamodb.exceptions import PutError, TransactWriteError
+from pynamodb.transactions import TransactWrite
+
+from shared.ledger.errors import AccountNotFoundError
+from shared.ledger.purchase import PurchaseState
+from shared.store.errors import (
+    CONTENTION,
+    ClaimedError,
+    ContentionError,
+    EntryExistsError,
+    PurchaseMovedError,
+    VersionMovedError,
+    contention_from_aws,
+)
+from shared.store.rows import (
+    ACCOUNT_SK,
+    AccountRow,
+    ClaimRow,
+    EntryRow,
+    PurchaseRow,
+    Row,
+    claim_sk,
+    entry_sk,
+    instant,
+    purchase_sk,
+    shard_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date, datetime
+
+    from pynamodb.attributes import Attribute
+    from pynamodb.expressions.condition import Condition
+    from pynamodb.expressions.update import Action
+    from pynamodb.indexes import Index
+
+    from shared.ledger.model import Account, Claim, Decision, Entry, EntryType
+    from shared.ledger.purchase import Purchase
+
+ALL_OLD = "ALL_OLD"
+CONNECT_TIMEOUT_S = 1
+READ_TIMEOUT_S = 2
+DUE_PAGE = 500
+SDK_RETRIES = 1
+"""The SDK tries once more by itself; the services' own loop does the rest, inside the function's deadline."""
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An account that an index says has work waiting, and since which day."""
+
+    account_id: str
+    since: date
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries, newest first, and where the next page starts: None at the end."""
+
+    entries: list[Entry]
+    next_key: dict[str, dict[str, Any]] | None
+
+
+class Table:
+    """One DynamoDB table. Safe to use from several threads."""
+
+    def __init__(self, name: str, *, shards: int, region: str | None = None, endpoint_url: str | None = None) -> None:
+        """Nothing is asked of AWS until the first call.
+
+        Args:
+            name: The table's name.
+            shards: Over how many partitions the due indexes are spread. It may grow later, never shrink.
+            region: As the environment says where it is not given.
+            endpoint_url: For local engines.
+        """
+        self.name = name
+        self.shards = shards
+        self._meta = type(
+            "Meta",
+            (),
+            {
+                "table_name": name,
+                "region": region,
+                "host": endpoint_url,
+                "connect_timeout_seconds": CONNECT_TIMEOUT_S,
+                "read_timeout_seconds": READ_TIMEOUT_S,
+                "max_retry_attempts": SDK_RETRIES,
+                "max_pool_connections": 50,
+            },
+        )
+        bound: type[Row] = type("Row", (Row,), {"Meta": self._meta})
+        self._connection = bound._get_connection()  # noqa: SLF001
+        self._account: type[AccountRow] = self._bind(AccountRow)
+        self._entry: type[EntryRow] = self._bind(EntryRow)
+        self._claim: type[ClaimRow] = self._bind(ClaimRow)
+        self._purchase: type[PurchaseRow] = self._bind(PurchaseRow)
+
+    def account(self, account_id: str) -> Account:
+        """The account, strongly consistent: one call, 1 read unit for each 4 KB.
+
+        Raises:
+            AccountNotFoundError: there is none.
+        """
+        row = self._get(self._account, account_id, ACCOUNT_SK)
+        if row is None:
+            raise AccountNotFoundError(account_id)
+        return row.account()
+
+    def entry(self, account_id: str, entry_id: str) -> Entry | None:
+        row = self._get(self._entry, account_id, entry_sk(entry_id))
+        return row.entry() if row else None
+
+    def purchase(self, account_id: str, purchase_id: str) -> Purchase | None:
+        row = self._get(self._purchase, account_id, purchase_sk(purchase_id))
+        return row.purchase() if row else None
+
+    def history(
+        self,
+        account_id: str,
+        *,
+        since: datetime,
+        until: datetime,
+        limit: int,
+        entry_type: EntryType | None = None,
+        start_key: dict[str, dict[str, Any]] | None = None,
+    ) -> Page:
+        """Entries with ``since <= at < until``, newest first; strongly consistent, one call a page of ``limit``."""
+        found = self._entry.by_time.query(
+            account_id,
+            self._entry.time_key.between(instant(since), instant(until)),
+            filter_condition=self._entry.type == entry_type.value if entry_type else None,
+            consistent_read=True,
+            scan_index_forward=False,
+            limit=limit,
+            page_size=limit,
+            last_evaluated_key=start_key,
+        )
+        with contention_from_aws():
+            entries = [row.entry() for row in found]
+        return Page(entries, found.last_evaluated_key)
+
+    def journal(self, account_id: str) -> list[Entry]:
+        """Every entry of an account, oldest first."""
+        rows = self._entry.by_time.query(account_id, consistent_read=True)
+        with contention_from_aws():
+            return sorted((row.entry() for row in rows), key=lambda entry: entry.seq)
+
+    def open(self, decision: Decision, claim: Claim) -> Account:
+        """Put a new account with its first entries.
+
+        Raises:
+            ClaimedError: it was opened before; the claim tells by whom.
+            ContentionError: conflict, throttling, or no answer.
+        """
+        account = replace(decision.account, version=1)
+        row = self._account(
+            pk=account.account_id,
+            sk=ACCOUNT_SK,
+            kind=account.kind.value,
+            joined_on=account.joined_on,
+            version=account.version,
+            shard=shard_of(account.account_id, self.shards),
+            **AccountRow.values(account),
+        )
+        write = self._transaction()
+        write.save(row, self._account.pk.does_not_exist(), ALL_OLD)
+        self._put(write, decision, claim)
+        self._commit(write)
+        return account
+
+    def commit(
+        self,
+        before: Account,
+        decision: Decision,
+        *,
+        claim: Claim | None = None,
+        completes: Purchase | None = None,
+    ) -> Account:
+        """Write one decision: the account if nobody else changed it, its entries if no key was used before.
+
+        All of it or nothing. A refused condition brings the item that refused it, so nothing has to be read again.
+
+        Args:
+            before: The account that was decided on.
+            decision: What becomes of it.
+            claim: What this may happen once for.
+            completes: The pending purchase that this pays out.
+
+        Returns:
+            The account as it is now.
+
+        Raises:
+            EntryExistsError, ClaimedError, PurchaseMovedError, VersionMovedError: in this order of precedence.
+            ContentionError: conflict, throttling, or no answer.
+        """
+        after = replace(decision.account, version=before.version + 1)
+        write = self._transaction()
+        self._put(write, decision, claim)
+        write.update(
+            self._account(pk=after.account_id, sk=ACCOUNT_SK),
+            [self._account.version.set(after.version), *self._changes(before, after)],
+            self._account.version == before.version,
+            ALL_OLD,
+        )
+        if completes:
+            write.update(
+                self._purchase(pk=completes.account_id, sk=purchase_sk(completes.purchase_id)),
+                self._completion(),
+                self._still_pending(completes),
+                ALL_OLD,
+            )
+        self._commit(write)
+        return after
+
+    def save_purchase(self, before: Purchase | None, after: Purchase) -> Purchase:
+        """Put a purchase where it still is as it was read, or does not exist and ``before`` is None.
+
+        Raises:
+            PurchaseMovedError: it is not.
+        """
+        after = replace(after, revision=after.revision + 1)
+        row = self._purchase(shard=shard_of(after.account_id, self.shards), **PurchaseRow.values(after))
+        unchanged = self._purchase.revision == before.revision if before else self._purchase.pk.does_not_exist()
+        try:
+            with contention_from_aws():
+                row.save(unchanged)
+        except PutError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise PurchaseMovedError(after.purchase_id) from error
+            raise
+        return after
+
+    def due_grants(self, until: date) -> Iterator[Due]:
+        """Accounts whose monthly Connects were due by ``until``, shard by shard."""
+        for row in self._due(self._account.by_grant_due, self._account.grant_due, until):
+            yield Due(row.pk, row.grant_due)
+
+    def due_expiries(self, until: date) -> Iterator[Due]:
+        """Accounts that may hold lots that expired by ``until``, shard by shard."""
+        for row in self._due(self._account.by_expiry_due, self._account.expiry_due, until):
+            yield Due(row.pk, row.expiry_due)
+
+    def due_purchases(self, until: datetime) -> Iterator[tuple[str, str]]:
+        """Account and id of each purchase whose charge is to be asked after by ``until``."""
+        for row in self._due(self._purchase.by_purchase_due, self._purchase.purchase_due, until):
+            yield row.pk, row.sk.removeprefix(purchase_sk(""))
+
+    def _due(self, index: Index[Any], attribute: Attribute[Any], until: date) -> Iterator[Any]:
+        for shard in range(self.shards):
+            with contention_from_aws():
+                yield from index.query(str(shard), attribute <= until, page_size=DUE_PAGE)
+
+    def _bind(self, row: type[R]) -> type[R]:
+        """The row type of this table. All share one connection: a client each would cost 70 ms each to make."""
+        bound: type[R] = type(row.__name__, (row,), {"Meta": self._meta})
+        bound._connection = self._connection  # noqa: SLF001
+        return bound
+
+    def _get(self, row: type[R], account_id: str, sk: str) -> R | None:
+        with contention_from_aws():
+            try:
+                return row.get(account_id, sk, consistent_read=True)
+            except row.DoesNotExist:
+                return None
+
+    def _transaction(self) -> TransactWrite:
+        return TransactWrite(connection=self._connection.connection)
+
+    def _put(self, write: TransactWrite, decision: Decision, claim: Claim | None) -> None:
+        for entry in decision.entries:
+            write.save(self._entry(**EntryRow.values(entry)), self._entry.pk.does_not_exist(), ALL_OLD)
+        if claim:
+            row = self._claim(
+                pk=decision.account.account_id,
+                sk=claim_sk(claim.name),
+                holder=claim.holder,
+                fingerprint=claim.fingerprint,
+                answer=claim.answer,
+            )
+            write.save(row, self._claim.pk.does_not_exist(), ALL_OLD)
+
+    def _changes(self, before: Account, after: Account) -> list[Action]:
+        """Only what differs: attributes that a newer release added survive an older one's write."""
+        old, new = AccountRow.values(before), AccountRow.values(after)
+        return [
+            getattr(self._account, name).remove() if new[name] is None else getattr(self._account, name).set(new[name])
+            for name in new
+            if new[name] != old[name]
+        ]
+
+    def _completion(self) -> list[Action]:
+        return [
+            self._purchase.state.set(PurchaseState.COMPLETED.value),
+            self._purchase.purchase_due.remove(),
+            self._purchase.revision.set(self._purchase.revision + 1),
+        ]
+
+    def _still_pending(self, purchase: Purchase) -> Condition:
+        pending: Condition = self._purchase.state == PurchaseState.PENDING.value
+        return pending & (self._purchase.attempt == purchase.attempt)
+
+    def _commit(self, write: TransactWrite) -> None:
+        try:
+            with contention_from_aws(), write:
+                pass
+        except TransactWriteError as error:
+            raise self._refusal(error) or error from error
+
+    def _refusal(self, error: TransactWriteError) -> Exception | None:
+        """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed."""
+        reasons = [reason for reason in error.cancellation_reasons if reason]
+        refused = {
+            reason.raw_item["sk"]["S"].partition("#")[0]: reason.raw_item for reason in reasons if reason.raw_item
+        }
+        if "ENTRY" in refused:
+            return EntryExistsError(self._entry.from_raw_data(refused["ENTRY"]).entry())
+        if "CLAIM" in refused:
+            return ClaimedError(self._claim.from_raw_data(refused["CLAIM"]).claim())
+        if "PURCHASE" in refused:
+            return PurchaseMovedError(refused["PURCHASE"]["sk"]["S"])
+        if ACCOUNT_SK in refused:
+            return VersionMovedError(self._account.from_raw_data(refused[ACCOUNT_SK]).account())
+        if any(reason.code in CONTENTION for reason in reasons):
+            return ContentionError(str([reason.code for reason in reasons]))
+        return None
