@@ -135,7 +135,13 @@ class PaymentDeclinedError(LedgerError):
 
 
 class BusyError(LedgerError):
+    """Contention outlasted the deadline. ``unanswered`` where the database's last word never came."""
+
     code = "busy"
 
-    def __init__(self) -> None:
-        super().__init__("The account is busy. Nothing happened; the same request can be sent again.")
+    def __init__(self, *, unanswered: bool = False) -> None:
+        super().__init__(
+            "No answer came in time. Send the same request with the same key again: it happens once."
+            if unanswered
+            else "The account is busy. Nothing happened; the same request can be sent again."
+        )

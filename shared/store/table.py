@@ -121,6 +121,10 @@ class Table:
         row = self._get(self._entry, account_id, entry_sk(entry_id))
         return row.entry() if row else None
 
+    def claim(self, account_id: str, name: str) -> Claim | None:
+        row = self._get(self._claim, account_id, claim_sk(name))
+        return row.claim() if row else None
+
     def purchase(self, account_id: str, purchase_id: str) -> Purchase | None:
         row = self._get(self._purchase, account_id, purchase_sk(purchase_id))
         return row.purchase() if row else None
@@ -160,7 +164,7 @@ class Table:
         """Put a new account with its first entries.
 
         Raises:
-            ClaimedError: it was opened before; the claim tells by whom.
+            ClaimedError, VersionMovedError: it was opened before; the claim tells by whom.
             ContentionError: conflict, throttling, or no answer.
         """
         account = replace(decision.account, version=1)
@@ -176,7 +180,7 @@ class Table:
         write = self._transaction()
         write.save(row, self._account.pk.does_not_exist(), ALL_OLD)
         self._put(write, decision, claim)
-        self._commit(write)
+        self._commit(write, None)
         return account
 
     def commit(
@@ -184,6 +188,7 @@ class Table:
         before: Account,
         decision: Decision,
         *,
+        own: str | None = None,
         claim: Claim | None = None,
         completes: Purchase | None = None,
     ) -> Account:
@@ -194,6 +199,7 @@ class Table:
         Args:
             before: The account that was decided on.
             decision: What becomes of it.
+            own: The id of the command's own entry, where it writes one.
             claim: What this may happen once for.
             completes: The pending purchase that this pays out.
 
@@ -220,7 +226,7 @@ class Table:
                 self._still_pending(completes),
                 ALL_OLD,
             )
-        self._commit(write)
+        self._commit(write, own)
         return after
 
     def save_purchase(self, before: Purchase | None, after: Purchase) -> Purchase:
@@ -307,30 +313,33 @@ class Table:
         ]
 
     def _still_pending(self, purchase: Purchase) -> Condition:
-        pending: Condition = self._purchase.state == PurchaseState.PENDING.value
-        return pending & (self._purchase.attempt == purchase.attempt)
+        condition: Condition = self._purchase.state == PurchaseState.PENDING.value
+        condition &= self._purchase.attempt == purchase.attempt
+        return condition
 
-    def _commit(self, write: TransactWrite) -> None:
+    def _commit(self, write: TransactWrite, own: str | None) -> None:
         try:
             with contention_from_aws(), write:
                 pass
         except TransactWriteError as error:
-            raise self._refusal(error) or error from error
+            raise self._refusal(error, own) or error from error
 
-    def _refusal(self, error: TransactWriteError) -> Exception | None:
-        """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed."""
+    def _refusal(self, error: TransactWriteError, own: str | None) -> Exception | None:
+        """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.
+
+        An entry that the calendar brought may stand there too, written by whoever moved the version on.
+        """
         reasons = [reason for reason in error.cancellation_reasons if reason]
-        refused = {
-            reason.raw_item["sk"]["S"].partition("#")[0]: reason.raw_item for reason in reasons if reason.raw_item
-        }
-        if "ENTRY" in refused:
-            return EntryExistsError(self._entry.from_raw_data(refused["ENTRY"]).entry())
-        if "CLAIM" in refused:
-            return ClaimedError(self._claim.from_raw_data(refused["CLAIM"]).claim())
-        if "PURCHASE" in refused:
-            return PurchaseMovedError(refused["PURCHASE"]["sk"]["S"])
-        if ACCOUNT_SK in refused:
-            return VersionMovedError(self._account.from_raw_data(refused[ACCOUNT_SK]).account())
+        refused = {reason.raw_item["sk"]["S"]: reason.raw_item for reason in reasons if reason.raw_item}
+        if own and (item := refused.get(entry_sk(own))):
+            return EntryExistsError(self._entry.from_raw_data(item).entry())
+        for sk, item in refused.items():
+            if sk.startswith(claim_sk("")):
+                return ClaimedError(self._claim.from_raw_data(item).claim())
+            if sk.startswith(purchase_sk("")):
+                return PurchaseMovedError(sk)
+        if item := refused.get(ACCOUNT_SK):
+            return VersionMovedError(self._account.from_raw_data(item).account())
         if any(reason.code in CONTENTION for reason in reasons):
             return ContentionError(str([reason.code for reason in reasons]))
         return None

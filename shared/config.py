@@ -1,0 +1,75 @@
+"""The functions' settings, read from the environment once, when a function starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.ledger.calendar import AnchorPolicy
+from shared.ledger.policy import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SANDBOX = "sandbox"
+
+
+class ConfigurationError(Exception):
+    """The environment lacks a setting or has one that makes no sense; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a function runs and with what numbers."""
+
+    table: str
+    stage: str
+    due_shards: int
+    account_claim: str
+    agencies_claim: str
+    policy: Policy
+    due_queue_url: str | None = None
+    sandbox_table: str | None = None
+
+    @property
+    def sandbox(self) -> bool:
+        return self.stage == SANDBOX
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises ConfigurationError with the name of the variable that is missing or wrong."""
+        return cls(
+            table=_text(environ, "TABLE_NAME"),
+            stage=_text(environ, "STAGE"),
+            due_shards=_number(environ, "DUE_SHARDS"),
+            account_claim=_text(environ, "ACCOUNT_CLAIM"),
+            agencies_claim=_text(environ, "AGENCIES_CLAIM"),
+            policy=Policy(
+                sign_up=_number(environ, "SIGN_UP_CONNECTS"),
+                monthly_basic=_number(environ, "MONTHLY_BASIC_CONNECTS"),
+                monthly_plus=_number(environ, "MONTHLY_PLUS_CONNECTS"),
+                monthly_plus_free=_number(environ, "MONTHLY_PLUS_FREE_CONNECTS"),
+                lot_lifetime_months=_number(environ, "LOT_LIFETIME_MONTHS"),
+                refund_grace_days=_number(environ, "REFUND_GRACE_DAYS"),
+                anchor_policy=AnchorPolicy(_text(environ, "ANCHOR_POLICY")),
+                unit_price_cents=_number(environ, "UNIT_PRICE_CENTS"),
+                minimum_purchase=_number(environ, "MINIMUM_PURCHASE"),
+                currency=_text(environ, "CURRENCY"),
+                expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
+            ),
+            due_queue_url=environ.get("DUE_QUEUE_URL"),
+            sandbox_table=environ.get("SANDBOX_TABLE_NAME"),
+        )
+
+
+def _text(environ: Mapping[str, str], name: str) -> str:
+    if not (value := environ.get(name)):
+        raise ConfigurationError(f"{name} is not set")
+    return value
+
+
+def _number(environ: Mapping[str, str], name: str) -> int:
+    text = _text(environ, name)
+    if not text.isdecimal():
+        raise ConfigurationError(f"{name} must be a whole number from 0 up, not {text!r}")
+    return int(text)

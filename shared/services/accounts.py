@@ -1,0 +1,70 @@
+"""Opening accounts, changing plans, and reading what an account holds and how it came to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.ledger.audit import Finding, audit
+from shared.ledger.commands import ChangePlan, OpenAccount, open_account
+from shared.ledger.errors import AlreadyExistsError, BusyError
+from shared.ledger.model import Account, Claim, Plan, Request, entry_id
+from shared.services.ledger import Ledger, check_same_request
+from shared.services.retry import attempts
+from shared.services.views import account_view
+from shared.store.errors import ClaimedError, ContentionError, VersionMovedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPENING = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    account: Mapping[str, Any]
+    replayed: bool
+
+
+def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -> Opened:
+    """Open an account once, with a freelancer's sign-up Connects and those of its cycle.
+
+    Raises:
+        AlreadyExistsError: it was opened under another key.
+        IdempotencyKeyReusedError: the key opened it with another request.
+    """
+    holder = entry_id(command.account_id, OPENING, command.request.key)
+    for _ in attempts(deadline):
+        now = ledger.clock.now()
+        decision = open_account(command, now, ledger.policy)
+        view = account_view(decision.account, now.date(), ledger.policy)
+        claim = Claim(OPENING, holder, command.request.fingerprint, json.dumps(view))
+        try:
+            ledger.table.open(decision, claim)
+        except (ClaimedError, VersionMovedError):
+            return _opened_before(ledger, command, holder)
+        except ContentionError:
+            continue
+        return Opened(view, replayed=False)
+    raise BusyError
+
+
+def _opened_before(ledger: Ledger, command: OpenAccount, holder: str) -> Opened:
+    claim = ledger.table.claim(command.account_id, OPENING)
+    if claim is None or claim.holder != holder or claim.answer is None:
+        raise AlreadyExistsError(command.account_id)
+    check_same_request(claim.fingerprint, command.request)
+    return Opened(json.loads(claim.answer), replayed=True)
+
+
+def change_plan(ledger: Ledger, account_id: str, plan: Plan, actor: str, *, deadline: float) -> Account:
+    """Set the plan; setting it twice is setting it once."""
+    command = ChangePlan(plan, Request("plan", "", "", actor))
+    outcome = ledger.execute(account_id, command, deadline=deadline)
+    return outcome.account or ledger.table.account(account_id)
+
+
+def audit_account(ledger: Ledger, account_id: str) -> list[Finding]:
+    """Check every invariant of an account against its whole journal."""
+    return audit(ledger.table.account(account_id), ledger.table.journal(account_id))

@@ -1,0 +1,123 @@
+"""The one way to change an account: read it, decide, write the decision if nobody was faster, else decide again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.ledger.commands import Settle, decide, settled_view
+from shared.ledger.errors import AccountNotFoundError, BusyError, IdempotencyKeyReusedError, LedgerError
+from shared.ledger.model import Account, Claim, Entry, Request, entry_id
+from shared.services.retry import attempts
+from shared.store.errors import ContentionError, EntryExistsError, OutcomeUnknownError, VersionMovedError
+
+if TYPE_CHECKING:
+    from shared.clock import Clock
+    from shared.ledger.commands import Command
+    from shared.ledger.policy import Policy
+    from shared.ledger.purchase import Purchase
+    from shared.store.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command. ``replayed`` where an earlier request with the same key had done it."""
+
+    entry: Entry | None
+    account: Account | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    table: Table
+    policy: Policy
+    clock: Clock
+
+    def view(self, account_id: str) -> Account:
+        """The account as of now: what has expired is gone, and what has come is there, whatever the schedules did."""
+        return settled_view(self.table.account(account_id), self.clock.now(), self.policy)
+
+    def execute(
+        self,
+        account_id: str,
+        command: Command,
+        *,
+        deadline: float,
+        claim: Claim | None = None,
+        completes: Purchase | None = None,
+    ) -> Outcome:
+        """Carry a command out exactly once.
+
+        Two calls to DynamoDB where nothing is in the way, and two for a repeat.
+
+        Args:
+            account_id: Whose account.
+            command: What is to happen; its request's key is used up if it does, and not by a refusal.
+            deadline: Monotonic seconds by which to give up.
+            claim: What this may happen once for.
+            completes: The pending purchase that this pays out, in the same transaction.
+
+        Raises:
+            LedgerError: the refusal; nothing changed. `BusyError` where contention outlasted the deadline.
+            IdempotencyKeyReusedError: the key was used for another request.
+            ClaimedError, PurchaseMovedError: for the use case that gave ``claim`` or ``completes`` to deal with.
+        """
+        own = _own_entry(account_id, command)
+        moved: Account | None = None
+        unanswered = False
+        for _ in attempts(deadline):
+            try:
+                account = moved or self.table.account(account_id)
+                return self._change(account, command, own, claim, completes)
+            except VersionMovedError as error:
+                moved = error.current
+            except EntryExistsError as error:
+                return _repeat(error.entry, command, replayed=not unanswered)
+            except ContentionError as error:
+                moved = None
+                unanswered = unanswered or isinstance(error, OutcomeUnknownError)
+            except LedgerError as refusal:
+                return self._repeat_or(refusal, account_id, command, own, replayed=not unanswered)
+        return self._repeat_or(BusyError(unanswered=unanswered), account_id, command, own, replayed=False)
+
+    def _change(
+        self, account: Account, command: Command, own: str | None, claim: Claim | None, completes: Purchase | None
+    ) -> Outcome:
+        now = self.clock.now()
+        while not (decision := decide(account, command, now, self.policy)).complete:
+            account = self.table.commit(account, decision)
+        if decision.account != account:
+            account = self.table.commit(account, decision, own=own, claim=claim, completes=completes)
+        entry = next((entry for entry in decision.entries if entry.entry_id == own), None)
+        return Outcome(entry, account)
+
+    def _repeat_or(
+        self, refusal: LedgerError, account_id: str, command: Command, own: str | None, *, replayed: bool
+    ) -> Outcome:
+        """A refusal holds only if the same request did not succeed before: a repeat is never "insufficient"."""
+        if own and not isinstance(refusal, AccountNotFoundError):
+            try:
+                entry = self.table.entry(account_id, own)
+            except ContentionError as error:
+                raise BusyError(unanswered=True) from error
+            if entry:
+                return _repeat(entry, command, replayed=replayed)
+        raise refusal
+
+
+def check_same_request(known_fingerprint: str, request: Request) -> None:
+    if known_fingerprint != request.fingerprint:
+        raise IdempotencyKeyReusedError
+
+
+def _own_entry(account_id: str, command: Command) -> str | None:
+    """A settlement and a change of plan need no key: what they find done they leave alone."""
+    request = getattr(command, "request", None)
+    return entry_id(account_id, request.operation, request.key) if request and request.key else None
+
+
+def _repeat(entry: Entry, command: Command, *, replayed: bool) -> Outcome:
+    if not isinstance(command, Settle):
+        check_same_request(entry.fingerprint, command.request)
+    return Outcome(entry, replayed=replayed)

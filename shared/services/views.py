@@ -1,0 +1,95 @@
+"""What callers are shown: accounts, entries and purchases as JSON-ready values.
+
+Times are ISO 8601 in UTC with ``Z``, dates ``YYYY-MM-DD``, Connects whole numbers, money whole cents.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.ledger.calendar import ONE_DAY, cycle_on
+from shared.store.rows import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from shared.ledger.audit import Finding
+    from shared.ledger.model import Account, Bucket, Entry
+    from shared.ledger.policy import Policy
+    from shared.ledger.purchase import Purchase
+
+
+def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:
+    """A settled account. ``cycle.ends_on`` is the cycle's last day."""
+    soon = today + timedelta(days=policy.expiring_soon_days)
+    first = min((bucket.expires_on for bucket in account.lots), default=None)
+    cycle = cycle_on(today, account.joined_on.day, policy.anchor_policy)
+    return {
+        "account_id": account.account_id,
+        "kind": account.kind.value,
+        "plan": account.plan.value,
+        "status": "frozen" if account.frozen else "active",
+        "balance": account.balance,
+        "expiring": {
+            f"within_{policy.expiring_soon_days}_days": _expiring(account, soon),
+            "next": first and {"on": first.isoformat(), "amount": _expiring(account, first)},
+        },
+        "lots": _lots(account.lots),
+        "cycle": {
+            "starts_on": cycle.starts_on.isoformat(),
+            "ends_on": (cycle.next_starts_on - ONE_DAY).isoformat(),
+            "next_grant_on": account.grant_due and account.grant_due.isoformat(),
+        },
+    }
+
+
+def entry_view(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.entry_id,
+        "seq": entry.seq,
+        "at": instant(entry.at),
+        "type": entry.type.value,
+        "amount": entry.amount,
+        "balance_after": entry.balance_after,
+        "lots": _lots(entry.slices),
+        "reason": entry.reason,
+        "reference": dict(entry.reference),
+    }
+
+
+def purchase_view(purchase: Purchase, entry: Entry | None) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "purchase_id": purchase.purchase_id,
+        "status": purchase.state.value,
+        "quantity": purchase.quantity,
+        "amount_cents": purchase.amount_cents,
+        "currency": purchase.currency,
+    }
+    if purchase.declined_because:
+        view["declined_because"] = purchase.declined_because
+    if entry:
+        view["entry"] = entry_view(entry)
+    return view
+
+
+def audit_view(findings: list[Finding]) -> dict[str, Any]:
+    return {
+        "ok": not any(finding.problems for finding in findings),
+        "invariants": [
+            {"invariant": finding.invariant, "ok": not finding.problems, "found": list(finding.problems)}
+            for finding in findings
+        ],
+    }
+
+
+def _expiring(account: Account, by: date) -> int:
+    return sum(left for bucket, left in account.lots.items() if bucket.expires_on <= by)
+
+
+def _lots(lots: Mapping[Bucket, int]) -> list[dict[str, Any]]:
+    return [
+        {"expires_on": bucket.expires_on.isoformat(), "paid": bucket.paid, "amount": lots[bucket]}
+        for bucket in sorted(lots)
+    ]
