@@ -1,0 +1,62 @@
+"""A payment provider to try the product against: it charges nobody, and can be told to misbehave."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pynamodb.exceptions import PutError
+
+from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError
+
+if TYPE_CHECKING:
+    from shared.sandbox.table import ChargeRow, SandboxTable
+
+
+class Behaviour(StrEnum):
+    SUCCEED = "succeed"
+    DECLINE = "decline"
+    TIMEOUT = "timeout"  # charges, and the answer is lost
+    LATE = "late"  # answers that it is in progress, and charges when asked again
+
+
+class SandboxGateway:
+    def __init__(self, table: SandboxTable, behaviour: Behaviour = Behaviour.SUCCEED) -> None:
+        self._row = table.charge
+        self._behaviour = behaviour
+
+    def charge(self, charge: Charge) -> ChargeResult:
+        state, reason = {
+            Behaviour.DECLINE: (ChargeState.DECLINED, "the card was declined"),
+            Behaviour.LATE: (ChargeState.IN_PROGRESS, ""),
+        }.get(self._behaviour, (ChargeState.CHARGED, ""))
+        row = self._row(
+            pk=charge.charge_id,
+            state=state.value,
+            reason=reason,
+            account_id=charge.account_id,
+            amount_cents=charge.amount_cents,
+            currency=charge.currency,
+            source=charge.source.value,
+        )
+        kept = self._put_once(row)
+        if self._behaviour is Behaviour.TIMEOUT:
+            raise NoAnswerError
+        return ChargeResult(ChargeState(kept.state), kept.reason)
+
+    def resolve(self, charge_id: str) -> ChargeResult:
+        void = self._row(pk=charge_id, state=ChargeState.DECLINED.value, reason="the payment was never made")
+        kept = self._put_once(void)
+        if kept.state == ChargeState.IN_PROGRESS.value:
+            kept.update([self._row.state.set(ChargeState.CHARGED.value)])
+        return ChargeResult(ChargeState(kept.state), kept.reason)
+
+    def _put_once(self, row: ChargeRow) -> ChargeRow:
+        """The row as it stands: the first one put under its id stays."""
+        try:
+            row.save(self._row.pk.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            return self._row.get(row.pk, consistent_read=True)
+        return row

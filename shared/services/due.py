@@ -1,0 +1,89 @@
+"""Work that falls due by the calendar: found by an index, spread by a queue, done by settling each account.
+
+A schedule's run only looks: it asks each shard of a due index and sends what it finds to a queue, some accounts a
+message, so that a backlog of any size is done as wide as the queue's consumers scale. Settling finds by itself what
+there is to do, so a run that comes twice, late, or alongside another does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from shared.ledger.calendar import midnight
+from shared.ledger.commands import Settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from shared.services.ledger import Ledger
+    from shared.store.table import Due
+
+ACCOUNTS_PER_MESSAGE = 25
+"""Some 0.3 s of work: few enough that a message tried again repeats little, enough that a queue costs next to
+nothing beside the writes."""
+
+
+class Queue(Protocol):
+    def send(self, bodies: Iterable[str]) -> None:
+        """Send every message or raise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """How many accounts were found due, and since how long the oldest has waited."""
+
+    accounts: int
+    oldest_hours: float
+
+
+def dispatch(due: Iterable[Due], queue: Queue, now: datetime) -> Dispatched:
+    """Send all accounts that are due to the queue."""
+    found, oldest = 0, now
+    waiting = iter(due)
+
+    def pages() -> Iterator[str]:
+        nonlocal found, oldest
+        while page := list(islice(waiting, ACCOUNTS_PER_MESSAGE)):
+            found += len(page)
+            oldest = min(oldest, *(midnight(account.since) for account in page))
+            yield json.dumps({"accounts": [account.account_id for account in page]})
+
+    queue.send(pages())
+    return Dispatched(found, (now - oldest).total_seconds() / 3600)
+
+
+class PageError(Exception):
+    """Some accounts of a page could not be settled; the others were."""
+
+    def __init__(self, failed: Sequence[str], accounts: int) -> None:
+        super().__init__(f"{len(failed)} of {accounts} accounts could not be settled: {', '.join(failed)}")
+
+
+def settle_page(ledger: Ledger, body: str, deadline: Callable[[], float], report: Callable[[str], None]) -> int:
+    """Settle each account of a message; one that fails does not keep the others.
+
+    Args:
+        ledger: The ledger.
+        body: A message that `dispatch` sent.
+        deadline: When to give one account up.
+        report: Told each account that failed, inside the exception's handler.
+
+    Raises:
+        PageError: at the end, if any failed, so that the queue tries the page again.
+    """
+    accounts: list[str] = json.loads(body)["accounts"]
+    failed = []
+    for account_id in accounts:
+        try:
+            ledger.execute(account_id, Settle(), deadline=deadline())
+        except Exception:  # noqa: BLE001 - whatever it is, the rest of the page is not to suffer from it
+            report(account_id)
+            failed.append(account_id)
+    if failed:
+        raise PageError(failed, len(accounts))
+    return len(accounts)

@@ -1,0 +1,186 @@
+"""Buying Connects: one id, at most one charge, and a charge always ends in its Connects.
+
+The order of steps is what makes it safe to die between any two of them::
+
+    1  put the purchase as pending, due for a check in a minute
+    2  charge, under an id of ours                               (again: the same charge)
+    3  credit the Connects and complete the purchase, in one transaction
+
+Who finds a purchase still pending (the same request sent again, or the reconciliation a minute later) goes on from
+where it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.ledger.commands import Credit, check_may_buy
+from shared.ledger.errors import BusyError, PaymentDeclinedError, PurchaseNotFoundError
+from shared.ledger.model import Entry, EntryType, Request, entry_id
+from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
+from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
+from shared.services.ledger import Ledger, check_same_request
+from shared.services.retry import attempts
+from shared.store.errors import ContentionError, PurchaseMovedError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+PURCHASE = "purchase"
+FIRST_CHECK = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=1)
+IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    quantity: int
+    source: PaymentSource
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A purchase, and the entry of its Connects once it is completed."""
+
+    purchase: Purchase
+    entry: Entry | None
+    replayed: bool = False
+
+
+def buy(
+    ledger: Ledger, gateway: PaymentGateway, account_id: str, order: Order, request: Request, *, deadline: float
+) -> Bought:
+    """Buy Connects. Pending where the provider has not said yet what became of the charge.
+
+    Raises:
+        PaymentDeclinedError: nothing was charged; the same key may try again.
+        AccountFrozenError, PlanRequiredError, AccountNotFoundError, IdempotencyKeyReusedError, BusyError
+    """
+    purchase = _begin(ledger, account_id, order, request, deadline=deadline)
+    if purchase.state is PurchaseState.COMPLETED or purchase.answered_pending:
+        return _first_answer(ledger, purchase)
+    bought = _settle(ledger, purchase, _charge(gateway, purchase), deadline=deadline)
+    if bought.purchase.state is PurchaseState.DECLINED:
+        raise PaymentDeclinedError(bought.purchase.declined_because)
+    return bought
+
+
+def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
+    """Raises PurchaseNotFoundError."""
+    purchase = ledger.table.purchase(account_id, purchase_id)
+    if purchase is None:
+        raise PurchaseNotFoundError(purchase_id)
+    return Bought(purchase, _entry_of(ledger, purchase))
+
+
+def reconcile(
+    ledger: Ledger, gateway: PaymentGateway, account_id: str, purchase_id: str, *, deadline: float
+) -> PurchaseState:
+    """Ask the provider what became of a purchase that is pending, and act on it."""
+    purchase = ledger.table.purchase(account_id, purchase_id)
+    if purchase is None:
+        raise PurchaseNotFoundError(purchase_id)
+    if purchase.state is not PurchaseState.PENDING:
+        return purchase.state
+    try:
+        result = gateway.resolve(purchase.charge_id)
+    except NoAnswerError:
+        result = IN_PROGRESS
+    return _settle(ledger, purchase, result, deadline=deadline).purchase.state
+
+
+def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
+    """The purchase of this key: the one there is or, where there is none or it was declined, a new attempt."""
+    purchase_id = entry_id(account_id, PURCHASE, request.key)
+    for _ in attempts(deadline):
+        try:
+            known = ledger.table.purchase(account_id, purchase_id)
+            if known and known.state is not PurchaseState.DECLINED:
+                check_same_request(known.fingerprint, request)
+                return known
+            check_may_buy(ledger.table.account(account_id))
+            new = _attempt(ledger, account_id, purchase_id, order, request)
+            if known:
+                new = replace(new, attempt=known.attempt + 1, revision=known.revision)
+            return ledger.table.save_purchase(known, new)
+        except (PurchaseMovedError, ContentionError):
+            continue
+    raise BusyError
+
+
+def _attempt(ledger: Ledger, account_id: str, purchase_id: str, order: Order, request: Request) -> Purchase:
+    now = ledger.clock.now()
+    return Purchase(
+        account_id=account_id,
+        purchase_id=purchase_id,
+        state=PurchaseState.PENDING,
+        quantity=order.quantity,
+        amount_cents=order.quantity * ledger.policy.unit_price_cents,
+        currency=ledger.policy.currency,
+        source=order.source,
+        created_at=now,
+        actor=request.actor,
+        fingerprint=request.fingerprint,
+        due_at=now + FIRST_CHECK,
+    )
+
+
+def _charge(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
+    charge = Charge(purchase.charge_id, purchase.account_id, purchase.amount_cents, purchase.currency, purchase.source)
+    try:
+        return gateway.charge(charge)
+    except NoAnswerError:
+        return IN_PROGRESS
+
+
+def _settle(ledger: Ledger, purchase: Purchase, result: ChargeResult, *, deadline: float) -> Bought:
+    """Write down what became of a charge. Whoever comes second finds what the first wrote."""
+    try:
+        match result.state:
+            case ChargeState.CHARGED:
+                return _complete(ledger, purchase, deadline=deadline)
+            case ChargeState.DECLINED:
+                after = replace(purchase, state=PurchaseState.DECLINED, declined_because=result.reason, due_at=None)
+            case ChargeState.IN_PROGRESS:
+                due_at = _next_check(ledger.clock.now(), purchase.checks)
+                after = replace(purchase, checks=purchase.checks + 1, due_at=due_at, answered_pending=True)
+        return Bought(ledger.table.save_purchase(purchase, after), None)
+    except PurchaseMovedError:
+        return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
+    except (BusyError, ContentionError):
+        # The charge stands, or is not known to have failed: only the reconciliation may have the last word.
+        return Bought(purchase, None)
+
+
+def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
+    credit = Credit(
+        EntryType.PURCHASE,
+        purchase.quantity,
+        paid=True,
+        reason=f"{purchase.quantity} Connects bought",
+        reference={"type": PURCHASE, "purchase_id": purchase.purchase_id},
+        request=Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor),
+    )
+    outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, completes=purchase)
+    completed = replace(purchase, state=PurchaseState.COMPLETED, due_at=None)
+    return Bought(completed, outcome.entry)
+
+
+def _next_check(now: datetime, checks: int) -> datetime:
+    """One minute, then two, four and so on, up to an hour."""
+    return now + min(FIRST_CHECK * (1 << min(checks, 10)), LONGEST_WAIT)
+
+
+def _first_answer(ledger: Ledger, purchase: Purchase) -> Bought:
+    """What the first request was told: a caller who was told "pending" reads the purchase to learn more."""
+    if purchase.answered_pending:
+        return Bought(replace(purchase, state=PurchaseState.PENDING), None, replayed=True)
+    return Bought(purchase, _entry_of(ledger, purchase), replayed=True)
+
+
+def _entry_of(ledger: Ledger, purchase: Purchase) -> Entry | None:
+    if purchase.state is not PurchaseState.COMPLETED:
+        return None
+    return ledger.table.entry(purchase.account_id, entry_id(purchase.account_id, PURCHASE, purchase.purchase_id))
