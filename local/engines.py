@@ -81,9 +81,7 @@ def require_java() -> str:
     banner = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(\d+)', banner)
     if found is None or int(found[1]) < JAVA_MINIMUM:
-        raise EngineError(
-            f"Java {JAVA_MINIMUM} or newer is needed for DynamoDB Local; found: {banner[:40].strip()}"
-        )
+        raise EngineError(f"Java {JAVA_MINIMUM} or newer is needed for DynamoDB Local; found: {banner[:40].strip()}")
     return java
 
 

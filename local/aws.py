@@ -1,0 +1,18 @@
+"""boto3 clients of a local engine: never the credentials, profile or region of whoever runs this."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+
+from local.ministack import CREDENTIALS, REGION
+
+
+@cache
+def client(service: str, endpoint_url: str) -> Any:  # noqa: ANN401 - boto3 makes its clients as it runs
+    session = boto3.Session(
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=REGION,
+    )
+    return session.client(service, endpoint_url=endpoint_url)

@@ -1,0 +1,108 @@
+"""Builds the functions and deploys the template to a ministack that is running, with SAM's own commands."""
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from local.aws import client
+from local.ministack import CREDENTIALS, ROOT, clean_environment
+from local.routes import make_routes
+
+STACK_NAME = "connects-ledger"
+SOURCES = ("template.yaml", "samconfig.toml", "Makefile", "functions", "shared", "local")
+SAM = Path(sys.executable).with_name("sam")
+LOG = ROOT / ".local" / "deploy.log"
+LINES_OF_A_FAILURE = 12
+
+
+class DeployError(Exception):
+    """A build or a deployment that failed; the message is for a person."""
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    print(f"{what} ...", end=" ", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print("failed", file=sys.stderr)
+        raise
+    print(f"{time.monotonic() - started:.1f} s", file=sys.stderr)
+
+
+def deploy(endpoint_url: str) -> None:
+    """Build, deploy, and add what ministack leaves out. Safe to repeat."""
+    LOG.unlink(missing_ok=True)
+    with step("Building the functions"):
+        sam("build", endpoint_url)
+    with step("Deploying the stack"):
+        sam("deploy", endpoint_url)
+    with step("Making the API's routes"):
+        make_routes(endpoint_url, STACK_NAME)
+        repair_triggers(endpoint_url)
+
+
+def sam(command: str, endpoint_url: str) -> None:
+    environment = clean_environment() | {
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "SAM_CLI_TELEMETRY": "0",
+        "LAMBDA_PLATFORM": "here",  # ministack runs the functions with the Python that it runs on itself
+        # `make up` may run inside of `make -s` or `make -j`: those flags are not for the builds.
+        "MAKEFLAGS": "",
+    }
+    done = subprocess.run(
+        [SAM, command, "--config-env", "local"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    with LOG.open("a") as log:
+        log.write(done.stdout)
+    if done.returncode:
+        tail = "\n".join(done.stdout.strip().splitlines()[-LINES_OF_A_FAILURE:])
+        raise DeployError(f"sam {command} failed (all of it: {LOG}):\n{tail}")
+
+
+def repair_triggers(endpoint_url: str) -> None:
+    """Write numbers as numbers: ministack takes a `!Ref` to a Number parameter for a string, and stumbles on it."""
+    functions = client("lambda", endpoint_url)
+    for trigger in functions.list_event_source_mappings()["EventSourceMappings"]:
+        if limit := trigger.get("ScalingConfig", {}).get("MaximumConcurrency"):
+            functions.update_event_source_mapping(
+                UUID=trigger["UUID"], ScalingConfig={"MaximumConcurrency": int(limit)}
+            )
+
+
+def is_deployed(endpoint_url: str) -> bool:
+    try:
+        described = client("cloudformation", endpoint_url).describe_stacks(StackName=STACK_NAME)
+    except ClientError:
+        return False
+    return described["Stacks"][0]["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+
+
+def outputs(endpoint_url: str) -> dict[str, str]:
+    described = client("cloudformation", endpoint_url).describe_stacks(StackName=STACK_NAME)
+    return {each["OutputKey"]: each["OutputValue"] for each in described["Stacks"][0]["Outputs"]}
+
+
+def fingerprint() -> str:
+    """Changes with anything that a deployment is made from."""
+    digest = hashlib.sha256()
+    for top in (ROOT / source for source in SOURCES):
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts):
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,127 @@
+"""`make up` and `make down`: the whole stack as one process tree of ours, its state under .local/."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local import ministack
+from local.deploy import STACK_NAME, DeployError, deploy, fingerprint, is_deployed, outputs, step
+
+FOLDER = ministack.ROOT / ".local"
+DESCRIPTION = FOLDER / "stack.json"
+PID = FOLDER / "ministack.pid"
+LOG = FOLDER / "ministack.log"
+STATE = FOLDER / "state"
+DEFAULT_PORT = 4777
+
+
+class StackError(Exception):
+    """What keeps the stack from coming up, in a line for a person."""
+
+
+def up(port: int | None = None) -> dict[str, Any]:
+    """Bring the stack up to date and return its description; quick when it is already."""
+    before = describe()
+    running = running_pid()
+    if running and port not in {None, before.get("port")}:
+        raise StackError(f"the stack is up on port {before['port']}: `make down` before moving it to {port}")
+    port = port or before.get("port") or DEFAULT_PORT
+    endpoint_url = f"http://{ministack.HOST}:{port}"
+    if not running:
+        start(port)
+    wanted = fingerprint()
+    if not (before.get("fingerprint") == wanted and before.get("port") == port and is_deployed(endpoint_url)):
+        deploy(endpoint_url)
+    description = {
+        "api_url": api_url(endpoint_url),
+        "endpoint_url": endpoint_url,
+        "region": ministack.REGION,
+        "stack_name": STACK_NAME,
+        **from_outputs(outputs(endpoint_url)),
+        "port": port,
+        "pid": running_pid(),
+        "fingerprint": wanted,
+    }
+    DESCRIPTION.write_text(json.dumps(description, indent=2) + "\n")
+    return description
+
+
+def start(port: int) -> None:
+    if ministack.port_is_taken(port):
+        raise StackError(f"port {port} is taken by another program: choose one, as in `make up PORT={port + 1}`")
+    with step(f"Starting ministack on {ministack.HOST}:{port}"):
+        process = ministack.start(port, LOG, STATE)
+    PID.write_text(f"{process.pid}\n")
+
+
+def down() -> bool:
+    """End what `up` started, once it has saved its state; tells whether there was anything."""
+    pid = running_pid()
+    if pid:
+        with step("Stopping the stack"):
+            ministack.stop(pid)
+    PID.unlink(missing_ok=True)
+    return bool(pid)
+
+
+def running_pid() -> int | None:
+    """The server that `up` started, if it still runs; a number that has gone to another program does not count."""
+    try:
+        pid = int(PID.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if ministack.is_running(pid) and is_ours(pid) else None
+
+
+def is_ours(pid: int) -> bool:
+    command_line = Path(f"/proc/{pid}/cmdline")
+    if not command_line.parent.parent.joinpath("self").exists():
+        return True  # no /proc here (macOS): the number has to do
+    return b"local.ministack" in command_line.read_bytes()
+
+
+def describe() -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = json.loads(DESCRIPTION.read_text())
+    except (OSError, ValueError):
+        return {}
+    return description
+
+
+def api_url(endpoint_url: str) -> str:
+    # The stage's name is `$default`, written so that no shell takes it for a variable.
+    return f"{endpoint_url}/_aws/execute-api/{outputs(endpoint_url)['ApiId']}/%24default"
+
+
+def from_outputs(found: dict[str, str]) -> dict[str, str]:
+    return {
+        "api_id": found["ApiId"],
+        "table": found["TableName"],
+        "sandbox_table": found["SandboxTableName"],
+        "user_pool_id": found["UserPoolId"],
+        "user_client_id": found["UserClientId"],
+        "service_client_id": found["ServiceClientId"],
+        "staff_client_id": found["StaffClientId"],
+    }
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["up", *port]:
+            description = up(int(port[0]) if port else None)
+            print(f"The API answers at {description['api_url']}")
+            print("`make -s token ACCOUNT=ann` prints a token; .local/stack.json has the rest; `make down` ends it.")
+        case ["down"]:
+            print("The stack is down; what it holds is kept." if down() else "The stack was not up.")
+        case _:
+            raise SystemExit("usage: python -m local.stack up [PORT] | down")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (StackError, DeployError, ministack.EngineError, ClientError) as error:
+        raise SystemExit(str(error)) from None
