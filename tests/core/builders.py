@@ -1,0 +1,133 @@
+"""A `Book`: one account with its whole journal, driven the way a store drives the core, and audited at each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from shared.ledger.audit import audit
+from shared.ledger.commands import (
+    ChangePlan,
+    Command,
+    Credit,
+    OpenAccount,
+    Refund,
+    Settle,
+    Spend,
+    decide,
+    open_account,
+    settled_view,
+)
+from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Plan, Request
+from shared.ledger.policy import Policy
+
+DEFAULT = Policy()
+QUIET = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0)
+"""Nothing comes by itself, so that a test knows every lot."""
+
+INSTANT = timedelta(microseconds=1)
+
+
+def noon(day: str | date) -> datetime:
+    return datetime.combine(_day(day), time(12), UTC)
+
+
+def start_of(day: str | date) -> datetime:
+    return datetime.combine(_day(day), time.min, UTC)
+
+
+def free(expires_on: str | date) -> Bucket:
+    return Bucket(_day(expires_on), paid=False)
+
+
+def paid(expires_on: str | date) -> Bucket:
+    return Bucket(_day(expires_on), paid=True)
+
+
+def problems(account: Account, entries: list[Entry]) -> list[str]:
+    return [problem for finding in audit(account, entries) for problem in finding.problems]
+
+
+def told(entry: Entry) -> Entry:
+    """What an entry says, whenever it was written."""
+    return replace(entry, recorded_at=entry.at)
+
+
+@dataclass
+class Book:
+    account: Account
+    entries: list[Entry]
+    policy: Policy
+    now: datetime
+    keys: int = field(default=0)
+
+    @classmethod
+    def opened(
+        cls,
+        on: str | date | datetime,
+        *,
+        policy: Policy = DEFAULT,
+        kind: Kind = Kind.FREELANCER,
+        plan: Plan = Plan.BASIC,
+        joined_on: str | None = None,
+    ) -> Book:
+        now = on if isinstance(on, datetime) else noon(on)
+        joined = date.fromisoformat(joined_on) if joined_on else None
+        command = OpenAccount("ann", kind, plan, joined, Request("open", "ann", "f", "service"))
+        decision = open_account(command, now, policy)
+        assert decision.complete
+        assert problems(decision.account, list(decision.entries)) == []
+        return cls(decision.account, list(decision.entries), policy, now)
+
+    def copy(self) -> Book:
+        return replace(self, entries=list(self.entries))
+
+    def at(self, now: str | date | datetime) -> Book:
+        """Let it be this instant, or noon of this day. Nothing runs."""
+        self.now = now if isinstance(now, datetime) else noon(now)
+        return self
+
+    def do(self, command: Command) -> list[Entry]:
+        """Decide until it is done, as a store does; the entries that came of it."""
+        before = len(self.entries)
+        complete = False
+        while not complete:
+            decision = decide(self.account, command, self.now, self.policy)
+            self.account, complete = decision.account, decision.complete
+            self.entries += decision.entries
+        assert problems(self.account, self.entries) == []
+        return self.entries[before:]
+
+    def settle(self) -> list[Entry]:
+        return self.do(Settle())
+
+    def credit(self, amount: int, *, paid: bool = False) -> Entry:
+        entry_type = EntryType.PURCHASE if paid else EntryType.REWARD
+        return self.do(Credit(entry_type, amount, paid, "Credit", {"type": "test"}, self.request("credit")))[-1]
+
+    def spend(self, amount: int) -> Entry:
+        return self.do(Spend(amount, "Proposal", {"type": "proposal"}, self.request("spend")))[-1]
+
+    def refund(self, spend: Entry, reason: str = "job_canceled") -> Entry:
+        """The refund's own entry, also where what it brought expired at once."""
+        written = self.do(Refund(spend, reason, self.request("refund")))
+        return next(entry for entry in written if entry.type is EntryType.REFUND)
+
+    def change_plan(self, plan: Plan) -> list[Entry]:
+        return self.do(ChangePlan(plan, self.request("plan")))
+
+    def request(self, operation: str) -> Request:
+        self.keys += 1
+        return Request(operation, str(self.keys), "f", "service")
+
+    @property
+    def shown(self) -> Account:
+        """What a reader is shown now, however late the sweep is."""
+        return settled_view(self.account, self.now, self.policy)
+
+    def of_type(self, entry_type: EntryType) -> list[Entry]:
+        return [entry for entry in self.entries if entry.type is entry_type]
+
+
+def _day(day: str | date) -> date:
+    return date.fromisoformat(day) if isinstance(day, str) else day

@@ -1,0 +1,198 @@
+"""Refunds: back into the very lots, with their dates; what has expired since comes back for the days of grace."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.ledger.commands import BACK, NOT_BACK, check_refundable
+from shared.ledger.errors import InsufficientConnectsError, NotRefundableError
+from shared.ledger.model import EntryType
+from shared.ledger.policy import Policy
+from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of
+
+NO_GRACE = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0, refund_grace_days=0)
+
+
+def spent(*, policy: Policy = QUIET) -> Book:
+    """Six free and six purchased Connects of 10 January 2024 and eight of 10 March, all spent in one proposal."""
+    book = Book.opened("2024-01-10", policy=policy)
+    book.credit(6, paid=False)
+    book.credit(6, paid=True)
+    book.at("2024-03-10").credit(8, paid=True)
+    book.spend(20)
+    return book
+
+
+def test_refund_goes_back_into_the_very_lots_with_their_dates():
+    book = spent()
+    spend = book.entries[-1]
+    refund = book.at("2024-06-01").refund(spend)
+    assert refund.slices == {free("2025-01-11"): 6, paid("2025-01-11"): 6, paid("2025-03-11"): 8}
+    assert book.account.lots == refund.slices
+
+
+def test_refund_of_part_of_a_lot_joins_what_is_left_of_it():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(10)
+    spend = book.spend(4)
+    book.refund(spend)
+    assert book.account.lots == {free("2025-01-11"): 10}
+
+
+def test_refund_names_the_spend_and_why():
+    book = spent()
+    spend = book.entries[-1]
+    refund = book.refund(spend, "job_removed")
+    assert refund.reason == "Job removed"
+    assert refund.reference == {"type": "spend", "spend_id": spend.entry_id, "why": "job_removed"}
+
+
+def test_refund_of_a_lot_that_expired_comes_back_for_30_days():
+    book = spent()
+    spend = book.entries[-1]
+    refund = book.at("2025-04-01").refund(spend)
+    assert refund.slices == {free("2025-05-01"): 6, paid("2025-05-01"): 14}
+
+    assert book.at(start_of("2025-05-01") - INSTANT).shown.balance == 20
+    assert book.at(start_of("2025-05-01")).shown.balance == 0
+
+
+def test_refund_keeps_what_has_not_expired_in_its_lot_and_gives_grace_to_the_rest():
+    book = spent()
+    spend = book.entries[-1]
+    refund = book.at("2025-02-01").refund(spend)
+    assert refund.slices == {free("2025-03-03"): 6, paid("2025-03-03"): 6, paid("2025-03-11"): 8}
+
+
+@pytest.mark.parametrize(
+    ("now", "goes_to"),
+    [
+        (start_of("2025-01-11") - INSTANT, free("2025-01-11")),  # usable through the 10th
+        (start_of("2025-01-11"), free("2025-02-10")),
+    ],
+)
+def test_refund_gives_grace_from_the_instant_of_expiry_on(now, goes_to):
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(6)
+    spend = book.spend(6)
+    assert book.at(now).refund(spend).slices == {goes_to: 6}
+
+
+def test_refund_keeps_the_class_so_that_free_connects_burn_first_again():
+    book = spent()
+    spend = book.entries[-1]
+    book.at("2025-04-01").refund(spend)
+    assert book.spend(7).slices == {free("2025-05-01"): -6, paid("2025-05-01"): -1}
+
+
+def test_refund_without_grace_returns_and_expires_as_two_rows():
+    book = spent(policy=NO_GRACE)
+    spend = book.entries[-1]
+    refund = book.at("2025-04-01").refund(spend)
+    *_, returned, expired = book.entries
+    assert returned == refund
+    assert (returned.type, returned.amount, returned.balance_after) == (EntryType.REFUND, 20, 20)
+    assert (expired.type, expired.amount, expired.balance_after) == (EntryType.EXPIRY, -20, 0)
+    assert returned.at == expired.at == noon("2025-04-01")
+    with pytest.raises(InsufficientConnectsError):
+        book.spend(1)
+
+
+def test_refund_without_grace_keeps_the_slices_that_have_not_expired():
+    book = spent(policy=NO_GRACE)
+    spend = book.entries[-1]
+    book.at("2025-02-01").refund(spend)
+    assert [entry.amount for entry in book.entries[-2:]] == [20, -12]
+    assert book.account.lots == {paid("2025-03-11"): 8}
+
+
+def test_refunds_without_grace_on_one_day_each_return_and_expire():
+    book = Book.opened("2024-01-10", policy=NO_GRACE)
+    book.credit(6)
+    spends = [book.spend(2) for _ in range(3)]
+    book.at("2025-04-01")
+    for spend in spends:
+        book.refund(spend)
+    assert [entry.amount for entry in book.entries[-6:]] == [2, -2, 2, -2, 2, -2]
+    assert len({entry.entry_id for entry in book.entries}) == len(book.entries)
+
+
+def test_refunds_of_one_day_share_a_grace_lot():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(6)
+    spends = [book.spend(2), book.spend(4)]
+    book.at("2025-04-01")
+    for spend in spends:
+        book.refund(spend)
+    assert book.account.lots == {free("2025-05-01"): 6}
+
+
+def test_refunds_join_a_lot_that_happens_to_expire_when_the_grace_ends():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(3)
+    book.at("2024-02-10").credit(5)
+    spend = book.spend(8)
+    refund = book.at("2025-01-12").refund(spend)  # its grace ends on 11 February, like the second lot
+    assert refund.slices == {free("2025-02-11"): 8}
+
+
+def test_refund_of_a_spend_from_a_grace_lot_has_grace_again_once_that_expired():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(6)
+    first = book.spend(6)
+    book.at("2025-04-01").refund(first)
+    second = book.spend(6)
+    assert book.at("2025-06-01").refund(second).slices == {free("2025-07-01"): 6}
+
+
+def test_refund_is_usable_at_once_and_burns_in_its_lot_s_turn():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(6)
+    spend = book.spend(6)
+    book.at("2024-02-10").credit(5)
+    book.refund(spend)
+    assert book.spend(7).slices == {free("2025-01-11"): -6, free("2025-02-11"): -1}
+
+
+@pytest.mark.parametrize("reason", sorted(NOT_BACK))
+def test_no_connects_come_back_for_what_is_the_freelancer_s_risk(reason):
+    book = spent()
+    with pytest.raises(NotRefundableError):
+        book.refund(book.entries[-1], reason)
+    with pytest.raises(NotRefundableError):
+        check_refundable(reason)
+    assert book.account.balance == 0
+
+
+def test_every_reason_either_gives_back_or_does_not():
+    assert set(BACK) == {"job_canceled", "job_removed", "fraud"}
+    assert set(NOT_BACK) == {"job_expired", "job_filled", "not_chosen", "withdrawn"}
+    for reason in BACK:
+        check_refundable(reason)
+
+
+@given(
+    lots=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 9), st.booleans()), min_size=1, max_size=10),
+    months_later=st.integers(0, 26),
+    grace_days=st.integers(0, 40),
+    data=st.data(),
+)
+def test_refund_gives_back_what_each_class_gave_and_nothing_that_has_expired(lots, months_later, grace_days, data):
+    policy = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0, refund_grace_days=grace_days)
+    book = Book.opened("2024-01-01", policy=policy)
+    for month, amount, is_paid in sorted(lots):
+        book.at(f"2024-{month:02}-15").credit(amount, paid=is_paid)
+    spend = book.spend(data.draw(st.integers(1, book.account.balance)))
+    refund = book.at(f"{2025 + months_later // 12}-{months_later % 12 + 1:02}-16").refund(spend)
+
+    assert refund.amount == -spend.amount
+    for is_paid in (False, True):
+        assert _of_class(refund.slices, is_paid=is_paid) == -_of_class(spend.slices, is_paid=is_paid)
+    assert not any(bucket.expired(book.now.date()) for bucket in book.account.lots)
+    for bucket, taken in spend.slices.items():
+        if not bucket.expired(book.now.date()):
+            assert refund.slices[bucket] >= -taken
+
+
+def _of_class(slices, *, is_paid):
+    return sum(amount for bucket, amount in slices.items() if bucket.paid is is_paid)
