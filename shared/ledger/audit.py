@@ -84,10 +84,10 @@ def _once(entries: Sequence[Entry]) -> Iterator[str]:
         if times > 1:
             yield f"entry {name} stands {times} times"
     spends = {entry.entry_id: entry.amount for entry in entries if entry.type is EntryType.SPEND}
-    refunds = [entry for entry in entries if entry.type is EntryType.REFUND]
-    for spend_id, times in Counter(entry.reference["spend_id"] for entry in refunds).items():
+    refunds = [(entry, entry.reference.get("spend_id", "")) for entry in entries if entry.type is EntryType.REFUND]
+    for spend_id, times in Counter(spend_id for _, spend_id in refunds).items():
         if times > 1:
             yield f"spend {spend_id} was refunded {times} times"
-    for entry in refunds:
-        if entry.amount != -spends.get(entry.reference["spend_id"], 0):
-            yield f"refund {entry.seq} gives {entry.amount} for spend {entry.reference['spend_id']}"
+    for entry, spend_id in refunds:
+        if entry.amount != -spends.get(spend_id, 0):
+            yield f"refund {entry.seq} gives {entry.amount} for spend {spend_id}"
