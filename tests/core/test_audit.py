@@ -1,0 +1,177 @@
+"""The audit finds what contradicts an invariant: each test breaks one thing in a sound account."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from shared.ledger.audit import audit
+from shared.ledger.model import Account, Entry, EntryType, Plan
+from tests.core.builders import Book, free, paid
+
+LOTS = "every lot is positive, so the balance is never negative"
+BUCKETS = "the entries of each bucket add up to what is left in it"
+SLICES = "an entry's slices add up to its amount"
+SEQUENCE = "seq counts from 1 without a gap, and time never runs backwards"
+BALANCES = "each balance follows from the one before"
+ONCE = "a key has one effect, and a spend at most one refund of what it took"
+
+Broken = tuple[Account, list[Entry]]
+
+
+def sound_book() -> Book:
+    """Seq 1 and 2: sign-up and cycle. 3: a purchase. 4 and 5: spends. 6: refund of the first. 7: a cycle."""
+    book = Book.opened("2024-01-10", plan=Plan.PLUS)
+    book.at("2024-01-12").credit(20, paid=True)
+    spend = book.spend(8)
+    book.spend(5)
+    book.at("2024-01-14").refund(spend)
+    book.at("2024-02-10").settle()
+    return book
+
+
+def violated(account: Account, entries: list[Entry]) -> set[str]:
+    return {finding.invariant for finding in audit(account, entries) if finding.problems}
+
+
+def edit(book: Book, number: int, **changes: object) -> Broken:
+    return book.account, [replace(entry, **changes) if entry.seq == number else entry for entry in book.entries]
+
+
+def set_lot(book: Book, bucket, left: int) -> Broken:
+    return replace(book.account, lots={**book.account.lots, bucket: left}), book.entries
+
+
+def lot_gone(book: Book) -> Broken:
+    lots = dict(book.account.lots)
+    del lots[paid("2025-01-13")]
+    return replace(book.account, lots=lots), book.entries
+
+
+def moved_to_another_class(book: Book) -> Broken:
+    lots = dict(book.account.lots)
+    lots[free("2025-01-13")] = lots.pop(paid("2025-01-13"))
+    return replace(book.account, lots=lots), book.entries
+
+
+def moved_to_a_later_day(book: Book) -> Broken:
+    lots = dict(book.account.lots)
+    lots[paid("2026-01-13")] = lots.pop(paid("2025-01-13"))
+    return replace(book.account, lots=lots), book.entries
+
+
+def without(book: Book, seq: int) -> Broken:
+    return book.account, [entry for entry in book.entries if entry.seq != seq]
+
+
+def swapped(book: Book) -> Broken:
+    entries = list(book.entries)
+    entries[2], entries[3] = entries[3], entries[2]
+    return book.account, entries
+
+
+def written_twice(book: Book) -> Broken:
+    """The same key once more, with a seq, balance and lots of its own."""
+    return posted(book, book.entries[2])
+
+
+def posted(book: Book, entry: Entry, **changes: object) -> Broken:
+    """An entry at the end that changes the lots as it says."""
+    entry = replace(entry, **changes)
+    lots = dict(book.account.lots)
+    for bucket, amount in entry.slices.items():
+        lots[bucket] = lots.get(bucket, 0) + amount
+    last = replace(entry, seq=book.account.seq + 1, at=book.now, balance_after=book.account.balance + entry.amount)
+    return replace(book.account, lots=lots, seq=last.seq), [*book.entries, last]
+
+
+def refunded_again(book: Book) -> Broken:
+    return posted(book, book.entries[5], entry_id="another")
+
+
+def refund_of(book: Book, spend_id: str, amount: int = 8) -> Broken:
+    reference, slices = {"type": "spend", "spend_id": spend_id}, {free("2025-01-11"): amount}
+    return posted(book, book.entries[5], entry_id="another", amount=amount, slices=slices, reference=reference)
+
+
+BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
+    "a lot of nothing": (lambda book: set_lot(book, paid("2026-01-01"), 0), {LOTS}),
+    "a lot below zero": (lambda book: set_lot(book, paid("2025-01-13"), -1), {LOTS, BUCKETS, BALANCES}),
+    "a lot that expires before the next expiry": (
+        lambda book: (replace(book.account, expiry_due=date(2025, 1, 12)), book.entries),
+        {LOTS},
+    ),
+    "lots and no next expiry": (lambda book: (replace(book.account, expiry_due=None), book.entries), {LOTS}),
+    "a lot too large": (lambda book: set_lot(book, paid("2025-01-13"), 21), {BUCKETS, BALANCES}),
+    "a lot that no entry explains": (lambda book: set_lot(book, paid("2026-01-01"), 1), {BUCKETS, BALANCES}),
+    "a lot lost": (lot_gone, {BUCKETS, BALANCES}),
+    "a lot of another class": (moved_to_another_class, {BUCKETS}),
+    "a lot that lasts longer": (moved_to_a_later_day, {BUCKETS}),
+    "an amount that is not its slices'": (lambda book: edit(book, 3, amount=21), {SLICES, BALANCES}),
+    "slices that are not their amount's": (
+        lambda book: edit(book, 3, slices={paid("2025-01-13"): 21}),
+        {SLICES, BUCKETS},
+    ),
+    "slices of another lot": (lambda book: edit(book, 3, slices={paid("2025-01-14"): 20}), {BUCKETS}),
+    "the first entry lost": (lambda book: without(book, 1), {SEQUENCE, BUCKETS, BALANCES}),
+    "an entry lost": (lambda book: without(book, 3), {SEQUENCE, BUCKETS, BALANCES}),
+    "the last entry lost": (lambda book: without(book, 7), {SEQUENCE, BUCKETS, BALANCES}),
+    "all entries lost": (lambda book: (book.account, []), {SEQUENCE, BUCKETS, BALANCES}),
+    "a seq twice": (lambda book: edit(book, 4, seq=3), {SEQUENCE}),
+    "an entry that the account does not count": (
+        lambda book: (replace(book.account, seq=6), book.entries),
+        {SEQUENCE},
+    ),
+    "entries in another order": (swapped, {SEQUENCE, BALANCES}),
+    "an entry dated before the one before": (
+        lambda book: edit(book, 4, at=book.entries[2].at - timedelta(seconds=1)),
+        {SEQUENCE},
+    ),
+    "a balance that does not follow": (lambda book: edit(book, 4, balance_after=1), {BALANCES}),
+    "the last balance wrong": (lambda book: edit(book, 7, balance_after=1), {BALANCES}),
+    "a key with two effects": (written_twice, {ONCE}),
+    "a spend refunded twice": (refunded_again, {ONCE}),
+    "a refund of more than was spent": (lambda book: refund_of(book, book.entries[4].entry_id), {ONCE}),
+    "a refund of less than was spent": (lambda book: refund_of(book, book.entries[4].entry_id, 4), {ONCE}),
+    "a refund of a spend that never was": (lambda book: refund_of(book, "nothing"), {ONCE}),
+    "a refund of a purchase": (lambda book: refund_of(book, book.entries[2].entry_id, 20), {ONCE}),
+    "a refund of a refund": (lambda book: refund_of(book, book.entries[5].entry_id, 8), {ONCE}),
+    "a refund of nothing that it names": (lambda book: edit(book, 6, reference={"type": "spend"}), {ONCE}),
+}
+
+
+@pytest.mark.parametrize(("break_it", "expected"), BREAKS.values(), ids=BREAKS.keys())
+def test_audit_finds(break_it, expected):
+    book = sound_book()
+    assert violated(book.account, book.entries) == set()
+    assert violated(*break_it(book)) == expected
+
+
+def test_audit_breaks_every_invariant_that_it_names():
+    book = sound_book()
+    names = {finding.invariant for finding in audit(book.account, book.entries)}
+    assert names == set.union(*(expected for _, expected in BREAKS.values()))
+
+
+def test_audit_finds_a_balance_that_was_negative_on_the_way_although_the_end_is_sound():
+    book = sound_book()
+    first, *rest = book.entries
+    overdrawn = replace(
+        first, type=EntryType.SPEND, amount=-1, slices={free("2025-01-11"): -1}, balance_after=-1, entry_id="another"
+    )
+    given_back = replace(first, seq=2, amount=41, slices={free("2025-01-11"): 41}, balance_after=40)
+    entries = [overdrawn, given_back, *(replace(entry, seq=entry.seq + 1) for entry in rest)]
+    assert violated(replace(book.account, seq=book.account.seq + 1), entries) == {BALANCES}
+
+
+def test_audit_of_an_account_without_entries_has_nothing_to_say():
+    account = Account("ann", sound_book().account.kind, Plan.BASIC, date(2024, 1, 10))
+    assert violated(account, []) == set()
+
+
+def test_audit_says_what_it_found():
+    book = sound_book()
+    account, entries = edit(book, 4, balance_after=1)
+    [finding] = [finding for finding in audit(account, entries) if finding.problems]
+    assert finding.problems == ("entry 4: balance after is 1, expected 152",)
