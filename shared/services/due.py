@@ -16,7 +16,7 @@ from shared.ledger.calendar import midnight
 from shared.ledger.commands import Settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from shared.services.ledger import Ledger
@@ -57,33 +57,23 @@ def dispatch(due: Iterable[Due], queue: Queue, now: datetime) -> Dispatched:
     return Dispatched(found, (now - oldest).total_seconds() / 3600)
 
 
-class PageError(Exception):
-    """Some accounts of a page could not be settled; the others were."""
-
-    def __init__(self, failed: Sequence[str], accounts: int) -> None:
-        super().__init__(f"{len(failed)} of {accounts} accounts could not be settled: {', '.join(failed)}")
-
-
-def settle_page(ledger: Ledger, body: str, deadline: Callable[[], float], report: Callable[[str], None]) -> int:
-    """Settle each account of a message; one that fails does not keep the others.
+def settle_accounts(ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float]) -> None:
+    """Settle each account; one that fails does not keep the others.
 
     Args:
         ledger: The ledger.
-        body: A message that `dispatch` sent.
-        deadline: When to give one account up.
-        report: Told each account that failed, inside the exception's handler.
+        accounts: Their ids.
+        deadline: When to give one account up, asked anew for each.
 
     Raises:
-        PageError: at the end, if any failed, so that the queue tries the page again.
+        ExceptionGroup: at the end, what went wrong, each with a note that names its account.
     """
-    accounts: list[str] = json.loads(body)["accounts"]
-    failed = []
+    failures = []
     for account_id in accounts:
         try:
             ledger.execute(account_id, Settle(), deadline=deadline())
-        except Exception:  # noqa: BLE001 - whatever it is, the rest of the page is not to suffer from it
-            report(account_id)
-            failed.append(account_id)
-    if failed:
-        raise PageError(failed, len(accounts))
-    return len(accounts)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are not to suffer from it
+            error.add_note(f"while settling account {account_id}")
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} accounts could not be settled", failures)

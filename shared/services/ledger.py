@@ -12,6 +12,8 @@ from shared.services.retry import attempts
 from shared.store.errors import ContentionError, EntryExistsError, OutcomeUnknownError, VersionMovedError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from shared.clock import Clock
     from shared.ledger.commands import Command
     from shared.ledger.policy import Policy
@@ -27,6 +29,13 @@ class Outcome:
     account: Account | None = None
     replayed: bool = False
 
+    @property
+    def posted(self) -> Entry:
+        """The command's own entry: one with an idempotency key always writes one."""
+        if self.entry is None:
+            raise AssertionError("this command writes no entry of its own")
+        return self.entry
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -34,9 +43,9 @@ class Ledger:
     policy: Policy
     clock: Clock
 
-    def view(self, account_id: str) -> Account:
+    def view(self, account_id: str, now: datetime) -> Account:
         """The account as of now: what has expired is gone, and what has come is there, whatever the schedules did."""
-        return settled_view(self.table.account(account_id), self.clock.now(), self.policy)
+        return settled_view(self.table.account(account_id), now, self.policy)
 
     def execute(
         self,

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Credit, check_may_buy
-from shared.ledger.errors import BusyError, PaymentDeclinedError, PurchaseNotFoundError
+from shared.ledger.errors import BusyError, InvalidRequestError, PaymentDeclinedError, PurchaseNotFoundError
 from shared.ledger.model import Entry, EntryType, Request, entry_id
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
@@ -55,9 +55,12 @@ def buy(
     """Buy Connects. Pending where the provider has not said yet what became of the charge.
 
     Raises:
+        InvalidRequestError: fewer than the least that can be bought.
         PaymentDeclinedError: nothing was charged; the same key may try again.
         AccountFrozenError, PlanRequiredError, AccountNotFoundError, IdempotencyKeyReusedError, BusyError
     """
+    if order.quantity < ledger.policy.minimum_purchase:
+        raise InvalidRequestError("body.quantity", f"must be {ledger.policy.minimum_purchase} or more")
     purchase = _begin(ledger, account_id, order, request, deadline=deadline)
     if purchase.state is PurchaseState.COMPLETED or purchase.answered_pending:
         return _first_answer(ledger, purchase)

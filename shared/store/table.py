@@ -106,6 +106,10 @@ class Table:
         self._claim: type[ClaimRow] = self._bind(ClaimRow)
         self._purchase: type[PurchaseRow] = self._bind(PurchaseRow)
 
+    def connect(self) -> None:
+        """Make the client now rather than on the first call. Nothing is asked of AWS."""
+        _ = self._connection.connection.client
+
     def account(self, account_id: str) -> Account:
         """The account, strongly consistent: one call, 1 read unit for each 4 KB.
 

@@ -1,0 +1,116 @@
+"""Accounts: open and change plan (services), read and history (the account itself), audit (staff)."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BeforeValidator
+
+from shared.edge.http import Body, Id, PathId, answer, caller, header, request_of, router, serve
+from shared.edge.wiring import deadline, wiring
+from shared.ledger.commands import OpenAccount
+from shared.ledger.errors import InvalidRequestError
+from shared.ledger.model import EntryType, Kind, Plan
+from shared.services.accounts import OPENING, audit_account, change_plan, open_new_account
+from shared.services.history import Asked, history_csv, read_history
+from shared.services.views import account_view, audit_view, entry_view
+
+app = router()
+
+CSV = "text/csv"
+DEFAULT_DAYS = 30
+
+
+def _day(value: object) -> date:
+    if not isinstance(value, str) or len(value) != len("YYYY-MM-DD"):
+        raise ValueError("must be a date, YYYY-MM-DD")
+    return date.fromisoformat(value)
+
+
+class OpenBody(Body):
+    account_id: Id
+    kind: Kind
+    plan: Plan
+    joined_on: Annotated[date, BeforeValidator(_day)] | None = None
+
+
+class PlanBody(Body):
+    plan: Plan
+
+
+@app.post("/accounts")
+def open_account(body: OpenBody) -> Response[str]:
+    who = caller(app)
+    who.require_service()
+    request = request_of(app, OPENING, body, who.actor)
+    command = OpenAccount(body.account_id, body.kind, body.plan, body.joined_on, request)
+    opened = open_new_account(wiring().ledger, command, deadline=deadline(app.lambda_context))
+    return answer(dict(opened.account), 201, replayed=opened.replayed)
+
+
+@app.get("/accounts/<account_id>")
+def read_account(account_id: PathId) -> Response[str]:
+    caller(app).require_account(account_id)
+    ledger = wiring().ledger
+    now = ledger.clock.now()
+    return answer(account_view(ledger.view(account_id, now), now.date(), ledger.policy))
+
+
+@app.patch("/accounts/<account_id>")
+def set_plan(account_id: PathId, body: PlanBody) -> Response[str]:
+    who = caller(app)
+    who.require_service()
+    ledger = wiring().ledger
+    account = change_plan(ledger, account_id, body.plan, who.actor, deadline=deadline(app.lambda_context))
+    return answer(account_view(account, ledger.clock.now().date(), ledger.policy))
+
+
+@app.get("/accounts/<account_id>/history")
+def history(  # noqa: PLR0917 - called by name, from the query
+    account_id: PathId,
+    days: Annotated[Literal["7", "30", "90"] | None, Query()] = None,
+    since: Annotated[str | None, Query(alias="from")] = None,
+    until: Annotated[str | None, Query(alias="to")] = None,
+    entry_type: Annotated[EntryType | None, Query(alias="type")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response[str]:
+    caller(app).require_account(account_id)
+    ledger = wiring().ledger
+    start, end = _range(ledger.clock.now(), days, since, until)
+    asked = Asked(account_id, start, end, limit, entry_type, cursor)
+    if CSV in (header(app, "Accept") or ""):
+        text, rest = history_csv(ledger, asked)
+        return Response(200, CSV, text, {"X-Next-Cursor": rest} if rest else {})
+    entries, next_cursor = read_history(ledger, asked)
+    return answer({"entries": [entry_view(entry) for entry in entries], "next_cursor": next_cursor})
+
+
+@app.get("/accounts/<account_id>/audit")
+def audit(account_id: PathId) -> Response[str]:
+    caller(app).require_staff()
+    return answer(audit_view(audit_account(wiring().ledger, account_id)))
+
+
+def _range(now: datetime, days: str | None, since: str | None, until: str | None) -> tuple[datetime, datetime]:
+    """[from, to): the last so many days up to now, or any range."""
+    if days and (since or until):
+        raise InvalidRequestError("query.days", "cannot go together with from or to")
+    end = _instant("query.to", until) if until else now + timedelta(seconds=1)
+    start = _instant("query.from", since) if since else end - timedelta(days=int(days or DEFAULT_DAYS))
+    if start >= end:
+        raise InvalidRequestError("query.from", "must lie before to")
+    return start, end
+
+
+def _instant(where: str, text: str) -> datetime:
+    """A date or a time; UTC where it names no offset."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequestError(where, "must be a date or a time in ISO 8601") from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+handler = serve(app)

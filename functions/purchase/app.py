@@ -1,0 +1,57 @@
+"""``POST /accounts/{account_id}/purchases`` and ``GET .../{purchase_id}``. For the account itself, and services."""
+
+from aws_lambda_powertools.event_handler import Response
+
+from shared.edge.http import Amount, Body, PathId, answer, caller, header, request_of, router, serve
+from shared.edge.wiring import deadline, payment_gateway, wiring
+from shared.ledger.errors import InvalidRequestError
+from shared.ledger.purchase import PaymentSource, PurchaseState
+from shared.payments import PaymentGateway
+from shared.services.purchasing import Order, buy, read_purchase
+from shared.services.views import purchase_view
+
+app = router()
+
+STATUS = {PurchaseState.COMPLETED: 201, PurchaseState.PENDING: 202}
+
+
+class Payment(Body):
+    source: PaymentSource
+
+
+class PurchaseBody(Body):
+    quantity: Amount
+    payment: Payment
+
+
+@app.post("/accounts/<account_id>/purchases")
+def purchase(account_id: PathId, body: PurchaseBody) -> Response[str]:
+    who = caller(app)
+    who.require_account(account_id)
+    bought = buy(
+        wiring().ledger,
+        _gateway(),
+        account_id,
+        Order(body.quantity, body.payment.source),
+        request_of(app, "purchase", body, who.actor),
+        deadline=deadline(app.lambda_context),
+    )
+    view = purchase_view(bought.purchase, bought.entry)
+    return answer(view, STATUS[bought.purchase.state], replayed=bought.replayed)
+
+
+@app.get("/accounts/<account_id>/purchases/<purchase_id>")
+def read(account_id: PathId, purchase_id: PathId) -> Response[str]:
+    caller(app).require_account(account_id)
+    bought = read_purchase(wiring().ledger, account_id, purchase_id)
+    return answer(purchase_view(bought.purchase, bought.entry))
+
+
+def _gateway() -> PaymentGateway:
+    try:
+        return payment_gateway(header(app, "X-Sandbox-Payment"))
+    except ValueError as error:
+        raise InvalidRequestError("header.X-Sandbox-Payment", str(error)) from error
+
+
+handler = serve(app)

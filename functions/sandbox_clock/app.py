@@ -1,0 +1,52 @@
+"""``POST /sandbox/clock``: move the product's clock and run what has fallen due. For staff, in a sandbox only."""
+
+from datetime import timedelta
+from itertools import chain
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import AwareDatetime, BeforeValidator, model_validator
+
+from shared.edge.http import Body, answer, caller, router, serve
+from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
+from shared.services.due import settle_accounts
+from shared.services.purchasing import reconcile
+from shared.store.rows import instant
+
+app = router()
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text in ISO 8601")  # noqa: TRY004 - pydantic turns ValueError into a refusal
+    return value
+
+
+class ClockBody(Body):
+    """One of the two: an instant, or how far to go from where the clock stands, like ``P31D`` or ``PT1H``."""
+
+    now: Annotated[AwareDatetime, BeforeValidator(_text)] | None = None
+    advance: Annotated[timedelta, BeforeValidator(_text)] | None = None
+
+    @model_validator(mode="after")
+    def one_of_both(self) -> "ClockBody":
+        if (self.now is None) == (self.advance is None):
+            raise ValueError("give either now or advance")
+        return self
+
+
+@app.post("/sandbox/clock")
+def move_clock(body: ClockBody) -> Response[str]:
+    caller(app).require_staff()
+    ledger, clock = wiring().ledger, sandbox_clock(wiring().settings)
+    now = clock.move_to(body.now or clock.now() + (body.advance or timedelta()))
+    due = chain(ledger.table.due_expiries(now.date()), ledger.table.due_grants(now.date()))
+    accounts = {found.account_id for found in due}
+    settle_accounts(ledger, sorted(accounts), lambda: deadline(app.lambda_context))
+    purchases = list(ledger.table.due_purchases(now))
+    for account_id, purchase_id in purchases:
+        reconcile(ledger, payment_gateway(), account_id, purchase_id, deadline=deadline(app.lambda_context))
+    return answer({"now": instant(now), "settled_accounts": len(accounts), "reconciled_purchases": len(purchases)})
+
+
+handler = serve(app)
