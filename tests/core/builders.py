@@ -87,7 +87,7 @@ class Book:
         self.now = now if isinstance(now, datetime) else noon(now)
         return self
 
-    def do(self, command: Command) -> list[Entry]:
+    def run(self, command: Command) -> list[Entry]:
         """Decide until it is done, as a store does; the entries that came of it."""
         before = len(self.entries)
         complete = False
@@ -95,8 +95,13 @@ class Book:
             decision = decide(self.account, command, self.now, self.policy)
             self.account, complete = decision.account, decision.complete
             self.entries += decision.entries
-        assert problems(self.account, self.entries) == []
         return self.entries[before:]
+
+    def do(self, command: Command) -> list[Entry]:
+        """The same, audited."""
+        written = self.run(command)
+        assert problems(self.account, self.entries) == []
+        return written
 
     def settle(self) -> list[Entry]:
         return self.do(Settle())

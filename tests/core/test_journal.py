@@ -1,0 +1,230 @@
+"""Any sequence of commands, over any stretch of time, leaves a sound account, however the schedules ran.
+
+Two books hear the same commands. Nobody ever runs a schedule for the *late* one: only its commands settle it. The
+*nightly* one is settled at each midnight. They must tell the same story.
+"""
+
+from collections import Counter, defaultdict
+from datetime import date, datetime, timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from shared.ledger.calendar import ONE_DAY, AnchorPolicy, add_months, cycle_on, midnight
+from shared.ledger.commands import BACK, NOT_BACK, ChangePlan, Command, Credit, Refund, Settle, Spend
+from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError, LedgerError, NotRefundableError
+from shared.ledger.model import Entry, EntryType, Kind, Plan
+from shared.ledger.policy import Policy
+from tests.core.builders import INSTANT, Book, problems, told
+
+POLICIES = [
+    Policy(),
+    Policy(anchor_policy=AnchorPolicy.FIRST_OF_NEXT),
+    Policy(refund_grace_days=0),
+    Policy(lot_lifetime_months=1, refund_grace_days=3, anchor_policy=AnchorPolicy.FIRST_OF_NEXT),
+    Policy(lot_lifetime_months=30, monthly_plus=70, monthly_plus_free=0),
+    Policy(sign_up=0, monthly_basic=0, monthly_plus=40, monthly_plus_free=40),
+]
+OPENED_ON = ["2024-02-29", "2023-01-31", "2022-12-30", "2024-01-29", "2023-06-10"]
+PAUSES = [timedelta(seconds=1), timedelta(hours=7), *(timedelta(days) for days in (1, 15, 27, 28, 29, 30, 31, 62))]
+LONG_PAUSES = [timedelta(days) for days in (365, 366, 367, 731, 1461)]
+
+amounts = st.integers(1, 60)
+
+
+class Journal(RuleBasedStateMachine):
+    late: Book
+    nightly: Book
+
+    @initialize(
+        policy=st.sampled_from(POLICIES),
+        kind=st.sampled_from([Kind.FREELANCER, Kind.FREELANCER, Kind.AGENCY]),
+        plan=st.sampled_from(Plan),
+        opened_on=st.sampled_from(OPENED_ON),
+        joined_days_before=st.sampled_from([0, 0, 1, 20, 400]),
+    )
+    def open(self, policy, kind, plan, opened_on, joined_days_before):
+        joined_on = date.fromisoformat(opened_on) - timedelta(joined_days_before)
+        self.late = Book.opened(opened_on, policy=policy, kind=kind, plan=plan, joined_on=joined_on.isoformat())
+        self.nightly = self.late.copy()
+        self.opened_on = date.fromisoformat(opened_on)
+        self.spends: list[Entry] = []
+        self.refunded: list[Entry] = []
+        self.long_pauses = 0
+
+    # What callers ask for
+
+    @rule(amount=amounts, is_paid=st.booleans())
+    def credit(self, amount, is_paid):
+        entry_type = EntryType.PURCHASE if is_paid else EntryType.PROMO
+        self.both(Credit(entry_type, amount, is_paid, "Credit", {"type": "test"}, self.late.request("credit")))
+
+    @rule(amount=amounts)
+    def spend(self, amount):
+        command = Spend(amount, "Proposal", {"type": "proposal"}, self.late.request("spend"))
+        shown = self.late.shown
+        if shown.frozen:
+            self.refused(command, AccountFrozenError)
+        elif shown.balance < amount:
+            refusal = self.refused(command, InsufficientConnectsError)
+            assert refusal.details == {"balance": shown.balance, "required": amount}
+        else:
+            self.spends.append(self.both(command)[-1])
+
+    @rule()
+    def spend_all(self):
+        if balance := self.late.shown.balance:
+            self.spend(balance)
+
+    @precondition(lambda self: self.spends)
+    @rule(data=st.data(), reason=st.sampled_from(sorted(BACK)))
+    def refund(self, data, reason):
+        spend = self.spends.pop(data.draw(st.integers(0, len(self.spends) - 1)))
+        written = self.both(Refund(spend, reason, self.late.request("refund")))
+        refund = next(entry for entry in written if entry.type is EntryType.REFUND)
+        assert refund.amount == -spend.amount
+        self.refunded.append(spend)
+
+    @precondition(lambda self: self.spends)
+    @rule(data=st.data(), reason=st.sampled_from(sorted(NOT_BACK)))
+    def refund_for_a_reason_that_gives_nothing(self, data, reason):
+        spend = data.draw(st.sampled_from(self.spends))
+        self.refused(Refund(spend, reason, self.late.request("refund")), NotRefundableError)
+
+    @precondition(lambda self: self.refunded)
+    @rule(data=st.data())
+    def refund_again(self, data):
+        """That a spend was refunded before is a claim that the store keeps; were it lost, the audit would tell."""
+        spend = data.draw(st.sampled_from(self.refunded))
+        unclaimed = self.late.copy()
+        unclaimed.run(Refund(spend, "fraud", unclaimed.request("refund")))
+        assert problems(unclaimed.account, unclaimed.entries) == [f"spend {spend.entry_id} was refunded 2 times"]
+
+    @rule(plan=st.sampled_from(Plan))
+    def change_plan(self, plan):
+        self.both(ChangePlan(plan, self.late.request("plan")))
+
+    # Time
+
+    @rule(pause=st.sampled_from(PAUSES))
+    def time_passes(self, pause):
+        self.move_to(self.late.now + pause)
+
+    @precondition(lambda self: self.long_pauses < 2)
+    @rule(pause=st.sampled_from(LONG_PAUSES))
+    def years_pass(self, pause):
+        self.long_pauses += 1
+        self.move_to(self.late.now + pause)
+
+    @rule(
+        until=st.sampled_from(["midnight", "end of month", "cycle", "leap day", "expiry"]),
+        instants=st.sampled_from([-1, 0]),
+    )
+    def time_passes_until_the_edge_of(self, until, instants):
+        today, account = self.late.now.date(), self.late.shown
+        edges = {
+            "midnight": today + ONE_DAY,
+            "end of month": add_months(today.replace(day=1), 1),
+            "cycle": account.grant_due or today,
+            "leap day": next_leap_day(today),
+            "expiry": account.expiry_due or today,
+        }
+        self.move_to(max(self.late.now, midnight(edges[until]) + instants * INSTANT))
+
+    # What must hold
+
+    @invariant()
+    def both_books_tell_the_same_story(self):
+        late, nightly = self.late.copy(), self.nightly.copy()
+        late.settle()
+        nightly.settle()
+        assert late.account == nightly.account == self.late.shown
+        assert [told(entry) for entry in late.entries] == [told(entry) for entry in nightly.entries]
+        assert late.settle() == []
+        self.check_story(late)
+
+    def check_story(self, book: Book) -> None:
+        check_balance(book)
+        check_no_spend_took_what_had_expired(book)
+        check_expiries_are_dated_at_their_instant(book, self.opened_on)
+        check_each_cycle_came_once(book, self.opened_on)
+
+    # How
+
+    def both(self, command: Command) -> list[Entry]:
+        self.nightly.run(command)
+        return self.late.do(command)
+
+    def refused(self, command: Command, refusal: type[LedgerError]) -> LedgerError:
+        with pytest.raises(refusal) as refused:
+            self.late.copy().run(command)
+        return refused.value
+
+    def move_to(self, now: datetime) -> None:
+        day = self.late.now.date()
+        while day < now.date():
+            day += ONE_DAY
+            self.nightly.at(midnight(day)).run(Settle())
+        self.late.at(now)
+        self.nightly.at(now)
+
+
+def check_balance(book: Book) -> None:
+    """The balance is what came and went in lots that have not expired, without regard to any expiry row."""
+    today = book.now.date()
+    left: Counter = Counter()
+    for entry in book.entries:
+        if entry.type is not EntryType.EXPIRY:
+            left.update({bucket: amount for bucket, amount in entry.slices.items() if not bucket.expired(today)})
+    assert book.account.balance == left.total()
+    assert book.account.lots == {bucket: amount for bucket, amount in left.items() if amount}
+
+
+def check_no_spend_took_what_had_expired(book: Book) -> None:
+    for spend in book.of_type(EntryType.SPEND):
+        assert not any(bucket.expired(spend.at.date()) for bucket in spend.slices)
+
+
+def check_expiries_are_dated_at_their_instant(book: Book, opened_on: date) -> None:
+    for before, expiry in zip(book.entries, book.entries[1:], strict=False):
+        if expiry.type is EntryType.EXPIRY:
+            [expired_on] = {bucket.expires_on for bucket in expiry.slices}
+            # Not before what it follows: a refund without grace, or an account opened late in a cycle.
+            assert expiry.at == max(midnight(expired_on), before.at)
+            assert expiry.at.date() == max(expired_on, opened_on)
+
+
+def check_each_cycle_came_once(book: Book, opened_on: date) -> None:
+    policy, anchor = book.policy, book.account.joined_on.day
+    amounts_of: dict[str, list[int]] = defaultdict(list)
+    for entry in book.of_type(EntryType.GRANT):
+        if "cycle" in entry.reference:
+            amounts_of[entry.reference["cycle"]].append(entry.amount)
+    assert all(sum(amounts) <= policy.monthly_plus for amounts in amounts_of.values())
+    if book.account.kind is Kind.AGENCY:
+        assert not book.of_type(EntryType.GRANT)
+    elif policy.monthly_basic:
+        month = cycle_on(opened_on, anchor, policy.anchor_policy).month
+        last = cycle_on(book.now.date(), anchor, policy.anchor_policy).month
+        passed = (last.year - month.year) * 12 + last.month - month.month
+        assert list(amounts_of) == [f"{add_months(month, number):%Y-%m}" for number in range(passed + 1)]
+
+
+def next_leap_day(today: date) -> date:
+    year = today.year
+    while year % 4 or date(year, 2, 29) <= today:
+        year += 1
+    return date(year, 2, 29)
+
+
+def test_any_sequence_of_commands_keeps_every_invariant_whether_settled_nightly_or_late():
+    run_state_machine_as_test(Journal, settings=settings(max_examples=60, stateful_step_count=30))
