@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
     from shared.store.table import Due, Table
