@@ -31,9 +31,10 @@ def up(port: int | None = None) -> dict[str, Any]:
     port = port or before.get("port") or DEFAULT_PORT
     endpoint_url = f"http://{ministack.HOST}:{port}"
     if not running:
+        move_state(before.get("port"), port)
         start(port)
     wanted = fingerprint()
-    if not (before.get("fingerprint") == wanted and before.get("port") == port and is_deployed(endpoint_url)):
+    if before.get("fingerprint") != wanted or not is_deployed(endpoint_url):
         deploy(endpoint_url)
     description = {
         "api_url": api_url(endpoint_url),
@@ -49,9 +50,17 @@ def up(port: int | None = None) -> dict[str, Any]:
     return description
 
 
+def move_state(old: int | None, new: int) -> None:
+    """Queues are known by their URLs, which the functions are told too: both follow the port."""
+    if ministack.port_is_taken(new):
+        raise StackError(f"port {new} is taken by another program: choose one, as in `make up PORT={new + 1}`")
+    if old not in {None, new}:
+        for saved in STATE.glob("services/*.json"):
+            text = saved.read_text()
+            saved.write_text(text.replace(f"{ministack.HOST}:{old}", f"{ministack.HOST}:{new}"))
+
+
 def start(port: int) -> None:
-    if ministack.port_is_taken(port):
-        raise StackError(f"port {port} is taken by another program: choose one, as in `make up PORT={port + 1}`")
     with step(f"Starting ministack on {ministack.HOST}:{port}"):
         process = ministack.start(port, LOG, STATE)
     PID.write_text(f"{process.pid}\n")
