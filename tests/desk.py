@@ -1,0 +1,158 @@
+"""A `Desk`: the services over one store, at a time that the test sets, each request one line."""
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from shared.ledger.audit import audit
+from shared.ledger.commands import Credit, OpenAccount, Settle, decide
+from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Plan, Request
+from shared.ledger.policy import Policy
+from shared.ledger.purchase import PaymentSource, PurchaseState
+from shared.services.accounts import Opened, change_plan, open_new_account
+from shared.services.ledger import Ledger, Outcome
+from shared.services.purchasing import Bought, Order, buy, reconcile
+from shared.services.spending import refund_spend, spend_on_proposal
+from shared.store.rows import purchase_sk
+from shared.store.table import Page, Table
+from tests.core.builders import QUIET, noon
+
+PATIENCE_S = 60
+A_TRANSACTION_TAKES = 90
+ALWAYS = {"since": datetime(2000, 1, 1, tzinfo=UTC), "until": datetime(2100, 1, 1, tzinfo=UTC)}
+
+
+@dataclass
+class SetClock:
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+def deadline() -> float:
+    return time.monotonic() + PATIENCE_S
+
+
+@dataclass
+class Desk:
+    """Asks for Ann's account where no other is named. Requests fingerprint what they ask for, as the functions do."""
+
+    table: Table
+    policy: Policy = QUIET
+    clock: SetClock = field(default_factory=lambda: SetClock(noon("2026-01-15")))
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.table, self.policy, self.clock)
+
+    def at(self, day: str | date | datetime) -> "Desk":
+        self.clock.at = day if isinstance(day, datetime) else noon(day)
+        return self
+
+    def under(self, **numbers: Any) -> "Desk":
+        """With other numbers than those by which nothing comes by itself."""
+        self.policy = replace(self.policy, **numbers)
+        return self
+
+    def open(
+        self,
+        account: str = "ann",
+        *,
+        kind: Kind = Kind.FREELANCER,
+        plan: Plan = Plan.BASIC,
+        joined_on: date | None = None,
+        key: str = "open",
+    ) -> Opened:
+        request = Request("open", key, f"{kind} {plan} {joined_on}", "service")
+        return open_new_account(self.ledger, OpenAccount(account, kind, plan, joined_on, request), deadline=deadline())
+
+    def credit(self, amount: int, key: str = "credit", *, paid: bool = False, account: str = "ann") -> Outcome:
+        request = Request("credit", key, f"{amount} {paid}", "staff")
+        command = Credit(EntryType.REWARD, amount, paid, "Reward", {"type": "test"}, request)
+        return self.ledger.execute(account, command, deadline=deadline())
+
+    def spend(self, amount: int, key: str = "spend", *, account: str = "ann", by: float | None = None) -> Outcome:
+        return spend_on_proposal(
+            self.ledger,
+            account,
+            amount=amount,
+            expected_price=None,
+            reference={"type": "proposal", "job_id": "j1"},
+            request=Request("spend", key, str(amount), "service"),
+            deadline=by or deadline(),
+        )
+
+    def refund(
+        self, spend_id: str, key: str = "refund", *, reason: str = "job_canceled", account: str = "ann"
+    ) -> Outcome:
+        request = Request("refund", key, f"{spend_id} {reason}", "service")
+        return refund_spend(self.ledger, account, spend_id, reason=reason, request=request, deadline=deadline())
+
+    def change_plan(self, plan: Plan, *, account: str = "ann") -> Account:
+        return change_plan(self.ledger, account, plan, "service", deadline=deadline())
+
+    def settle(self, account: str = "ann") -> Account | None:
+        return self.ledger.execute(account, Settle(), deadline=deadline()).account
+
+    def buy(self, quantity: int, gateway: Any, key: str = "buy", *, account: str = "ann") -> Bought:
+        request = Request("purchase", key, str(quantity), account)
+        order = Order(quantity, PaymentSource.BILLING_METHOD)
+        return buy(self.ledger, gateway, account, order, request, deadline=deadline())
+
+    def reconcile(self, purchase_id: str, gateway: Any, *, account: str = "ann") -> PurchaseState:
+        return reconcile(self.ledger, gateway, account, purchase_id, deadline=deadline())
+
+    def balance(self, account: str = "ann") -> int:
+        return self.ledger.view(account, self.clock.now()).balance
+
+    def stored(self, account: str = "ann") -> Account:
+        """The account as it lies in the table, with what fell due still to be done."""
+        return self.table.account(account)
+
+    def journal(self, account: str = "ann") -> list[Entry]:
+        return self.table.journal(account)
+
+    def history(self, **wanted: Any) -> Page:
+        return self.table.history("ann", **(ALWAYS | {"limit": 50} | wanted))
+
+    def credit_often(self, credits_: list[tuple[date, int, bool]]) -> None:
+        """Many credits (day, amount, paid) in few transactions, for an account with a long past."""
+        for start in range(0, len(credits_), A_TRANSACTION_TAKES):
+            before = after = self.stored()
+            entries: list[Entry] = []
+            for number, (day, amount, paid) in enumerate(credits_[start : start + A_TRANSACTION_TAKES], start):
+                request = Request("often", str(number), "f", "staff")
+                command = Credit(EntryType.REWARD, amount, paid, "Reward", {"type": "test"}, request)
+                decision = decide(after, command, noon(day), self.policy)
+                after, entries = decision.account, [*entries, *decision.entries]
+            self.table.commit(before, Decision(after, tuple(entries)))
+
+
+def problems_in(table: Table) -> list[str]:
+    """Every contradiction in every account of a table, and every purchase that its journal does not bear out."""
+    found = []
+    for account_id in _accounts(table):
+        account, journal = table.account(account_id), table.journal(account_id)
+        found += [
+            f"{account_id}: {finding.invariant}: {problem}"
+            for finding in audit(account, journal)
+            for problem in finding.problems
+        ]
+        paid_out = {
+            entry.reference["purchase_id"]: entry.amount for entry in journal if entry.type is EntryType.PURCHASE
+        }
+        completed = completed_purchases(table, account_id)
+        if paid_out != completed:
+            found.append(f"{account_id}: purchases {completed} are completed, {paid_out} were paid out")
+    return found
+
+
+def completed_purchases(table: Table, account_id: str) -> dict[str, int]:
+    rows = table._purchase.query(account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True)
+    return {row.purchase().purchase_id: int(row.quantity) for row in rows if row.state == PurchaseState.COMPLETED}
+
+
+def _accounts(table: Table) -> list[str]:
+    return [row.pk for row in table._account.scan(table._account.kind.exists(), consistent_read=True)]

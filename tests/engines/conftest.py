@@ -1,0 +1,42 @@
+"""The same, and races, bad days and budgets, on Amazon's DynamoDB Local and on ministack. Each starts once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+
+from local.engines import CREDENTIALS, dynamodb_local, ministack
+from shared.sandbox.table import SandboxTable
+from shared.store.table import Table
+from tests.store.fixtures import SHARDS, audited, client_of, desk, provider, table, wire  # noqa: F401 - fixtures
+
+ENGINES = {"dynamodb-local": dynamodb_local, "ministack": ministack}
+REGION = CREDENTIALS["AWS_REGION"]
+
+
+@pytest.fixture(scope="session")
+def started() -> Iterator[Callable[[str], str]]:
+    """The endpoint of an engine, started when first asked for."""
+    with ExitStack() as engines:
+        yield cache(lambda name: engines.enter_context(ENGINES[name]()))
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest, started: Callable[[str], str]) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield started(request.param)
+
+
+@pytest.fixture(scope="session")
+def store(engine: str) -> Table:
+    store = Table("ledger", shards=SHARDS, region=REGION, endpoint_url=engine)
+    client_of(store)  # made now, so that the threads of a race find it
+    return store
+
+
+@pytest.fixture(scope="session")
+def sandbox(engine: str) -> SandboxTable:
+    return SandboxTable("sandbox", region=REGION, endpoint_url=engine)

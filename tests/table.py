@@ -1,0 +1,31 @@
+"""The stack's tables, made on any engine from the template itself, so that tests and deployment cannot drift."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+LEDGER, SANDBOX = "Table", "SandboxTable"
+# What CreateTable takes as CloudFormation writes it, and what matters to a store.
+SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes", "GlobalSecondaryIndexes")
+
+
+class _Template(yaml.SafeLoader):
+    """YAML in which `!Ref` and its like stand for nothing: the shape of a table has none."""
+
+
+_Template.add_multi_constructor("!", lambda *_: None)
+
+
+@cache
+def shape_of(logical_id: str) -> dict[str, Any]:
+    template = yaml.load(TEMPLATE.read_text(), Loader=_Template)  # noqa: S506 - a safe loader, see above
+    properties = template["Resources"][logical_id]["Properties"]
+    return {name: properties[name] for name in SHAPE if name in properties}
+
+
+def create_table(client: Any, name: str, logical_id: str = LEDGER) -> None:
+    """Make the table that the template calls `logical_id`. Every engine here has it ready at once."""
+    client.create_table(TableName=name, **shape_of(logical_id))
