@@ -44,22 +44,29 @@ class Settings:
             due_shards=_number(environ, "DUE_SHARDS"),
             account_claim=_text(environ, "ACCOUNT_CLAIM"),
             agencies_claim=_text(environ, "AGENCIES_CLAIM"),
-            policy=Policy(
-                sign_up=_number(environ, "SIGN_UP_CONNECTS"),
-                monthly_basic=_number(environ, "MONTHLY_BASIC_CONNECTS"),
-                monthly_plus=_number(environ, "MONTHLY_PLUS_CONNECTS"),
-                monthly_plus_free=_number(environ, "MONTHLY_PLUS_FREE_CONNECTS"),
-                lot_lifetime_months=_number(environ, "LOT_LIFETIME_MONTHS"),
-                refund_grace_days=_number(environ, "REFUND_GRACE_DAYS"),
-                anchor_policy=AnchorPolicy(_text(environ, "ANCHOR_POLICY")),
-                unit_price_cents=_number(environ, "UNIT_PRICE_CENTS"),
-                minimum_purchase=_number(environ, "MINIMUM_PURCHASE"),
-                currency=_text(environ, "CURRENCY"),
-                expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
-            ),
+            policy=_policy(environ),
             due_queue_url=environ.get("DUE_QUEUE_URL"),
             sandbox_table=environ.get("SANDBOX_TABLE_NAME"),
         )
+
+
+def _policy(environ: Mapping[str, str]) -> Policy:
+    try:
+        return Policy(
+            sign_up=_number(environ, "SIGN_UP_CONNECTS"),
+            monthly_basic=_number(environ, "MONTHLY_BASIC_CONNECTS"),
+            monthly_plus=_number(environ, "MONTHLY_PLUS_CONNECTS"),
+            monthly_plus_free=_number(environ, "MONTHLY_PLUS_FREE_CONNECTS"),
+            lot_lifetime_months=_number(environ, "LOT_LIFETIME_MONTHS"),
+            refund_grace_days=_number(environ, "REFUND_GRACE_DAYS"),
+            anchor_policy=AnchorPolicy(_text(environ, "ANCHOR_POLICY")),
+            unit_price_cents=_number(environ, "UNIT_PRICE_CENTS"),
+            minimum_purchase=_number(environ, "MINIMUM_PURCHASE"),
+            currency=_text(environ, "CURRENCY"),
+            expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"the product's numbers make no sense: {error}") from error
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

@@ -41,12 +41,15 @@ def move_clock(body: ClockBody) -> Response[str]:
     ledger, clock = wiring().ledger, sandbox_clock(wiring().settings)
     now = clock.move_to(body.now or clock.now() + (body.advance or timedelta()))
     due = chain(ledger.table.due_expiries(now.date()), ledger.table.due_grants(now.date()))
-    accounts = {found.account_id for found in due}
-    settle_accounts(ledger, sorted(accounts), lambda: deadline(app.lambda_context))
+    accounts = sorted({found.account_id for found in due})
     purchases = list(ledger.table.due_purchases(now))
-    for account_id, purchase_id in purchases:
-        reconcile(ledger, payment_gateway(), account_id, purchase_id, deadline=deadline(app.lambda_context))
-    return answer({"now": instant(now), "settled_accounts": len(accounts), "reconciled_purchases": len(purchases)})
+    settled = settle_accounts(ledger, accounts, until)
+    reconciled = reconcile(ledger, payment_gateway(), purchases, until)
+    return answer({"now": instant(now), "settled_accounts": settled, "reconciled_purchases": reconciled})
+
+
+def until() -> float:
+    return deadline(app.lambda_context)
 
 
 handler = serve(app)

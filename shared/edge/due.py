@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from shared.clock import SystemClock
 from shared.config import ConfigurationError
-from shared.edge.observability import flush_metrics, logger, metrics
+from shared.edge.observability import count_run, flush_metrics, logger
 from shared.edge.wiring import deadline, warm_up, wiring
 from shared.services.due import dispatch, settle_accounts
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse | dict[str, Any]]
 
+ONE_HOUR = timedelta(hours=1)
 BATCH = 10
 """As many messages as one SendMessageBatch takes."""
 
@@ -88,9 +87,5 @@ def _look(event: dict[str, Any], find: Callable[[Table, date], Iterable[Due]]) -
         raise ConfigurationError("DUE_QUEUE_URL is not set")
     now = ledger.clock.now()
     found = dispatch(find(ledger.table, now.date()), SqsQueue(settings.due_queue_url), now)
-    lag = SystemClock().now() - datetime.fromisoformat(event["scheduled_time"])
-    metrics.add_metric("ScheduleLagSeconds", MetricUnit.Seconds, max(lag.total_seconds(), 0))
-    metrics.add_metric("DueAccounts", MetricUnit.Count, found.accounts)
-    metrics.add_metric("OldestDueHours", MetricUnit.NoUnit, found.oldest_hours)
-    logger.info("dispatched", accounts=found.accounts, oldest_hours=round(found.oldest_hours, 1))
+    count_run(event, found=found.accounts, waited_hours=(now - found.oldest) / ONE_HOUR)
     return {"accounts": found.accounts}

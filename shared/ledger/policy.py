@@ -26,3 +26,12 @@ class Policy:
     minimum_purchase: int = 10
     currency: str = "USD"
     expiring_soon_days: int = 30
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that contradict each other."""
+        if not self.monthly_plus_free <= self.monthly_plus:
+            raise ValueError("monthly_plus_free is part of monthly_plus and cannot be more")
+        if not self.monthly_basic <= self.monthly_plus:
+            raise ValueError("monthly_plus cannot be less than monthly_basic")
+        if self.lot_lifetime_months < 1:
+            raise ValueError("lot_lifetime_months must be 1 or more")

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from shared.ledger.calendar import midnight
 from shared.ledger.commands import Settle
+from shared.services.each import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from datetime import datetime
 
     from shared.services.ledger import Ledger
     from shared.store.table import Due
@@ -35,10 +36,10 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """How many accounts were found due, and since how long the oldest has waited."""
+    """How many accounts were found due, and since when the oldest has waited."""
 
     accounts: int
-    oldest_hours: float
+    oldest: datetime
 
 
 def dispatch(due: Iterable[Due], queue: Queue, now: datetime) -> Dispatched:
@@ -54,26 +55,13 @@ def dispatch(due: Iterable[Due], queue: Queue, now: datetime) -> Dispatched:
             yield json.dumps({"accounts": [account.account_id for account in page]})
 
     queue.send(pages())
-    return Dispatched(found, (now - oldest).total_seconds() / 3600)
+    return Dispatched(found, oldest)
 
 
-def settle_accounts(ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float]) -> None:
-    """Settle each account; one that fails does not keep the others.
-
-    Args:
-        ledger: The ledger.
-        accounts: Their ids.
-        deadline: When to give one account up, asked anew for each.
+def settle_accounts(ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float]) -> int:
+    """Settle each account; ``deadline`` is asked anew for each. Tells how many.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong, each with a note that names its account.
+        ExceptionGroup: at the end, what went wrong with some; the others are settled.
     """
-    failures = []
-    for account_id in accounts:
-        try:
-            ledger.execute(account_id, Settle(), deadline=deadline())
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others are not to suffer from it
-            error.add_note(f"while settling account {account_id}")
-            failures.append(error)
-    if failures:
-        raise ExceptionGroup(f"{len(failures)} accounts could not be settled", failures)
+    return for_each(accounts, lambda account_id: ledger.execute(account_id, Settle(), deadline=deadline()))

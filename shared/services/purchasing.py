@@ -21,12 +21,16 @@ from shared.ledger.errors import BusyError, InvalidRequestError, PaymentDeclined
 from shared.ledger.model import Entry, EntryType, Request, entry_id
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
+from shared.services.each import for_each
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.retry import attempts
 from shared.store.errors import ContentionError, PurchaseMovedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from datetime import datetime
+
+    from shared.store.table import DuePurchase
 
 PURCHASE = "purchase"
 FIRST_CHECK = timedelta(minutes=1)
@@ -79,19 +83,25 @@ def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
 
 
 def reconcile(
-    ledger: Ledger, gateway: PaymentGateway, account_id: str, purchase_id: str, *, deadline: float
-) -> PurchaseState:
-    """Ask the provider what became of a purchase that is pending, and act on it."""
-    purchase = ledger.table.purchase(account_id, purchase_id)
-    if purchase is None:
-        raise PurchaseNotFoundError(purchase_id)
+    ledger: Ledger, gateway: PaymentGateway, due: Iterable[DuePurchase], deadline: Callable[[], float]
+) -> int:
+    """Ask the provider what became of each purchase that is still pending, and act on it. Tells how many.
+
+    Raises:
+        ExceptionGroup: at the end, what went wrong with some; they stay due, the others are done.
+    """
+    return for_each(due, lambda found: _reconcile(ledger, gateway, found, deadline()))
+
+
+def _reconcile(ledger: Ledger, gateway: PaymentGateway, due: DuePurchase, deadline: float) -> None:
+    purchase = read_purchase(ledger, due.account_id, due.purchase_id).purchase
     if purchase.state is not PurchaseState.PENDING:
-        return purchase.state
+        return
     try:
         result = gateway.resolve(purchase.charge_id)
     except NoAnswerError:
         result = IN_PROGRESS
-    return _settle(ledger, purchase, result, deadline=deadline).purchase.state
+    _settle(ledger, purchase, result, deadline=deadline)
 
 
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:

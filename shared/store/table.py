@@ -65,6 +65,13 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class DuePurchase:
+    account_id: str
+    purchase_id: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Entries, newest first, and where the next page starts: None at the end."""
 
@@ -261,10 +268,10 @@ class Table:
         for row in self._due(self._account.by_expiry_due, self._account.expiry_due, until):
             yield Due(row.pk, row.expiry_due)
 
-    def due_purchases(self, until: datetime) -> Iterator[tuple[str, str]]:
-        """Account and id of each purchase whose charge is to be asked after by ``until``."""
+    def due_purchases(self, until: datetime) -> Iterator[DuePurchase]:
+        """Purchases whose charge is to be asked after by ``until``, shard by shard."""
         for row in self._due(self._purchase.by_purchase_due, self._purchase.purchase_due, until):
-            yield row.pk, row.sk.removeprefix(purchase_sk(""))
+            yield DuePurchase(row.pk, row.sk.removeprefix(purchase_sk("")), row.purchase_due)
 
     def _due(self, index: Index[Any], attribute: Attribute[Any], until: date) -> Iterator[Any]:
         for shard in range(self.shards):
