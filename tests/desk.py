@@ -12,10 +12,10 @@ from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
 from shared.services.ledger import Ledger, Outcome
-from shared.services.purchasing import Bought, Order, buy, reconcile
+from shared.services.purchasing import Bought, Order, buy, read_purchase, reconcile
 from shared.services.spending import refund_spend, spend_on_proposal
 from shared.store.rows import purchase_sk
-from shared.store.table import Page, Table
+from shared.store.table import DuePurchase, Page, Table
 from tests.core.builders import QUIET, noon
 
 PATIENCE_S = 60
@@ -102,7 +102,8 @@ class Desk:
         return buy(self.ledger, gateway, account, order, request, deadline=deadline())
 
     def reconcile(self, purchase_id: str, gateway: Any, *, account: str = "ann") -> PurchaseState:
-        return reconcile(self.ledger, gateway, account, purchase_id, deadline=deadline())
+        reconcile(self.ledger, gateway, [DuePurchase(account, purchase_id, self.clock.at)], deadline)
+        return read_purchase(self.ledger, account, purchase_id).purchase.state
 
     def balance(self, account: str = "ann") -> int:
         return self.ledger.view(account, self.clock.now()).balance

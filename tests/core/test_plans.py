@@ -49,7 +49,9 @@ def test_upgrade_on_an_anchor_that_starts_on_the_first_counts_the_longer_cycle()
     anchor_policy=st.sampled_from(AnchorPolicy),
 )
 def test_upgrade_brings_the_floor_of_the_rest_on_any_day_of_any_cycle(joined_on, days, basic, more, anchor_policy):
-    policy = Policy(sign_up=0, monthly_basic=basic, monthly_plus=basic + more, anchor_policy=anchor_policy)
+    policy = Policy(
+        sign_up=0, monthly_basic=basic, monthly_plus=basic + more, monthly_plus_free=0, anchor_policy=anchor_policy
+    )
     today = joined_on + timedelta(days)
     book = Book.opened(joined_on, policy=policy).at(today)
     book.settle()

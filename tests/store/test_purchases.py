@@ -40,9 +40,9 @@ def bought_amounts(desk):
 
 
 def the_purchase(desk):
-    ((account_id, purchase_id),) = desk.table.due_purchases(desk.clock.at + timedelta(days=1))
-    assert account_id == "ann"
-    return purchase_id
+    [due] = desk.table.due_purchases(desk.clock.at + timedelta(days=1))
+    assert due.account_id == "ann"
+    return due.purchase_id
 
 
 def test_a_purchase_is_charged_and_credited(desk, succeeds):
