@@ -18,6 +18,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 from pynamodb.exceptions import PynamoDBException
 
@@ -81,9 +82,13 @@ def contention_from_aws() -> Iterator[None]:
     try:
         yield
     except PynamoDBException as error:
+        # Also where there was no connection: the SDK may have sent the request before, and heard nothing. Asked first,
+        # because these have no code to ask for.
+        if isinstance(error.cause, HTTPClientError | NoConnectionError):
+            raise OutcomeUnknownError(repr(error.cause)) from error
         code = error.cause_response_code
         if code in CONTENTION:
             raise ContentionError(code) from error
-        if code in NO_ANSWER or isinstance(error.cause, HTTPClientError):
-            raise OutcomeUnknownError(code or repr(error.cause)) from error
+        if code in NO_ANSWER:
+            raise OutcomeUnknownError(code) from error
         raise
