@@ -179,8 +179,9 @@ def test_an_agency_buys_only_on_plus(desk, succeeds):
 def test_a_purchase_that_never_was_is_not_found(desk, succeeds):
     with pytest.raises(PurchaseNotFoundError):
         read_purchase(desk.ledger, "ann", "a" * 26)
-    with pytest.raises(PurchaseNotFoundError):
+    with pytest.raises(ExceptionGroup) as failed:
         desk.reconcile("a" * 26, succeeds)
+    assert failed.group_contains(PurchaseNotFoundError)
 
 
 def test_a_purchase_is_saved_only_as_it_was_read(desk, provider):
