@@ -1,0 +1,248 @@
+"""Lost requests, lost answers, conflicts, throttling, death half-way: one effect or none, and a repeat tells which."""
+
+import time
+
+import pytest
+from pynamodb.exceptions import PynamoDBException
+
+from shared.ledger.errors import BusyError, InsufficientConnectsError
+from shared.ledger.policy import Policy
+from shared.ledger.purchase import PurchaseState
+from shared.sandbox.payments import Behaviour
+from shared.store.errors import ContentionError, OutcomeUnknownError
+from shared.store.table import SDK_RETRIES, Table
+from tests.desk import Desk
+from tests.store.fixtures import SHARDS
+from tests.wire import (
+    CONFLICT,
+    GET,
+    PUT,
+    QUERY,
+    THROTTLED,
+    THROTTLED_TRANSACTION,
+    TRANSACT,
+    KilledError,
+    answer_lost,
+    dies,
+    passes,
+    refused,
+    request_lost,
+    unreachable,
+)
+
+AGAIN = 1 + SDK_RETRIES
+"""As often as the SDK sends a request by itself: it takes so many faults until anybody else hears of one."""
+
+
+@pytest.fixture(autouse=True)
+def no_pause_in_the_sdk(monkeypatch):
+    """It would be up to a second, and proves nothing about us."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+
+
+@pytest.fixture
+def desk(desk):
+    """Ann's, with 20 Connects."""
+    desk.open()
+    desk.credit(20)
+    return desk
+
+
+def now():
+    """A deadline that leaves one try and no pause."""
+    return time.monotonic()
+
+
+def test_a_spend_whose_answer_was_lost_is_found_by_its_repeat(desk, wire):
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    with wire.measured() as cost:
+        spent = desk.spend(15)
+    assert cost.calls == [GET, *[TRANSACT] * AGAIN, GET, GET]  # the account, which is short now, and the entry
+    assert desk.journal()[-1] == spent.entry
+    assert not spent.replayed  # it was this very request that did it
+    assert desk.balance() == 5
+
+
+def test_a_spend_whose_answer_was_lost_with_enough_left_for_another_happens_once(desk, wire):
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    assert desk.spend(5).entry.balance_after == desk.balance() == 15
+
+
+def test_a_spend_whose_answer_was_lost_and_that_others_followed_happens_once(desk, wire):
+    wire.on(TRANSACT, *[answer_lost] * AGAIN, wire.before(lambda: desk.spend(1, "another")))
+    spent = desk.spend(5)
+    assert (spent.entry.balance_after, desk.balance()) == (15, 14)
+
+
+@pytest.mark.parametrize("fault", [request_lost, unreachable], ids=["no-answer", "no-connection"])
+def test_a_spend_that_never_arrived_is_sent_again(desk, wire, fault):
+    wire.on(TRANSACT, *[fault] * 2 * AGAIN)
+    assert desk.spend(5).entry.balance_after == desk.balance() == 15
+
+
+def test_a_spend_of_which_nobody_knows_says_so_and_its_repeat_tells(desk, wire):
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    wire.on(GET, passes, *[request_lost] * AGAIN)
+    with pytest.raises(BusyError) as busy:
+        desk.spend(5, by=now())
+    assert "it happens once" in busy.value.detail
+    assert desk.spend(5).replayed
+    assert desk.balance() == 15
+
+
+def test_a_lost_answer_at_the_deadline_is_looked_up_before_giving_up(desk, wire):
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    spent = desk.spend(5, by=now())
+    assert spent.entry == desk.journal()[-1]
+
+
+def test_a_refund_whose_answer_was_lost_happens_once(desk, wire):
+    spend_id = desk.spend(15).entry.entry_id
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    assert desk.refund(spend_id).entry == desk.journal()[-1]
+    assert desk.balance() == 20
+
+
+def test_an_opening_whose_answer_was_lost_happens_once(desk, wire):
+    desk.policy = Policy()
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    assert desk.open("bob").account["balance"] == desk.balance("bob") == 50
+
+
+def test_a_settlement_whose_answer_was_lost_happens_once(desk, wire):
+    desk.at("2027-01-16")
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    desk.settle()
+    assert [entry.amount for entry in desk.journal()] == [20, -20]
+
+
+def test_a_purchase_whose_every_answer_is_lost_once_is_charged_and_credited_once(desk, wire, provider):
+    wire.on(PUT, *[answer_lost] * AGAIN)
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    bought = desk.buy(40, provider.that(Behaviour.SUCCEED))
+    assert (bought.purchase.state, bought.entry) == (PurchaseState.COMPLETED, desk.journal()[-1])
+    assert desk.balance() == 60
+
+
+@pytest.mark.parametrize("fault", [CONFLICT, THROTTLED_TRANSACTION], ids=["conflict", "throttled"])
+def test_a_cancelled_transaction_is_tried_again_until_it_goes_through(desk, wire, fault):
+    wire.on(TRANSACT, *[fault] * 4)
+    with wire.measured() as cost:
+        spent = desk.spend(5)
+    assert cost.calls == [GET, TRANSACT] * 5
+    assert not spent.replayed
+    assert desk.balance() == 15
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "TransactionInProgressException",
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+    ],
+)
+@pytest.mark.parametrize("operation", [GET, TRANSACT])
+def test_what_passes_by_itself_is_tried_again(desk, wire, operation, code):
+    wire.on(operation, *[refused(code)] * 2 * AGAIN)
+    assert desk.spend(5).entry.balance_after == desk.balance() == 15
+
+
+@pytest.mark.parametrize("fault", [CONFLICT, THROTTLED, refused("ThrottlingException")])
+def test_contention_that_outlasts_the_deadline_is_busy_and_nothing_happened(desk, wire, fault):
+    before, journal = desk.stored(), desk.journal()
+    wire.on(TRANSACT, *[fault] * AGAIN)
+    with pytest.raises(BusyError) as busy:
+        desk.spend(5, by=now())
+    assert "Nothing happened" in busy.value.detail
+    wire.detach()
+    assert (desk.stored(), desk.journal()) == (before, journal)
+
+
+def test_throttled_reading_that_outlasts_the_deadline_is_busy(desk, wire):
+    wire.on(GET, *[THROTTLED] * AGAIN)
+    with pytest.raises(BusyError):
+        desk.spend(5, by=now())
+
+
+def test_a_busy_request_is_still_to_be_had_with_its_key(desk, wire):
+    wire.on(TRANSACT, CONFLICT)
+    with pytest.raises(BusyError):
+        desk.spend(5, by=now())
+    assert not desk.spend(5).replayed
+    assert desk.balance() == 15
+
+
+def test_throttled_reads_are_told_from_faults(desk, wire):
+    wire.on(GET, *[THROTTLED] * AGAIN, *[request_lost] * AGAIN)
+    with pytest.raises(ContentionError):
+        desk.balance()
+    with pytest.raises(OutcomeUnknownError):
+        desk.balance()
+    wire.on(QUERY, *[THROTTLED] * 2 * AGAIN)
+    for read in (desk.history, desk.journal):
+        with pytest.raises(ContentionError):
+            read()
+
+
+def test_a_conflict_beside_a_version_that_moved_is_decided_again(desk, wire):
+    wire.on(TRANSACT, CONFLICT, wire.before(lambda: desk.spend(18, "faster")))
+    with pytest.raises(InsufficientConnectsError):
+        desk.spend(5)
+    assert desk.balance() == 2
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException", "ValidationException"])
+@pytest.mark.parametrize("operation", [GET, TRANSACT])
+def test_what_does_not_pass_by_itself_is_not_tried_again_and_says_what_it_is(desk, wire, operation, code):
+    wire.on(operation, refused(code))
+    with wire.measured() as cost, pytest.raises(PynamoDBException) as fault:
+        desk.spend(5)
+    assert fault.value.cause_response_code == code
+    assert cost.calls == ([GET] if operation == GET else [GET, TRANSACT])
+
+
+def test_a_table_that_does_not_exist_is_named(desk, engine):
+    nowhere = Desk(Table("nowhere", shards=SHARDS, region="us-east-1", endpoint_url=engine))
+    with pytest.raises(PynamoDBException) as fault:
+        nowhere.spend(5)
+    assert fault.value.cause_response_code == "ResourceNotFoundException"
+    assert "nowhere" in str(fault.value)
+    assert desk.balance() == 20
+
+
+def test_who_dies_between_two_transactions_of_catching_up_leaves_the_rest_to_the_next(desk, wire):
+    desk.policy = Policy()
+    desk.at("2024-01-31").open("bob")
+    desk.at("2030-01-31")
+    wire.on(TRANSACT, passes, dies)
+    with pytest.raises(KilledError):
+        desk.settle("bob")
+    assert len(desk.journal("bob")) == 2 + 40
+    assert desk.balance("bob") == 130  # whoever reads meanwhile sees no difference
+    desk.settle("bob")
+    cycles = [entry.reference["cycle"] for entry in desk.journal("bob") if entry.reference["type"] == "cycle"]
+    assert (len(cycles), len(set(cycles)), desk.stored("bob").balance) == (73, 73, 130)
+
+
+def test_a_spend_that_dies_while_catching_up_has_not_happened(desk, wire):
+    desk.policy = Policy()
+    desk.at("2024-01-31").open("bob")
+    desk.at("2030-01-31")
+    wire.on(TRANSACT, passes, dies)
+    with pytest.raises(KilledError):
+        desk.spend(130, account="bob")
+    spent = desk.spend(130, account="bob")
+    assert not spent.replayed
+    assert desk.balance("bob") == 0
+
+
+def test_catching_up_goes_on_from_where_contention_stopped_it(desk, wire):
+    desk.policy = Policy()
+    desk.at("2024-01-31").open("bob")
+    desk.at("2030-01-31")
+    wire.on(TRANSACT, CONFLICT, passes, *[answer_lost] * AGAIN, CONFLICT, passes, CONFLICT)
+    desk.settle("bob")
+    assert desk.stored("bob").balance == 130

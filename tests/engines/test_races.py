@@ -1,0 +1,168 @@
+"""Many at once on one account: whoever wins, the outcome is the same. On engines whose transactions are isolated."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from shared.ledger.errors import AlreadyExistsError, AlreadyRefundedError, InsufficientConnectsError, LedgerError
+from shared.ledger.model import EntryType
+from shared.ledger.policy import Policy
+from shared.ledger.purchase import PurchaseState
+from shared.sandbox.payments import Behaviour
+
+CROWD = 32
+
+
+def at_once(*actions):
+    """Do all of them in the same moment; what each returned, or its refusal. Anything else fails the test."""
+    barrier = Barrier(len(actions))
+
+    def act(action):
+        barrier.wait()
+        try:
+            return action()
+        except LedgerError as refusal:
+            return refusal
+
+    with ThreadPoolExecutor(len(actions)) as crowd:
+        return list(crowd.map(act, actions))
+
+
+def crowd(action):
+    """`CROWD` callers of `action`, each with a number of its own."""
+    return [lambda number=number: action(number) for number in range(CROWD)]
+
+
+def kinds(results):
+    return Counter(type(result).__name__ for result in results)
+
+
+def count(desk, entry_type):
+    return sum(entry.type is entry_type for entry in desk.journal())
+
+
+def test_of_32_who_spend_1_of_20_exactly_20_succeed(desk):
+    desk.open()
+    desk.credit(20)
+    results = at_once(*crowd(lambda number: desk.spend(1, str(number))))
+    assert kinds(results) == {"Outcome": 20, "InsufficientConnectsError": 12}
+    assert {result.details["balance"] for result in results if isinstance(result, InsufficientConnectsError)} == {0}
+    assert (desk.balance(), count(desk, EntryType.SPEND)) == (0, 20)
+
+
+def test_32_times_the_same_spend_at_once_is_one_spend(desk):
+    desk.open()
+    desk.credit(20)
+    results = at_once(*crowd(lambda _: desk.spend(15)))
+    assert len({result.entry.entry_id for result in results}) == 1
+    assert len({result.entry.seq for result in results}) == 1
+    assert sum(not result.replayed for result in results) == 1
+    assert (desk.balance(), count(desk, EntryType.SPEND)) == (5, 1)
+
+
+def test_of_32_who_open_one_account_under_keys_of_their_own_one_succeeds(desk):
+    desk.policy = Policy()
+    results = at_once(*crowd(lambda number: desk.open(key=str(number))))
+    assert kinds(results) == {"Opened": 1, "AlreadyExistsError": CROWD - 1}
+    assert desk.balance() == 50
+
+
+def test_32_times_the_same_opening_at_once_is_one_opening(desk):
+    desk.policy = Policy()
+    results = at_once(*crowd(lambda _: desk.open()))
+    assert sum(not result.replayed for result in results) == 1
+    assert all(result.account == results[0].account for result in results)
+    assert desk.balance() == 50
+
+
+def test_two_first_ever_grants_on_an_account_that_does_not_exist_are_one(desk):
+    desk.policy = Policy()
+    results = at_once(lambda: desk.open(key="one"), lambda: desk.open(key="other"))
+    assert kinds(results) == {"Opened": 1, "AlreadyExistsError": 1}
+    assert [entry.amount for entry in desk.journal()] == [40, 10]
+
+
+def test_grant_and_sweep_settling_at_once_write_everything_once(desk):
+    desk.policy = Policy()
+    desk.at("2024-01-31").open()
+    desk.at("2025-04-30")
+    at_once(*crowd(lambda _: desk.settle()))
+    assert (count(desk, EntryType.GRANT), count(desk, EntryType.EXPIRY)) == (2 + 15, 3)
+    assert desk.stored().balance == desk.balance() == 130
+
+
+def test_years_of_catching_up_by_many_at_once_are_written_once(desk):
+    desk.policy = Policy()
+    desk.at("2024-01-31").open()
+    desk.at("2030-01-31")
+    at_once(*crowd(lambda _: desk.settle())[:8])
+    cycles = [entry.reference["cycle"] for entry in desk.journal() if entry.reference["type"] == "cycle"]
+    assert (len(cycles), len(set(cycles)), desk.stored().balance) == (73, 73, 130)
+
+
+def test_of_32_who_refund_one_spend_under_keys_of_their_own_one_succeeds(desk):
+    desk.open()
+    desk.credit(20)
+    spend_id = desk.spend(15).entry.entry_id
+    results = at_once(*crowd(lambda number: desk.refund(spend_id, str(number))))
+    assert kinds(results) == {"Outcome": 1, "AlreadyRefundedError": CROWD - 1}
+    assert (desk.balance(), count(desk, EntryType.REFUND)) == (20, 1)
+
+
+def test_32_times_the_same_refund_at_once_is_one_refund(desk):
+    desk.open()
+    desk.credit(20)
+    spend_id = desk.spend(15).entry.entry_id
+    results = at_once(*crowd(lambda _: desk.refund(spend_id)))
+    assert len({result.entry.entry_id for result in results}) == 1
+    assert sum(not result.replayed for result in results) == 1
+    assert (desk.balance(), count(desk, EntryType.REFUND)) == (20, 1)
+
+
+def test_spends_refunds_and_settlements_at_once_add_up(desk):
+    """50 of the opening, of which 30 are spent; 10 more fall due; then all at once 12 spends of 1, the refund, the
+    settlement, and each of them repeated."""
+    desk.policy = Policy()
+    desk.at("2026-01-15").open()
+    spend_id = desk.spend(30).entry.entry_id
+    desk.at("2026-02-15")
+    results = at_once(
+        *[lambda key=key: desk.spend(1, key) for key in "abcdefghijkl" * 2],
+        *[lambda key=key: desk.refund(spend_id, key) for key in "xyxy"],
+        *[desk.settle] * 4,
+    )
+    refused = [result for result in results if isinstance(result, LedgerError)]
+    assert [type(refusal) for refusal in refused] == [AlreadyRefundedError] * 2
+    assert desk.balance() == 50 - 12 + 10
+    assert [count(desk, kind) for kind in (EntryType.SPEND, EntryType.REFUND, EntryType.GRANT)] == [13, 1, 3]
+
+
+def test_a_crowd_on_accounts_of_their_own_is_not_in_each_others_way(desk):
+    desk.policy = Policy()
+    at_once(*crowd(lambda number: desk.open(f"account-{number}")))
+    results = at_once(*crowd(lambda number: desk.spend(number, account=f"account-{number}") if number else None))
+    assert kinds(results) == {"Outcome": CROWD - 1, "NoneType": 1}
+    assert [desk.balance(f"account-{number}") for number in range(CROWD)] == [50 - number for number in range(CROWD)]
+
+
+def test_16_times_the_same_purchase_and_its_reconciliation_at_once_is_one_purchase(desk, provider):
+    desk.open()
+    desk.buy(40, late := provider.that(Behaviour.LATE))
+    [due] = desk.table.due_purchases(desk.at("2026-01-16").clock.at)
+    purchase_id = due.purchase_id
+    results = at_once(*[lambda: desk.reconcile(due.purchase_id, late)] * 8)
+    assert set(results) == {PurchaseState.COMPLETED}
+
+    succeeds = provider.that(Behaviour.SUCCEED)
+    results = at_once(*[lambda: desk.buy(60, succeeds, "at once")] * 16)
+    assert {result.purchase.state for result in results} == {PurchaseState.COMPLETED}
+    assert len({result.entry.entry_id for result in results}) == 1
+    assert (desk.balance(), count(desk, EntryType.PURCHASE)) == (100, 2)
+
+
+def test_two_who_open_an_account_that_another_spends_from_leave_one_story(desk):
+    """A spend meets no account, or one with its sign-up Connects, and nothing in between."""
+    desk.policy = Policy()
+    opened, spent = at_once(desk.open, lambda: desk.spend(45))
+    assert not isinstance(opened, AlreadyExistsError)
+    assert desk.balance() == (50 if isinstance(spent, LedgerError) else 5)
