@@ -1,0 +1,113 @@
+"""What each function may do, from the policies that SAM makes of the template."""
+
+from typing import Any
+
+import pytest
+
+from tests.template.transform import Json, of_type
+
+CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+
+
+def many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(stack: Json) -> list[Json]:
+    """Every statement that the template itself writes, in roles and in policies of their own."""
+    documents = [each["PolicyDocument"] for each in of_type(stack, "AWS::IAM::ManagedPolicy").values()]
+    for role in of_type(stack, "AWS::IAM::Role").values():
+        documents += [policy["PolicyDocument"] for policy in role.get("Policies", [])]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def granted(stack: Json, function: str) -> set[tuple[str, str]]:
+    """(action, resource) pairs that a function has, but for logs and traces."""
+    role = stack["Resources"][f"{function}Role"]["Properties"]
+    shared = [
+        stack["Resources"][arn["Ref"]]["Properties"] for arn in role["ManagedPolicyArns"] if isinstance(arn, dict)
+    ]
+    documents = [policy["PolicyDocument"] for policy in [*shared, *role.get("Policies", [])]]
+    return {
+        (action, named(resource))
+        for document in documents
+        for statement in document["Statement"]
+        for action in many(statement["Action"])
+        for resource in many(statement["Resource"])
+    }
+
+
+def named(resource: Any) -> str:
+    match resource:
+        case {"Fn::GetAtt": [name, "Arn"]}:
+            return name
+        case {"Fn::Sub": text}:
+            return text.replace("${Table.Arn}/index/", "")
+    return str(resource)
+
+
+def on(resource: str, *actions: str) -> set[tuple[str, str]]:
+    return {(action, resource) for action in actions}
+
+
+def test_no_policy_has_a_wildcard(stack):
+    for statement in statements(stack):
+        assert not any("*" in action for action in many(statement["Action"])), statement
+        assert "*" not in str(statement["Resource"]), statement
+        assert statement["Effect"] == "Allow"
+
+
+def test_nobody_may_delete_or_scan(stack):
+    actions = {action for statement in statements(stack) for action in many(statement["Action"])}
+    assert not {"dynamodb:DeleteItem", "dynamodb:Scan", "dynamodb:BatchWriteItem"} & actions
+
+
+@pytest.mark.parametrize(
+    ("function", "more"),
+    [
+        ("AccountsFunction", on("by_time", "dynamodb:Query")),
+        ("PurchaseFunction", set()),
+        ("SpendFunction", set()),
+        ("RefundFunction", set()),
+        (
+            "MonthlyGrantFunction",
+            on("grant_due", "dynamodb:Query") | on("MonthlyGrantQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
+        ),
+        (
+            "ExpirySweepFunction",
+            on("expiry_due", "dynamodb:Query") | on("ExpirySweepQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
+        ),
+        (
+            "PurchaseReconcileFunction",
+            on("purchase_due", "dynamodb:Query") | on("FailedRuns", "sqs:SendMessage"),
+        ),
+    ],
+)
+def test_a_function_may_change_the_ledger_and_little_more(production, function, more):
+    assert granted(production, function) == on("Table", *CHANGE) | more
+
+
+@pytest.mark.parametrize("function", ["PurchaseFunction", "PurchaseReconcileFunction", "SandboxClockFunction"])
+def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, function):
+    assert on("SandboxTable", *CHANGE) <= granted(sandbox, function)
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["AccountsFunction", "SpendFunction", "RefundFunction", "MonthlyGrantFunction", "ExpirySweepFunction"],
+)
+def test_in_the_sandbox_the_others_may_only_read_the_clock(sandbox, function):
+    grants = {action for action, resource in granted(sandbox, function) if resource == "SandboxTable"}
+    assert grants == {"dynamodb:GetItem"}
+
+
+def test_a_schedule_may_invoke_its_function_and_leave_a_failed_run(stack):
+    for name in ("MonthlyGrant", "ExpirySweep", "PurchaseReconcile"):
+        role = stack["Resources"][f"{name}FunctionScheduleRole"]["Properties"]
+        pairs = {
+            (many(statement["Action"])[0], named(statement["Resource"]))
+            for policy in role["Policies"]
+            for statement in policy["PolicyDocument"]["Statement"]
+        }
+        assert pairs == {("lambda:InvokeFunction", f"{name}Function"), ("sqs:SendMessage", "FailedRuns")}

@@ -1,0 +1,281 @@
+"""What a deployment of the template stands on: nothing is lost in silence, nothing grows for ever."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import functions
+import shared
+from shared.config import Settings
+from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
+
+SERVICE = ["connects/service", "connects/staff"]
+STAFF = ["connects/staff"]
+ANY_TOKEN: list[str] = []
+ROUTES = {
+    "POST /accounts": SERVICE,
+    "GET /accounts/{account_id}": ANY_TOKEN,
+    "PATCH /accounts/{account_id}": SERVICE,
+    "GET /accounts/{account_id}/history": ANY_TOKEN,
+    "GET /accounts/{account_id}/audit": STAFF,
+    "POST /accounts/{account_id}/purchases": ANY_TOKEN,
+    "GET /accounts/{account_id}/purchases/{purchase_id}": ANY_TOKEN,
+    "POST /accounts/{account_id}/spends": SERVICE,
+    "POST /accounts/{account_id}/spends/{spend_id}/refund": SERVICE,
+}
+SCHEDULED = ["MonthlyGrant", "ExpirySweep", "PurchaseReconcile"]
+DEAD_LETTERS = ["MonthlyGrantDeadLetters", "ExpirySweepDeadLetters", "FailedRuns"]
+
+
+def functions_of(stack: Json) -> dict[str, Json]:
+    return of_type(stack, "AWS::Lambda::Function")
+
+
+def alarms_on(stack: Json, metric: str) -> list[object]:
+    """What the alarms on a metric look at: the value of their only dimension."""
+    alarms = of_type(stack, "AWS::CloudWatch::Alarm").values()
+    return [alarm["Dimensions"][0]["Value"] for alarm in alarms if alarm["MetricName"] == metric]
+
+
+# --- The API ---
+
+
+def scopes_of(stack: Json) -> dict[str, list[str]]:
+    paths = stack["Resources"]["Api"]["Properties"]["Body"]["paths"]
+    return {
+        f"{method.upper()} {path}": security["Tokens"]
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        for security in operation["security"]
+    }
+
+
+def test_every_route_asks_for_a_token_and_the_right_scopes(production):
+    assert scopes_of(production) == ROUTES
+
+
+def test_the_clock_has_a_route_in_the_sandbox_and_nowhere_else(sandbox):
+    assert scopes_of(sandbox) == ROUTES | {"POST /sandbox/clock": STAFF}
+
+
+def test_outside_the_sandbox_nothing_of_it_exists(production):
+    assert not [name for name in production["Resources"] if "Sandbox" in name]
+    assert "SANDBOX_TABLE_NAME" not in str(production)
+
+
+def authorizer_of(stack: Json) -> Json:
+    schemes = stack["Resources"]["Api"]["Properties"]["Body"]["components"]["securitySchemes"]
+    return schemes["Tokens"]["x-amazon-apigateway-authorizer"]["jwtConfiguration"]
+
+
+def test_tokens_come_from_the_stacks_own_user_pool(production):
+    assert authorizer_of(production)["audience"] == [
+        {"Ref": "UserClient"},
+        {"Ref": "ServiceClient"},
+        {"Ref": "StaffClient"},
+    ]
+    pool = of_type(production, "AWS::Cognito::UserPool")["UserPool"]
+    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+
+
+def test_an_issuer_of_ones_own_replaces_the_user_pool():
+    stack = transform(Issuer="https://id.example", Audience="connects")
+    assert authorizer_of(stack) == {"issuer": {"Ref": "Issuer"}, "audience": {"Ref": "Audience"}}
+    assert not [name for name, each in stack["Resources"].items() if each["Type"].startswith("AWS::Cognito")]
+
+
+def test_only_the_services_own_clients_get_their_scopes(production):
+    clients = of_type(production, "AWS::Cognito::UserPoolClient")
+    assert {name: client.get("AllowedOAuthScopes") for name, client in clients.items()} == {
+        "UserClient": None,
+        "ServiceClient": ["connects/service"],
+        "StaffClient": ["connects/staff"],
+    }
+
+
+# --- Data ---
+
+
+@pytest.mark.parametrize("resource", ["Table", "UserPool"])
+def test_outside_the_sandbox_data_outlives_its_stack(production, sandbox, resource):
+    for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+        assert production["Resources"][resource][policy] == "Retain"
+        assert sandbox["Resources"][resource][policy] == "Delete"
+
+
+def test_outside_the_sandbox_the_table_cannot_be_deleted(production, sandbox):
+    assert of_type(production, "AWS::DynamoDB::Table")["Table"]["DeletionProtectionEnabled"] is True
+    assert of_type(sandbox, "AWS::DynamoDB::Table")["Table"]["DeletionProtectionEnabled"] is False
+
+
+def test_the_table_is_encrypted_recoverable_streamed_and_on_demand(stack):
+    table = of_type(stack, "AWS::DynamoDB::Table")["Table"]
+    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert table["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_a_due_index_holds_keys_only(stack):
+    indexes = of_type(stack, "AWS::DynamoDB::Table")["Table"]["GlobalSecondaryIndexes"]
+    assert {index["Projection"]["ProjectionType"] for index in indexes} == {"KEYS_ONLY"}
+    assert {index["KeySchema"][0]["AttributeName"] for index in indexes} == {"shard"}
+
+
+# --- Failures end somewhere ---
+
+
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_a_run_that_cannot_start_or_fails_for_good_is_kept(stack, name):
+    target = stack["Resources"][f"{name}FunctionSchedule"]["Properties"]["Target"]
+    assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["FailedRuns", "Arn"]}
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    on_failure = stack["Resources"][f"{name}FunctionEventInvokeConfig"]["Properties"]["DestinationConfig"]["OnFailure"]
+    assert on_failure["Destination"] == {"Fn::GetAtt": ["FailedRuns", "Arn"]}
+
+
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_a_run_is_told_for_when_it_was_scheduled(stack, name):
+    target = stack["Resources"][f"{name}FunctionSchedule"]["Properties"]["Target"]
+    assert target["Input"] == '{"scheduled_time": "<aws.scheduler.scheduled-time>"}'
+
+
+def test_only_a_schedule_or_a_queue_calls_without_waiting_for_the_answer(stack):
+    kinds = {each["Type"] for each in stack["Resources"].values()}
+    assert not {"AWS::Events::Rule", "AWS::SNS::Subscription", "AWS::Lambda::Url"} & kinds
+
+
+@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep"])
+def test_a_message_that_fails_five_times_goes_aside(stack, name):
+    queue = of_type(stack, "AWS::SQS::Queue")[f"{name}Queue"]
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]},
+        "maxReceiveCount": 5,
+    }
+
+
+@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep"])
+def test_a_message_is_hidden_six_times_as_long_as_its_function_may_take(stack, name):
+    queue = of_type(stack, "AWS::SQS::Queue")[f"{name}Queue"]
+    assert queue["VisibilityTimeout"] >= 6 * functions_of(stack)[f"{name}Function"]["Timeout"]
+
+
+def test_a_failed_message_does_not_take_its_batch_along(stack):
+    triggers = of_type(stack, "AWS::Lambda::EventSourceMapping").values()
+    assert len(triggers) == 2
+    assert {tuple(trigger["FunctionResponseTypes"]) for trigger in triggers} == {("ReportBatchItemFailures",)}
+
+
+def test_queues_are_encrypted_and_dead_letters_kept_for_two_weeks(stack):
+    queues = of_type(stack, "AWS::SQS::Queue")
+    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
+    assert {queues[name]["MessageRetentionPeriod"] for name in DEAD_LETTERS} == {14 * 24 * 3600}
+
+
+# --- Somebody hears of it ---
+
+
+def test_every_function_has_an_alarm_on_errors(production):
+    assert alarms_on(production, "Errors") == [{"Ref": name} for name in functions_of(production)]
+
+
+def test_every_dead_letter_queue_has_an_alarm(stack):
+    watched = alarms_on(stack, "ApproximateNumberOfMessagesVisible")
+    assert watched == [{"Fn::GetAtt": [name, "QueueName"]} for name in DEAD_LETTERS]
+    redrives = [queue.get("RedrivePolicy") for queue in of_type(stack, "AWS::SQS::Queue").values()]
+    assert {each["deadLetterTargetArn"]["Fn::GetAtt"][0] for each in redrives if each} <= set(DEAD_LETTERS)
+
+
+@pytest.mark.parametrize("metric", ["ScheduleLagSeconds", "OldestDueHours"])
+def test_every_schedule_has_an_alarm_on_lateness(stack, metric):
+    assert alarms_on(stack, metric) == SCHEDULED
+    services = {each["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for each in functions_of(stack).values()}
+    assert set(SCHEDULED) <= services
+
+
+def test_a_schedule_that_stops_altogether_raises_an_alarm(stack):
+    assert alarms_on(stack, "Invocations") == [{"Ref": f"{name}Function"} for name in SCHEDULED]
+    missing = [
+        alarm for alarm in of_type(stack, "AWS::CloudWatch::Alarm").values() if alarm["MetricName"] == "Invocations"
+    ]
+    assert {alarm["TreatMissingData"] for alarm in missing} == {"breaching"}
+
+
+def test_no_alarm_is_raised_by_what_a_caller_did_wrong(stack):
+    metrics = {alarm["MetricName"] for alarm in of_type(stack, "AWS::CloudWatch::Alarm").values()}
+    assert not {metric for metric in metrics if metric.lower() in {"4xx", "4xxerror", "refusals"}}
+
+
+def test_alarms_go_to_the_topic_that_is_given_and_nowhere_by_default(stack):
+    topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
+    told = transform(AlarmTopicArn=topic)
+    assert all(alarm["AlarmActions"] for alarm in of_type(told, "AWS::CloudWatch::Alarm").values())
+    assert not any("AlarmActions" in alarm for alarm in of_type(stack, "AWS::CloudWatch::Alarm").values())
+
+
+def test_the_metrics_that_alarms_watch_are_ones_the_code_emits(stack):
+    alarms = of_type(stack, "AWS::CloudWatch::Alarm").values()
+    ours = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "ConnectsLedger"}
+    assert all(f'"{metric}"' in code() for metric in ours), ours
+
+
+# --- Logs ---
+
+
+def test_every_function_writes_json_to_a_log_group_that_forgets(stack):
+    groups = of_type(stack, "AWS::Logs::LogGroup")
+    assert all(group["RetentionInDays"] for group in groups.values())
+    for name, function in functions_of(stack).items():
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        assert function["LoggingConfig"]["LogGroup"]["Ref"] in groups, name
+
+
+# --- Settings ---
+
+
+def code() -> str:
+    folders = [Path(inspect.getfile(package)).parent for package in (functions, shared)]
+    return "\n".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
+
+
+def test_the_functions_are_told_only_what_the_code_reads(sandbox):
+    text = code()
+    for name, function in functions_of(sandbox).items():
+        told = {each for each in function["Environment"]["Variables"] if not each.startswith("POWERTOOLS_")}
+        assert not {each for each in told if f'"{each}"' not in text}, name
+
+
+def test_the_functions_are_told_all_that_the_code_reads(sandbox):
+    read = set(re.findall(r'"([A-Z][A-Z_]+)"', inspect.getsource(Settings)))
+    assert read
+    for name, function in functions_of(sandbox).items():
+        assert read - {"DUE_QUEUE_URL"} <= set(function["Environment"]["Variables"]), name
+
+
+@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep"])
+def test_a_function_that_fans_out_knows_its_own_queue(stack, name):
+    variables = functions_of(stack)[f"{name}Function"]["Environment"]["Variables"]
+    assert variables["DUE_QUEUE_URL"] == {"Ref": f"{name}Queue"}
+
+
+def test_every_handler_exists(sandbox):
+    for function in functions_of(sandbox).values():
+        module, _, name = function["Handler"].rpartition(".")
+        assert name == "handler"
+        assert TEMPLATE.parent.joinpath(*module.split(".")).with_suffix(".py").exists()
+
+
+def test_every_parameter_is_used_and_shown_in_a_group(written):
+    body = [written["Rules"], written["Conditions"], written["Globals"], written["Resources"]]
+    used = {node["Ref"] for node in walk(body) if isinstance(node, dict) and isinstance(node.get("Ref"), str)}
+    assert set(written["Parameters"]) <= used
+    groups = written["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(written["Parameters"])
+
+
+def test_every_number_has_limits(written):
+    for name, parameter in written["Parameters"].items():
+        if parameter["Type"] == "Number":
+            assert "AllowedValues" in parameter or {"MinValue", "MaxValue"} <= set(parameter), name

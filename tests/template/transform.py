@@ -1,0 +1,109 @@
+"""The template as CloudFormation would see it: loops expanded, SAM's transform run, conditions decided. All offline."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+Json = dict[str, Any]
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+NOTHING = {"Ref": "AWS::NoValue"}
+# What SAM attaches by itself: writing logs and traces, nothing else.
+MANAGED_POLICIES = {
+    name: f"arn:aws:iam::aws:policy/{name}"
+    for name in ("service-role/AWSLambdaBasicExecutionRole", "AWSXRayDaemonWriteAccess")
+}
+
+
+def source() -> Json:
+    """The template as it is written, its short forms (`!Ref`) spelt out."""
+    from samcli.yamlhelper import yaml_parse  # noqa: PLC0415 - slow, and only needed where it is called
+
+    return json.loads(json.dumps(yaml_parse(TEMPLATE.read_text())))
+
+
+def transform(**parameters: str) -> Json:
+    """The template of a stack with these parameters, nothing in it that a condition leaves out."""
+    written = source()
+    values = {name: str(each.get("Default", "")) for name, each in written["Parameters"].items()} | parameters
+    expanded = written | {"Resources": unroll(written["Resources"])}
+    expanded["Globals"]["Function"]["CodeUri"] = "s3://bucket/package"
+    return decide(serverless(expanded, values), values)
+
+
+def unroll(resources: Json) -> Json:
+    """What AWS::LanguageExtensions makes of loops."""
+    unrolled = {}
+    for name, each in resources.items():
+        if not name.startswith("Fn::ForEach::"):
+            unrolled[name] = each
+            continue
+        variable, members, body = each
+        for member in members:
+            unrolled |= json.loads(json.dumps(body).replace(f"${{{variable}}}", member))
+    return plain(unrolled)
+
+
+def plain(node: Any) -> Any:
+    """A substitution that has nothing left to substitute is its text."""
+    match node:
+        case {"Fn::Sub": str(text)} if "${" not in text:
+            return text
+        case dict():
+            return {key: plain(value) for key, value in node.items()}
+        case list():
+            return [plain(each) for each in node]
+    return node
+
+
+def serverless(template: Json, values: dict[str, str]) -> Json:
+    """What AWS::Serverless makes of the rest."""
+    with warnings.catch_warnings(), patch.dict("os.environ", AWS_DEFAULT_REGION="us-east-1"):
+        warnings.simplefilter("ignore")  # the tool's own
+        from samtranslator.parser.parser import Parser  # noqa: PLC0415 - as above
+        from samtranslator.translator.translator import Translator  # noqa: PLC0415
+
+        return Translator(MANAGED_POLICIES, Parser()).translate(template, values)
+
+
+def decide(template: Json, values: dict[str, str]) -> Json:
+    conditions = {name: holds(each, values) for name, each in template["Conditions"].items()}
+    kept = {
+        section: {name: each for name, each in template[section].items() if conditions.get(each.get("Condition"), True)}
+        for section in ("Resources", "Outputs")
+    }
+    return settle(template | kept, conditions)
+
+
+def holds(condition: Json, values: dict[str, str]) -> bool:
+    match condition:
+        case {"Fn::Equals": [{"Ref": parameter}, value]}:
+            return values[parameter] == value
+        case {"Fn::Not": [other]}:
+            return not holds(other, values)
+    raise NotImplementedError(condition)
+
+
+def settle(node: Any, conditions: dict[str, bool]) -> Any:
+    match node:
+        case {"Fn::If": [str(condition), when_true, when_false]}:
+            return settle(when_true if conditions[condition] else when_false, conditions)
+        case dict():
+            settled = {key: settle(value, conditions) for key, value in node.items()}
+            return {key: value for key, value in settled.items() if value != NOTHING}
+        case list():
+            return [each for each in (settle(value, conditions) for value in node) if each != NOTHING]
+    return node
+
+
+def of_type(template: Json, kind: str) -> dict[str, Json]:
+    return {name: each["Properties"] for name, each in template["Resources"].items() if each["Type"] == kind}
+
+
+def walk(node: Any) -> Iterator[Any]:
+    yield node
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from walk(child)
