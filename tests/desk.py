@@ -123,8 +123,8 @@ class Desk:
         for start in range(0, len(credits_), A_TRANSACTION_TAKES):
             before = after = self.stored()
             entries: list[Entry] = []
-            for number, (day, amount, paid) in enumerate(credits_[start : start + A_TRANSACTION_TAKES], start):
-                request = Request("often", str(number), "f", "staff")
+            for day, amount, paid in credits_[start : start + A_TRANSACTION_TAKES]:
+                request = Request("often", str(after.seq), "f", "staff")
                 command = Credit(EntryType.REWARD, amount, paid, "Reward", {"type": "test"}, request)
                 decision = decide(after, command, noon(day), self.policy)
                 after, entries = decision.account, [*entries, *decision.entries]

@@ -149,7 +149,6 @@ def test_16_times_the_same_purchase_and_its_reconciliation_at_once_is_one_purcha
     desk.open()
     desk.buy(40, late := provider.that(Behaviour.LATE))
     [due] = desk.table.due_purchases(desk.at("2026-01-16").clock.at)
-    purchase_id = due.purchase_id
     results = at_once(*[lambda: desk.reconcile(due.purchase_id, late)] * 8)
     assert set(results) == {PurchaseState.COMPLETED}
 

@@ -1,0 +1,201 @@
+"""What each operation costs, counted in calls and in capacity units, which never flake.
+
+ministack meters as AWS bills: a transaction writes each item twice per KB and each index once; moving a row in an
+index is a removal and a put. It counts every strongly consistent read as one unit whatever it reads, so reads are
+judged by size: what one read unit may bring is 4 KB.
+"""
+
+from datetime import date, timedelta
+
+import pytest
+
+from shared.ledger.errors import InsufficientConnectsError
+from shared.ledger.model import EntryType
+from shared.ledger.policy import Policy
+from tests.core.builders import noon
+from tests.store.fixtures import SHARDS
+from tests.wire import GET, QUERY, TRANSACT, Cost
+
+pytestmark = pytest.mark.parametrize("engine", ["ministack"], indirect=True, scope="session")
+
+TODAY = date(2026, 1, 15)
+READ_UNIT_BYTES = 4096
+"""Of one strongly consistent read."""
+
+
+def assert_costs(cost: Cost, *, calls: list[str], write_units: float = 0, read_units: float = 0):
+    assert cost.calls == calls, f"measured {cost}"
+    assert cost.write_units <= write_units, f"measured {cost}; the budget is {write_units} WCU"
+    assert cost.read_units <= read_units, f"measured {cost}; the budget is {read_units} RCU"
+
+
+@pytest.fixture
+def desk(desk):
+    desk.at(TODAY - timedelta(days=365)).open()
+    return desk
+
+
+def with_buckets(desk, *, days, classes=(False,), each=100):
+    """A lot of each class issued on each of the last ``days`` days."""
+    lots = [(TODAY - timedelta(days=day), paid) for day in reversed(range(days)) for paid in classes]
+    desk.credit_often([(day, each, paid) for day, paid in lots])
+    desk.at(TODAY)
+    assert len(desk.stored().lots) == days * len(classes)
+
+
+@pytest.fixture
+def usual(desk):
+    """An account with 24 buckets."""
+    with_buckets(desk, days=12, classes=(False, True))
+    return desk
+
+
+def account_bytes(table):
+    """The account's item as DynamoDB weighs it, or a little more: numbers weigh half their digits and one."""
+    item = table._connection.get_item("ann", "ACCOUNT")["Item"]
+    return sum(len(name) + weight(value) for name, value in item.items())
+
+
+def weight(value):
+    ((kind, content),) = value.items()
+    if kind == "M":
+        return 3 + sum(len(name) + weight(inner) + 1 for name, inner in content.items())
+    return 1 if kind == "BOOL" else len(content) + 1
+
+
+def test_a_spend_from_24_buckets_is_2_calls_5_wcu_1_rcu(usual, wire):
+    with wire.measured() as cost:
+        usual.spend(4)
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=5, read_units=1)
+    assert account_bytes(usual.table) <= READ_UNIT_BYTES
+
+
+def test_a_spend_that_empties_buckets_costs_the_same(usual, wire):
+    """The due index of expiries keeps its lower bound."""
+    with wire.measured() as cost:
+        usual.spend(350)
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=5, read_units=1)
+
+
+def test_a_spend_costs_the_same_after_a_long_history(usual, wire):
+    usual.credit_often([(TODAY, 1, True)] * 500)
+    with wire.measured() as cost:
+        usual.spend(4)
+    assert len(usual.journal()) == 24 + 500 + 1
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=5, read_units=1)
+
+
+@pytest.mark.parametrize(("classes", "budget"), [((False,), 13), ((False, True), 21)], ids=["one class", "both"])
+def test_a_spend_with_a_bucket_on_every_day_of_a_year(desk, wire, classes, budget):
+    with_buckets(desk, days=365, classes=classes)
+    with wire.measured() as cost:
+        desk.spend(4)
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=budget, read_units=2)
+
+
+def test_a_repeat_of_a_spend_is_2_calls_and_writes_nothing(usual, wire):
+    usual.spend(4)
+    with wire.measured() as cost:
+        assert usual.spend(4).replayed
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=0, read_units=1)
+
+
+def test_a_repeat_of_a_spend_that_took_everything_is_2_calls(usual, wire):
+    usual.spend(2400)
+    with wire.measured() as cost:
+        assert usual.spend(2400).replayed
+    assert_costs(cost, calls=[GET, GET], read_units=2)
+
+
+def test_a_refusal_for_lack_of_connects_is_2_calls(usual, wire):
+    with wire.measured() as cost, pytest.raises(InsufficientConnectsError):
+        usual.spend(2401)
+    assert_costs(cost, calls=[GET, GET], read_units=2)
+
+
+def test_a_balance_is_1_call_1_rcu(usual, wire):
+    with wire.measured() as cost:
+        usual.balance()
+    assert_costs(cost, calls=[GET], read_units=1)
+    assert account_bytes(usual.table) <= READ_UNIT_BYTES
+
+
+def test_a_page_of_history_is_1_call(usual, wire):
+    usual.credit_often([(TODAY, 1, True)] * 80)
+    with wire.measured() as cost:
+        page = usual.history(limit=50)
+    assert len(page.entries) == 50
+    assert cost.calls == [QUERY], f"measured {cost}"
+
+
+def test_a_refund_is_3_calls_7_wcu(usual, wire):
+    spend_id = usual.spend(4).entry.entry_id
+    with wire.measured() as cost:
+        usual.refund(spend_id)
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=7, read_units=2)
+
+
+def test_a_refund_of_a_spend_from_many_buckets_is_3_calls_7_wcu(usual, wire):
+    spend_id = usual.spend(1100).entry.entry_id
+    with wire.measured() as cost:
+        usual.refund(spend_id)
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=7, read_units=2)
+
+
+def settled_on_the_eve_of(desk, due):
+    """The day comes on which `due` falls due and nothing else does."""
+    desk.at(due - timedelta(days=1)).settle()
+    desk.at(due)
+
+
+def test_a_monthly_grant_is_2_calls_7_wcu(usual, wire):
+    usual.policy = Policy()
+    settled_on_the_eve_of(usual, usual.stored().grant_due)
+    with wire.measured() as cost:
+        usual.settle()
+    assert usual.journal()[-1].type is EntryType.GRANT
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=7, read_units=1)
+
+
+def test_a_monthly_grant_to_an_account_that_holds_nothing_is_1_wcu_more(desk, wire):
+    """It enters the due index of expiries as well."""
+    desk.policy = Policy()
+    settled_on_the_eve_of(desk, desk.stored().grant_due)
+    assert desk.stored().expiry_due is None
+    with wire.measured() as cost:
+        desk.settle()
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=8, read_units=1)
+
+
+def test_an_expiry_is_2_calls_7_wcu(usual, wire):
+    settled_on_the_eve_of(usual, usual.stored().expiry_due)
+    with wire.measured() as cost:
+        usual.settle()
+    assert usual.journal()[-1].type is EntryType.EXPIRY
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=7, read_units=1)
+
+
+def test_moving_a_bound_that_a_spend_left_behind_is_2_calls_4_wcu(usual, wire):
+    """The oldest buckets are spent up: the sweep finds nothing to write off, and no entry to write."""
+    usual.spend(200)
+    settled_on_the_eve_of(usual, usual.stored().expiry_due)
+    with wire.measured() as cost:
+        usual.settle()
+    assert usual.journal()[-1].type is EntryType.SPEND
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
+
+
+def test_a_sweep_over_accounts_of_which_none_is_due_is_the_empty_index_queries(usual, wire):
+    for name in ("bob", "carol", "dave"):
+        usual.open(name)
+        usual.credit(1, account=name)
+    with wire.measured() as cost:
+        assert list(usual.table.due_expiries(TODAY)) == []
+        assert list(usual.table.due_purchases(noon(TODAY))) == []
+    assert_costs(cost, calls=[QUERY] * SHARDS * 2, read_units=0.5 * SHARDS * 2)
+
+
+def test_a_search_for_due_grants_is_the_index_queries_alone(usual, wire):
+    with wire.measured() as cost:
+        assert list(usual.table.due_grants(date(2020, 1, 1))) == []
+    assert_costs(cost, calls=[QUERY] * SHARDS, read_units=0.5 * SHARDS)
