@@ -141,6 +141,8 @@ def decide(account: Account, command: Command, now: datetime, policy: Policy) ->
     Raises:
         LedgerError: the refusal; nothing changes.
     """
+    # The clocks of two machines differ: one that is behind must not bring back a day, or a cycle, that has ended.
+    now = max(now, account.last_at or now)
     settled = _settle(Decision(account), now, policy)
     if not settled.complete:
         return settled

@@ -118,6 +118,15 @@ def test_a_journal_dates_nothing_before_what_it_already_holds():
     assert first.at == second.at
 
 
+def test_a_clock_that_is_behind_does_not_bring_an_ended_day_back():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(6)
+    spend = book.spend(2)
+    book.at(start_of("2025-01-11")).settle()
+    refund = book.at(start_of("2025-01-11") - INSTANT).refund(spend)
+    assert refund.slices == {free("2025-02-10"): 2}
+
+
 @given(amounts=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 20), st.booleans()), max_size=15))
 def test_the_next_expiry_is_never_later_than_the_soonest_lot(amounts):
     book = Book.opened("2023-01-10", policy=QUIET)

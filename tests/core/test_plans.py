@@ -12,7 +12,7 @@ from shared.ledger.commands import check_may_buy
 from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError, PlanRequiredError
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.policy import Policy
-from tests.core.builders import Book, noon, paid, start_of
+from tests.core.builders import INSTANT, Book, noon, paid, start_of
 
 NO_SIGN_UP = Policy(sign_up=0)
 
@@ -116,6 +116,12 @@ def test_a_second_upgrade_in_one_cycle_brings_nothing():
     book.change_plan(Plan.PLUS)
     book.change_plan(Plan.BASIC)
     assert book.change_plan(Plan.PLUS) == []
+
+
+def test_upgrade_by_a_clock_that_is_behind_brings_no_more_than_the_whole_cycle():
+    book = Book.opened("2024-01-10", policy=NO_SIGN_UP).at(start_of("2024-02-10"))
+    book.settle()
+    assert [entry.amount for entry in book.at(start_of("2024-02-10") - INSTANT).change_plan(Plan.PLUS)] == [90]
 
 
 @given(
