@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
 
 from shared.ledger.audit import audit
 from shared.ledger.commands import (
@@ -48,9 +49,8 @@ def problems(account: Account, entries: list[Entry]) -> list[str]:
     return [problem for finding in audit(account, entries) for problem in finding.problems]
 
 
-def told(entry: Entry) -> Entry:
-    """What an entry says, whenever it was written."""
-    return replace(entry, recorded_at=entry.at)
+told = attrgetter(*(column.name for column in fields(Entry) if column.name != "recorded_at"))
+"""All that an entry says but when it was written."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Book:
     entries: list[Entry]
     policy: Policy
     now: datetime
-    keys: int = field(default=0)
+    keys: int = 0
 
     @classmethod
     def opened(

@@ -20,8 +20,8 @@ from hypothesis.stateful import (
 )
 
 from shared.ledger.calendar import ONE_DAY, AnchorPolicy, add_months, cycle_on, midnight
-from shared.ledger.commands import BACK, NOT_BACK, ChangePlan, Command, Credit, Refund, Settle, Spend
-from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError, LedgerError, NotRefundableError
+from shared.ledger.commands import BACK, ChangePlan, Command, Credit, Refund, Settle, Spend
+from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError, LedgerError
 from shared.ledger.model import Entry, EntryType, Kind, Plan
 from shared.ledger.policy import Policy
 from tests.core.builders import INSTANT, Book, problems, told
@@ -38,6 +38,7 @@ OPENED_ON = ["2024-02-29", "2023-01-31", "2022-12-30", "2024-01-29", "2023-06-10
 PAUSES = [timedelta(seconds=1), timedelta(hours=7), *(timedelta(days) for days in (1, 15, 27, 28, 29, 30, 31, 62))]
 LONG_PAUSES = [timedelta(days) for days in (365, 366, 367, 731, 1461)]
 
+ALL = 0
 amounts = st.integers(1, 60)
 
 
@@ -47,7 +48,7 @@ class Journal(RuleBasedStateMachine):
 
     @initialize(
         policy=st.sampled_from(POLICIES),
-        kind=st.sampled_from([Kind.FREELANCER, Kind.FREELANCER, Kind.AGENCY]),
+        kind=st.sampled_from([Kind.FREELANCER, Kind.AGENCY, Kind.FREELANCER]),
         plan=st.sampled_from(Plan),
         opened_on=st.sampled_from(OPENED_ON),
         joined_days_before=st.sampled_from([0, 0, 1, 20, 400]),
@@ -59,7 +60,7 @@ class Journal(RuleBasedStateMachine):
         self.opened_on = date.fromisoformat(opened_on)
         self.spends: list[Entry] = []
         self.refunded: list[Entry] = []
-        self.long_pauses = 0
+        self.years_passed = False
 
     # What callers ask for
 
@@ -68,10 +69,12 @@ class Journal(RuleBasedStateMachine):
         entry_type = EntryType.PURCHASE if is_paid else EntryType.PROMO
         self.both(Credit(entry_type, amount, is_paid, "Credit", {"type": "test"}, self.late.request("credit")))
 
-    @rule(amount=amounts)
+    @rule(amount=amounts | st.just(ALL))
     def spend(self, amount):
+        shown = self.nightly.shown
+        assert self.late.shown == shown
+        amount = shown.balance or 1 if amount == ALL else amount
         command = Spend(amount, "Proposal", {"type": "proposal"}, self.late.request("spend"))
-        shown = self.late.shown
         if shown.frozen:
             self.refused(command, AccountFrozenError)
         elif shown.balance < amount:
@@ -80,25 +83,14 @@ class Journal(RuleBasedStateMachine):
         else:
             self.spends.append(self.both(command)[-1])
 
-    @rule()
-    def spend_all(self):
-        if balance := self.late.shown.balance:
-            self.spend(balance)
-
     @precondition(lambda self: self.spends)
     @rule(data=st.data(), reason=st.sampled_from(sorted(BACK)))
     def refund(self, data, reason):
         spend = self.spends.pop(data.draw(st.integers(0, len(self.spends) - 1)))
         written = self.both(Refund(spend, reason, self.late.request("refund")))
         refund = next(entry for entry in written if entry.type is EntryType.REFUND)
-        assert refund.amount == -spend.amount
+        assert by_class(refund) == {is_paid: -amount for is_paid, amount in by_class(spend).items()}
         self.refunded.append(spend)
-
-    @precondition(lambda self: self.spends)
-    @rule(data=st.data(), reason=st.sampled_from(sorted(NOT_BACK)))
-    def refund_for_a_reason_that_gives_nothing(self, data, reason):
-        spend = data.draw(st.sampled_from(self.spends))
-        self.refused(Refund(spend, reason, self.late.request("refund")), NotRefundableError)
 
     @precondition(lambda self: self.refunded)
     @rule(data=st.data())
@@ -109,8 +101,9 @@ class Journal(RuleBasedStateMachine):
         unclaimed.run(Refund(spend, "fraud", unclaimed.request("refund")))
         assert problems(unclaimed.account, unclaimed.entries) == [f"spend {spend.entry_id} was refunded 2 times"]
 
-    @rule(plan=st.sampled_from(Plan))
-    def change_plan(self, plan):
+    @rule()
+    def change_plan(self):
+        plan = Plan.PLUS if self.late.account.plan is Plan.BASIC else Plan.BASIC
         self.both(ChangePlan(plan, self.late.request("plan")))
 
     # Time
@@ -119,10 +112,10 @@ class Journal(RuleBasedStateMachine):
     def time_passes(self, pause):
         self.move_to(self.late.now + pause)
 
-    @precondition(lambda self: self.long_pauses < 2)
+    @precondition(lambda self: not self.years_passed)
     @rule(pause=st.sampled_from(LONG_PAUSES))
     def years_pass(self, pause):
-        self.long_pauses += 1
+        self.years_passed = True
         self.move_to(self.late.now + pause)
 
     @rule(
@@ -130,7 +123,7 @@ class Journal(RuleBasedStateMachine):
         instants=st.sampled_from([-1, 0]),
     )
     def time_passes_until_the_edge_of(self, until, instants):
-        today, account = self.late.now.date(), self.late.shown
+        today, account = self.nightly.now.date(), self.nightly.account
         edges = {
             "midnight": today + ONE_DAY,
             "end of month": add_months(today.replace(day=1), 1),
@@ -147,9 +140,9 @@ class Journal(RuleBasedStateMachine):
         late, nightly = self.late.copy(), self.nightly.copy()
         late.settle()
         nightly.settle()
-        assert late.account == nightly.account == self.late.shown
+        assert late.account == nightly.account
         assert [told(entry) for entry in late.entries] == [told(entry) for entry in nightly.entries]
-        assert late.settle() == []
+        assert late.run(Settle()) == []
         self.check_story(late)
 
     def check_story(self, book: Book) -> None:
@@ -219,6 +212,13 @@ def check_each_cycle_came_once(book: Book, opened_on: date) -> None:
         assert list(amounts_of) == [f"{add_months(month, number):%Y-%m}" for number in range(passed + 1)]
 
 
+def by_class(entry: Entry) -> dict[bool, int]:
+    totals = {False: 0, True: 0}
+    for bucket, amount in entry.slices.items():
+        totals[bucket.paid] += amount
+    return totals
+
+
 def next_leap_day(today: date) -> date:
     year = today.year
     while year % 4 or date(year, 2, 29) <= today:
@@ -227,4 +227,4 @@ def next_leap_day(today: date) -> date:
 
 
 def test_any_sequence_of_commands_keeps_every_invariant_whether_settled_nightly_or_late():
-    run_state_machine_as_test(Journal, settings=settings(max_examples=60, stateful_step_count=30))
+    run_state_machine_as_test(Journal, settings=settings(max_examples=100, stateful_step_count=20))
