@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from typing import Any
 
+import boto3
 import pytest
 
 from local.engines import CREDENTIALS, dynamodb_local, ministack
@@ -13,6 +15,8 @@ from tests.store.fixtures import SHARDS, audited, client_of, desk, provider, tab
 
 ENGINES = {"dynamodb-local": dynamodb_local, "ministack": ministack}
 REGION = CREDENTIALS["AWS_REGION"]
+PATIENCE_S = 30
+"""A busy machine is not a lost answer: those are lost on purpose here."""
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +35,16 @@ def engine(request: pytest.FixtureRequest, started: Callable[[str], str]) -> Ite
 
 
 @pytest.fixture(scope="session")
+def admin(engine: str) -> Any:
+    return boto3.client("dynamodb", region_name=REGION, endpoint_url=engine)
+
+
+@pytest.fixture(scope="session")
 def store(engine: str) -> Table:
-    store = Table("ledger", shards=SHARDS, region=REGION, endpoint_url=engine)
-    client_of(store)  # made now, so that the threads of a race find it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.store.table.READ_TIMEOUT_S", PATIENCE_S)
+        store = Table("ledger", shards=SHARDS, region=REGION, endpoint_url=engine)
+        client_of(store)  # made now, so that the threads of a race find it
     return store
 
 

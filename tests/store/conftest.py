@@ -1,7 +1,9 @@
 """The store suite on moto: in process and fast, one thread at a time, without meters."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -17,6 +19,11 @@ def aws() -> Iterator[None]:
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         yield
+
+
+@pytest.fixture(scope="module")
+def admin(aws: None) -> Any:  # noqa: ARG001
+    return boto3.client("dynamodb", region_name=REGION)
 
 
 @pytest.fixture(scope="module")

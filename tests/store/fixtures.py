@@ -1,6 +1,7 @@
-"""What the store suite asks for, over whatever engine its folder provides as `store`."""
+"""What the store suite asks for, over whatever engine its folder provides as `store`, `sandbox` and `admin`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,11 @@ SHARDS = 4
 
 
 @pytest.fixture
-def table(store: Table) -> Iterator[Table]:
+def table(store: Table, admin: Any) -> Iterator[Table]:
     """The ledger's table, empty."""
-    client = client_of(store)
-    create_table(client, store.name)
+    create_table(admin, store.name)
     yield store
-    client.delete_table(TableName=store.name)
+    admin.delete_table(TableName=store.name)
 
 
 @pytest.fixture(autouse=True)
@@ -59,17 +59,17 @@ class Provider:
 
 
 @pytest.fixture
-def provider(table: Table, sandbox: SandboxTable) -> Iterator[Provider]:
+def provider(table: Table, sandbox: SandboxTable, admin: Any) -> Iterator[Provider]:
     """However a purchase went, in the end charges and paid-out purchases match one to one."""
-    client = client_of(table)
     name = sandbox._meta.table_name
-    create_table(client, name, SANDBOX)
+    create_table(admin, name, SANDBOX)
     provider = Provider(sandbox)
     yield provider
-    assert provider.charges == sorted(completed_purchases(table, "ann"))
-    client.delete_table(TableName=name)
+    charges = provider.charges
+    admin.delete_table(TableName=name)
+    assert charges == sorted(completed_purchases(table, "ann"))
 
 
-def client_of(table: Table):
+def client_of(table: Table) -> Any:
     """The botocore client under a store, made now if it has not been."""
     return table._connection.connection.client
