@@ -1,5 +1,6 @@
 """Accounts: open and change plan (services), read and history (the account itself), audit (staff)."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -23,7 +24,7 @@ DEFAULT_DAYS = 30
 
 
 def _day(value: object) -> date:
-    if not isinstance(value, str) or len(value) != len("YYYY-MM-DD"):
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
         raise ValueError("must be a date, YYYY-MM-DD")
     return date.fromisoformat(value)
 

@@ -5,10 +5,11 @@ from itertools import chain
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import AwareDatetime, BeforeValidator, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from shared.edge.http import Body, answer, caller, router, serve
 from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
+from shared.sandbox.clock import MAX_AHEAD
 from shared.services.due import settle_accounts
 from shared.services.purchasing import reconcile
 from shared.store.rows import instant
@@ -26,7 +27,7 @@ class ClockBody(Body):
     """One of the two: an instant, or how far to go from where the clock stands, like ``P31D`` or ``PT1H``."""
 
     now: Annotated[AwareDatetime, BeforeValidator(_text)] | None = None
-    advance: Annotated[timedelta, BeforeValidator(_text)] | None = None
+    advance: Annotated[timedelta, BeforeValidator(_text), Field(le=MAX_AHEAD)] | None = None
 
     @model_validator(mode="after")
     def one_of_both(self) -> "ClockBody":
