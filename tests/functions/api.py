@@ -1,0 +1,133 @@
+"""An `Api`: calls the functions' handlers as their triggers do, each request one line."""
+
+import importlib
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.functions.events import SERVICE, event, http, sqs, user
+
+HANDLER_OF = {
+    "open_account": "accounts",
+    "read_account": "accounts",
+    "change_plan": "accounts",
+    "history": "accounts",
+    "audit": "accounts",
+    "read_purchase": "purchase",
+}
+"""The function that a call's event is for, where it is not named like the function."""
+
+
+@dataclass
+class Context:
+    """What Lambda hands a handler beside the event."""
+
+    function_name: str
+    left_ms: int = 10_000
+    memory_limit_in_mb: int = 1024
+    aws_request_id: str = "0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d"
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:us-east-1:123456789012:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.left_ms - int((time.monotonic() - self._started) * 1000)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP function's answer."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        """Of a refusal; that it is one in every respect is checked on the way."""
+        assert self.headers["Content-Type"] == "application/problem+json"
+        assert self.body["status"] == self.status
+        assert all(self.body[name] for name in ("type", "title", "detail", "code"))
+        return self.body["code"]
+
+    @property
+    def refused(self) -> tuple[int, str]:
+        return self.status, self.code
+
+    @property
+    def replayed(self) -> bool:
+        return self.headers.get("Idempotent-Replayed") == "true"
+
+
+class Api:
+    """Calls the functions. The caller is a service where the test names no claims."""
+
+    left_ms = 10_000
+
+    def send(self, name: str, sent: dict[str, Any]) -> Answer:
+        """Have the event `sent` handled by the function that the file `name` is for."""
+        answer = self.invoke(HANDLER_OF.get(name, name), sent)
+        assert answer["headers"]["X-Request-Id"] == sent["requestContext"]["requestId"]
+        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+
+    def call(self, name: str, **changes: Any) -> Answer:
+        return self.send(name, http(name, **{"claims": SERVICE, **changes}))
+
+    def invoke(self, function: str, sent: dict[str, Any]) -> Any:
+        handler = importlib.import_module(f"functions.{function}.app").handler
+        return json.loads(json.dumps(handler(sent, Context(function, self.left_ms))))
+
+    def run(self, function: str, **changes: Any) -> Any:
+        """One run of a schedule."""
+        return self.invoke(function, event(function) | changes)
+
+    def deliver(self, function: str, *bodies: str) -> list[str]:
+        """Hand a batch to a queue's function; tells which messages it gives back."""
+        answer = self.invoke(function, sqs(f"{function}_queue", *bodies))
+        return [failed["itemIdentifier"] for failed in answer["batchItemFailures"]]
+
+    def open(self, account: str = "ann", *, kind: str = "freelancer", plan: str = "basic", **more: str) -> Answer:
+        body = {"account_id": account, "kind": kind, "plan": plan, **more}
+        opened = self.call("open_account", key=f"open-{account}", body=body)
+        assert opened.status == 201, opened.text
+        return opened
+
+    def spend(self, amount: int = 6, key: str = "spend", account: str = "ann", **more: Any) -> Answer:
+        reference = {"type": "proposal", "proposal_id": "p-1", "job_id": "j-1"}
+        body = {"amount": amount, "reference": reference, **more}
+        return self.call("spend", path={"account_id": account}, key=key, body=body)
+
+    def refund(
+        self, spend_id: str, key: str = "refund", account: str = "ann", reason: str = "job_canceled", **changes: Any
+    ) -> Answer:
+        path = {"account_id": account, "spend_id": spend_id}
+        return self.call("refund", path=path, key=key, body={"reason": reason}, **changes)
+
+    def buy(
+        self, quantity: Any = 40, key: str = "buy", account: str = "ann", sandbox: str | None = None, **changes: Any
+    ) -> Answer:
+        return self.call(
+            "purchase",
+            claims=user("ann", "[acme]"),
+            path={"account_id": account},
+            key=key,
+            headers={"x-sandbox-payment": sandbox},
+            **{"body": {"quantity": quantity, "payment": {"source": "billing_method"}}, **changes},
+        )
+
+    def read(self, account: str = "ann") -> dict[str, Any]:
+        return self.call("read_account", path={"account_id": account}).body
+
+    def balance(self, account: str = "ann") -> int:
+        return self.read(account)["balance"]
+
+    def entries(self, account: str = "ann", **query: str) -> list[dict[str, Any]]:
+        answer = self.call("history", path={"account_id": account}, query={"days": "90", "limit": "100", **query})
+        return answer.body["entries"]

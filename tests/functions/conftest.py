@@ -1,0 +1,191 @@
+"""The functions on moto: each test calls handlers with events, at a time that it sets, on empty tables.
+
+The environment is the one that the template gives a function.
+"""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.desk import completed_purchases, problems_in
+from tests.functions.api import Api
+from tests.table import SANDBOX, create_table
+
+SETTINGS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "TABLE_NAME": "ledger",
+    "SANDBOX_TABLE_NAME": "sandbox",
+    "STAGE": "sandbox",
+    "DUE_SHARDS": "4",
+    "ACCOUNT_CLAIM": "username",
+    "AGENCIES_CLAIM": "cognito:groups",
+    "SIGN_UP_CONNECTS": "40",
+    "MONTHLY_BASIC_CONNECTS": "10",
+    "MONTHLY_PLUS_CONNECTS": "100",
+    "MONTHLY_PLUS_FREE_CONNECTS": "10",
+    "LOT_LIFETIME_MONTHS": "12",
+    "REFUND_GRACE_DAYS": "30",
+    "ANCHOR_POLICY": "clamp",
+    "UNIT_PRICE_CENTS": "15",
+    "MINIMUM_PURCHASE": "10",
+    "CURRENCY": "USD",
+    "EXPIRING_SOON_DAYS": "30",
+    "POWERTOOLS_SERVICE_NAME": "Tested",
+    "POWERTOOLS_METRICS_NAMESPACE": "ConnectsLedger",
+}
+# Powertools reads its settings as it is imported, before any fixture runs.
+os.environ |= {name: value for name, value in SETTINGS.items() if name.startswith("POWERTOOLS_")}
+
+START = datetime(2026, 11, 22, 10, tzinfo=UTC)
+
+
+@dataclass
+class Clock:
+    """The real time, as far as the functions can tell."""
+
+    at: datetime = START
+
+    def go(self, **ahead: int) -> None:
+        self.at += timedelta(**ahead)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[None]:
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        yield
+
+
+@cache
+def client(service: str) -> Any:
+    return boto3.client(service)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Stands still until a test moves it."""
+    clock = Clock()
+    monkeypatch.setattr("shared.clock.SystemClock.now", lambda _: clock.at)
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def tables(aws: None) -> Iterator[None]:  # noqa: ARG001
+    with fresh_tables():
+        yield
+
+
+@contextmanager
+def fresh_tables() -> Iterator[None]:
+    """Empty at first; in the end every account holds to every invariant, and charges match completed purchases."""
+    names = {"ledger": "Table", "sandbox": SANDBOX}
+    for name, logical_id in names.items():
+        create_table(client("dynamodb"), name, logical_id)
+    yield
+    problems, charged, completed = problems_in(ledger_table()), charges(), completed_everywhere()
+    for name in names:
+        client("dynamodb").delete_table(TableName=name)
+    assert problems == []
+    assert charged == completed
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture
+def restart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Have the functions start anew with some settings changed; None takes one away."""
+
+    def start(**settings: str | None) -> None:
+        for name, value in settings.items():
+            monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+        _forget_wiring()
+
+    yield start
+    _forget_wiring()
+
+
+def _forget_wiring() -> None:
+    from shared.edge import wiring  # noqa: PLC0415 - after Powertools' settings are there
+
+    wiring.wiring.cache_clear()
+    wiring._sandbox_table.cache_clear()
+
+
+@cache
+def ledger_table() -> Any:
+    from shared.store.table import Table  # noqa: PLC0415 - as above
+
+    return Table("ledger", shards=int(SETTINGS["DUE_SHARDS"]), region="us-east-1")
+
+
+def charges() -> dict[str, int]:
+    """What the sandbox's provider charged, in cents, by purchase."""
+    rows = client("dynamodb").scan(TableName="sandbox")["Items"]
+    charged = [row for row in rows if row.get("state") == {"S": "charged"}]
+    found = {row["pk"]["S"].rpartition("-")[0]: int(row["amount_cents"]["N"]) for row in charged}
+    assert len(found) == len(charged), "a purchase was charged twice"
+    return found
+
+
+def completed_everywhere() -> dict[str, int]:
+    table = ledger_table()
+    accounts = {row.pk for row in table._account.scan()}
+    unit_price = int(SETTINGS["UNIT_PRICE_CENTS"])
+    return {
+        purchase_id: quantity * unit_price
+        for account in accounts
+        for purchase_id, quantity in completed_purchases(table, account).items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def log(capsys: pytest.CaptureFixture[str]) -> "Log":
+    from shared.edge.observability import logger, metrics  # noqa: PLC0415 - as above
+
+    metrics.clear_metrics()
+    lines = io.StringIO()
+    logger.registered_handler.setStream(lines)
+    return Log(lines, capsys)
+
+
+@dataclass(frozen=True)
+class Log:
+    """What the functions wrote: lines of the log through Powertools, metrics to the standard output."""
+
+    stream: io.StringIO
+    capsys: pytest.CaptureFixture[str]
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    def metrics(self) -> dict[str, Any]:
+        """By name, as CloudWatch will read them; those since the last time it was asked for."""
+        found: dict[str, Any] = {}
+        for line in map(json.loads, self.capsys.readouterr().out.splitlines()):
+            (directive,) = line["_aws"]["CloudWatchMetrics"]
+            assert (directive["Namespace"], directive["Dimensions"]) == ("ConnectsLedger", [["service"]])
+            found |= {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+        return found

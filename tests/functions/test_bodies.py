@@ -1,0 +1,242 @@
+"""Bad input: each is a 400 that says what is wrong and where, and nothing has changed."""
+
+import json
+
+import pytest
+
+from tests.functions.conftest import client, fresh_tables
+from tests.functions.events import event
+
+INVALID = (400, "invalid_request")
+WRITES = ("open_account", "change_plan", "purchase", "spend", "refund", "sandbox_clock")
+HUGE = "9" * 5000
+
+AMOUNTS = {
+    "zero": "0",
+    "negative": "-6",
+    "over a million": "1000001",
+    "a fraction": "1.5",
+    "a whole number written as a fraction": "1.0",
+    "an exponent": "1e1",
+    "true": "true",
+    "text": '"6"',
+    "a list": "[6]",
+    "an object": '{"amount": 6}',
+    "10**30": str(10**30),
+    "5000 digits": HUGE,
+    "5000 digits after the point": f"0.{HUGE}",
+    "NaN": "NaN",
+    "infinity": "Infinity",
+    "infinity by overflow": "1e999",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables(aws):  # noqa: ARG001
+    """One pair of tables for all tests here: none of them changes anything."""
+    with fresh_tables():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def before(api, tables):  # noqa: ARG001
+    """An account with something on it, and not a byte of it is another after the test."""
+    if not everything():
+        api.open()
+        api.spend(key="before")
+    seen = everything()
+    yield
+    assert everything() == seen
+
+
+def everything():
+    return [row for table in ("ledger", "sandbox") for row in client("dynamodb").scan(TableName=table)["Items"]]
+
+
+def body_of(name, **fields):
+    """The body of an event file with these fields, as text, so that a number can be written in any way."""
+    written = {field: json.dumps(value) for field, value in json.loads(event(name)["body"]).items()} | fields
+    return "{" + ", ".join(f'"{field}": {text}' for field, text in written.items()) + "}"
+
+
+def refused_at(answer, *where):
+    """A refusal whose every complaint names its place, and the first the place that is meant."""
+    assert answer.refused == INVALID
+    assert all(set(error) == {"loc", "msg"} and error["loc"] and error["msg"] for error in answer.body["errors"])
+    assert answer.body["errors"][0]["loc"] in where
+    return True
+
+
+@pytest.mark.parametrize("amount", AMOUNTS.values(), ids=AMOUNTS)
+@pytest.mark.parametrize(
+    ("name", "field"), [("spend", "amount"), ("spend", "expected_price"), ("purchase", "quantity")]
+)
+def test_an_amount_is_a_whole_number_from_1_to_1000000(api, name, field, amount):
+    answer = api.call(name, key="k", raw=body_of(name, **{field: amount}))
+    assert refused_at(answer, f"body.{field}", "body")
+
+
+@pytest.mark.parametrize("amount", ["1", "1000000"])
+def test_the_ends_of_the_range_are_amounts(api, amount):
+    answer = api.call("spend", key="k", raw=body_of("spend", amount=amount, expected_price="2"))
+    assert answer.refused == (409, "price_changed")
+
+
+def test_fewer_connects_than_are_sold_at_least_are_not_sold(api):
+    assert refused_at(api.buy(9), "body.quantity")
+    assert refused_at(api.buy(1), "body.quantity")
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_an_unknown_field_is_refused_by_its_name(api, name):
+    answer = api.send(name, _with_body(name, json.loads(event(name)["body"]) | {"amout": 6}))
+    assert refused_at(answer, "body.amout")
+
+
+def test_an_unknown_field_inside_another_is_refused_by_its_name(api):
+    reference = {"type": "proposal", "proposal_id": "p", "job_id": "j", "note": "x"}
+    assert refused_at(api.spend(reference=reference), "body.reference.note")
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize(
+    "text",
+    ["{", "", " ", "nonsense", '{"a": 1,}', "{'a': 1}", "[" * 5000, '{"a":' * 1500 + "1" + "}" * 1500, "\x00", "{}{}"],
+    ids=["cut off", "empty", "blank", "no JSON", "comma", "quotes", "open lists", "deep", "NUL", "two"],
+)
+def test_broken_json_is_refused(api, name, text):
+    assert refused_at(api.call(name, key="k", claims=_claims(name), raw=text), "body")
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("text", ["[]", '"text"', "6", "null", "true", "NaN", '[{"amount": 6}]'])
+def test_json_that_is_not_an_object_is_refused(api, name, text):
+    assert api.call(name, key="k", claims=_claims(name), raw=text).refused == INVALID
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_no_body_at_all_is_refused(api, name):
+    sent = event(name)
+    del sent["body"]
+    assert refused_at(api.send(name, sent), "body")
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_bytes_that_are_not_utf_8_are_refused(api, name):
+    assert refused_at(api.call(name, key="k", claims=_claims(name), raw=b'{"plan": "\xff\xfe"}'), "body")
+
+
+def test_a_body_that_is_not_the_base64_it_says_it_is_is_refused(api):
+    sent = event("spend") | {"isBase64Encoded": True}
+    assert refused_at(api.send("spend", sent), "body")
+
+
+def test_half_of_a_surrogate_pair_is_refused(api):
+    reference = r'{"type": "proposal", "proposal_id": "\ud800", "job_id": "j"}'
+    assert refused_at(
+        api.call("spend", key="k", raw=body_of("spend", reference=reference)), "body.reference.proposal_id"
+    )
+
+
+@pytest.mark.parametrize("encode", [str, str.encode], ids=["text", "base64"])
+def test_a_body_of_over_10_kb_is_refused_however_valid(api, encode):
+    padded = body_of("spend") + " " * 10_240
+    assert refused_at(api.call("spend", key="k", raw=encode(padded)), "body")
+
+
+def test_the_size_of_a_body_is_counted_in_bytes(api):
+    reference = json.dumps({"type": "proposal", "proposal_id": "é" * 5_200, "job_id": "j"}, ensure_ascii=False)
+    answer = api.call("spend", key="k", raw=body_of("spend", reference=reference))
+    assert refused_at(answer, "body")
+    assert "10240 bytes" in answer.body["detail"]
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "text/json"]
+)
+def test_a_body_that_is_not_declared_as_json_is_refused(api, name, content_type):
+    answer = api.call(name, key="k", claims=_claims(name), headers={"content-type": content_type})
+    assert refused_at(answer, "header.Content-Type")
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("open_account", "account_id", '"two words"'),
+        ("open_account", "account_id", '"ann\\n"'),
+        ("open_account", "account_id", '""'),
+        ("open_account", "account_id", json.dumps("a" * 65)),
+        ("open_account", "account_id", '"annä"'),
+        ("open_account", "kind", '"company"'),
+        ("open_account", "plan", '"gold"'),
+        ("open_account", "joined_on", '"2026-13-01"'),
+        ("open_account", "joined_on", '"2026-02-29"'),
+        ("open_account", "joined_on", '"2026-W10-1"'),
+        ("open_account", "joined_on", '"20260301"'),
+        ("open_account", "joined_on", '"2026-03-01T00:00:00Z"'),
+        ("open_account", "joined_on", "20260301"),
+        ("open_account", "joined_on", '"2026-11-23"'),
+        ("change_plan", "plan", "null"),
+        ("purchase", "payment", '{"source": "cash"}'),
+        ("purchase", "payment", '{"source": ["billing_method", "earnings_balance"]}'),
+        ("purchase", "payment", "{}"),
+        ("purchase", "payment", '"billing_method"'),
+        ("spend", "reference", '{"type": "badge", "proposal_id": "p", "job_id": "j"}'),
+        ("spend", "reference", '{"type": "proposal", "proposal_id": "p/1", "job_id": "j"}'),
+        ("spend", "reference", '{"type": "proposal", "job_id": "j"}'),
+        ("refund", "reason", '"changed_my_mind"'),
+        ("refund", "reason", "NaN"),
+        ("sandbox_clock", "advance", '"a week"'),
+        ("sandbox_clock", "advance", "86400"),
+        ("sandbox_clock", "advance", '"-P1D"'),
+        ("sandbox_clock", "advance", '"P99999999D"'),
+        ("sandbox_clock", "advance", '"P999999999D"'),
+        ("sandbox_clock", "advance", '"P9999999999999D"'),
+        ("sandbox_clock", "advance", '"P200Y"'),
+        ("sandbox_clock", "advance", "null"),
+        ("sandbox_clock", "now", '"2026-11-23T00:00:00Z"'),  # besides advance
+    ],
+)
+def test_a_field_takes_only_what_it_is_for(api, name, field, value):
+    answer = api.call(name, key="k", claims=_claims(name), raw=body_of(name, **{field: value}))
+    assert answer.refused == INVALID
+    assert answer.body["errors"][0]["loc"].startswith("body")
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "2026-11-21T00:00:00Z",
+        "2026-11-23T00:00:00",
+        "2226-11-23T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "tomorrow",
+    ],
+)
+def test_the_clock_takes_an_instant_ahead_with_an_offset(api, instant):
+    answer = api.call("sandbox_clock", claims=_claims("sandbox_clock"), body={"now": instant})
+    assert answer.refused == INVALID
+
+
+@pytest.mark.parametrize("name", ["read_account", "history", "change_plan", "audit", "purchase", "spend", "refund"])
+@pytest.mark.parametrize("account", ["two words", "a" * 65, "ann%0A", "é", "ann.", "ann;"])
+def test_an_id_in_the_path_is_one(api, name, account):
+    answer = api.call(name, key="k", claims=_claims("audit"), path={"account_id": account})
+    assert refused_at(answer, "path.account_id")
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/", "/accounts/ann/", "/account/ann", "//accounts/ann"])
+def test_what_is_no_call_is_not_found(api, path):
+    sent = event("read_account") | {"rawPath": path}
+    sent["requestContext"]["http"]["path"] = path
+    assert api.send("read_account", sent).refused == (404, "not_found")
+
+
+def _claims(name):
+    return event(name)["requestContext"]["authorizer"]["jwt"]["claims"]
+
+
+def _with_body(name, body):
+    return event(name) | {"body": json.dumps(body)}

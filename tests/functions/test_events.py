@@ -1,0 +1,49 @@
+"""The event files, played in order, tell a story that works: nobody who tries them meets a file that went stale."""
+
+import json
+
+import pytest
+
+from tests.functions.events import FOLDER, event
+
+STORY = {
+    "open_account": 201,
+    "purchase": 201,
+    "read_purchase": 200,
+    "spend": 201,
+    "refund": 201,
+    "change_plan": 200,
+    "sandbox_clock": 200,
+    "read_account": 200,
+    "history": 200,
+    "audit": 200,
+}
+SCHEDULED = ("monthly_grant", "expiry_sweep", "purchase_reconcile")
+
+
+def test_the_event_files_of_the_api_work_one_after_the_other(api):
+    for name, status in STORY.items():
+        answer = api.send(name, event(name))
+        assert answer.status == status, (name, answer.text)
+    assert answer.body["ok"]
+    assert api.entries()[0]["balance_after"] == api.balance() == 40 + 10 + 40 + 100 + 90
+
+
+@pytest.mark.parametrize("function", ["monthly_grant", "expiry_sweep"])
+def test_the_event_files_of_the_queues_work(api, function):
+    api.send("open_account", event("open_account"))
+    assert api.invoke(function, event(f"{function}_queue")) == {"batchItemFailures": []}
+
+
+def test_there_is_an_event_file_for_every_function_and_no_other():
+    queues = {f"{name}_queue" for name in ("monthly_grant", "expiry_sweep")}
+    assert {file.stem for file in FOLDER.glob("*.json")} == {*STORY, *SCHEDULED, *queues}
+
+
+@pytest.mark.parametrize("name", STORY)
+def test_an_event_file_agrees_with_itself(name):
+    sent = event(name)
+    method, _, pattern = sent["routeKey"].partition(" ")
+    assert sent["rawPath"] == pattern.format_map(sent.get("pathParameters", {}))
+    assert sent["requestContext"]["http"]["method"] == method
+    assert "body" not in sent or json.loads(sent["body"])
