@@ -22,9 +22,10 @@ from shared.edge.callers import Caller, caller_of
 from shared.edge.observability import flush_metrics, logger, metrics
 from shared.edge.problems import invalid, problem, refusal
 from shared.edge.wiring import warm_up, wiring
-from shared.ledger.errors import InvalidRequestError, LedgerError
+from shared.ledger.errors import BusyError, InvalidRequestError, LedgerError
 from shared.ledger.model import Request
 from shared.ledger.policy import MAX_AMOUNT
+from shared.store.errors import ContentionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,13 @@ def router() -> APIGatewayHttpResolver:
         logger.info("refused", code=error.code, detail=error.detail)
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         return refusal(error)
+
+    @app.exception_handler(ContentionError)
+    def busy(_: ContentionError) -> Response[str]:
+        """A read that was throttled or not answered; what writes tries again by itself."""
+        logger.info("refused", code=BusyError.code)
+        metrics.add_metric("Refusals", MetricUnit.Count, 1)
+        return refusal(BusyError())
 
     @app.exception_handler(RequestValidationError)
     def invalid_request(error: RequestValidationError) -> Response[str]:
