@@ -64,9 +64,11 @@ class Desk:
         plan: Plan = Plan.BASIC,
         joined_on: date | None = None,
         key: str = "open",
+        by: float | None = None,
     ) -> Opened:
         request = Request("open", key, f"{kind} {plan} {joined_on}", "service")
-        return open_new_account(self.ledger, OpenAccount(account, kind, plan, joined_on, request), deadline=deadline())
+        command = OpenAccount(account, kind, plan, joined_on, request)
+        return open_new_account(self.ledger, command, deadline=by or deadline())
 
     def credit(self, amount: int, key: str = "credit", *, paid: bool = False, account: str = "ann") -> Outcome:
         request = Request("credit", key, f"{amount} {paid}", "staff")

@@ -13,7 +13,7 @@ from shared.ledger.model import Account, Claim, Plan, Request, entry_id
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.retry import attempts
 from shared.services.views import account_view
-from shared.store.errors import ClaimedError, ContentionError, VersionMovedError
+from shared.store.errors import ClaimedError, ContentionError, OutcomeUnknownError, VersionMovedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -
         IdempotencyKeyReusedError: the key opened it with another request.
     """
     holder = entry_id(command.account_id, OPENING, command.request.key)
+    unanswered = False
     for _ in attempts(deadline):
         now = ledger.clock.now()
         decision = open_account(command, now, ledger.policy)
@@ -43,19 +44,20 @@ def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -
         try:
             ledger.table.open(decision, claim)
         except (ClaimedError, VersionMovedError):
-            return _opened_before(ledger, command, holder)
-        except ContentionError:
+            return _opened_before(ledger, command, holder, replayed=not unanswered)
+        except ContentionError as error:
+            unanswered = unanswered or isinstance(error, OutcomeUnknownError)
             continue
         return Opened(view, replayed=False)
-    raise BusyError
+    raise BusyError(unanswered=unanswered)
 
 
-def _opened_before(ledger: Ledger, command: OpenAccount, holder: str) -> Opened:
+def _opened_before(ledger: Ledger, command: OpenAccount, holder: str, *, replayed: bool) -> Opened:
     claim = ledger.table.claim(command.account_id, OPENING)
     if claim is None or claim.holder != holder or claim.answer is None:
         raise AlreadyExistsError(command.account_id)
     check_same_request(claim.fingerprint, command.request)
-    return Opened(json.loads(claim.answer), replayed=True)
+    return Opened(json.loads(claim.answer), replayed=replayed)
 
 
 def change_plan(ledger: Ledger, account_id: str, plan: Plan, actor: str, *, deadline: float) -> Account:

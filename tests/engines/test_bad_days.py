@@ -106,7 +106,17 @@ def test_a_refund_whose_answer_was_lost_happens_once(desk, wire):
 def test_an_opening_whose_answer_was_lost_happens_once(desk, wire):
     desk.policy = Policy()
     wire.on(TRANSACT, *[answer_lost] * AGAIN)
-    assert desk.open("bob").account["balance"] == desk.balance("bob") == 50
+    opened = desk.open("bob")
+    assert opened.account["balance"] == desk.balance("bob") == 50
+    assert not opened.replayed  # it was this very request that did it
+
+
+def test_an_opening_of_which_nobody_knows_says_so_and_its_repeat_tells(desk, wire):
+    wire.on(TRANSACT, *[answer_lost] * AGAIN)
+    with pytest.raises(BusyError) as busy:
+        desk.open("bob", by=now())
+    assert "it happens once" in busy.value.detail
+    assert desk.open("bob").replayed
 
 
 def test_a_settlement_whose_answer_was_lost_happens_once(desk, wire):
