@@ -10,7 +10,7 @@ from local.ministack import CREDENTIALS, REGION
 
 @cache
 def client(service: str, endpoint_url: str) -> Any:  # noqa: ANN401 - boto3 makes its clients as it runs
-    session = boto3.Session(
+    session: Any = boto3.Session(
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         region_name=REGION,

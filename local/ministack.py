@@ -1,8 +1,4 @@
-"""ministack as a process of ours: how it is configured, started, awaited and ended.
-
-Run as a program (`python -m local.ministack`), this module *is* the server, with one gap filled that would
-otherwise leave the schedules without their time; see `fill_in_scheduled_time`.
-"""
+"""ministack as a process of ours: how it is configured, started, awaited and ended."""
 
 import os
 import signal
@@ -13,9 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -74,6 +68,7 @@ def server_environment(port: int, state: Path | None) -> dict[str, str]:
     if state is None:
         return environment
     return environment | {
+        "AUTH": "true",  # a function may do what its role allows and nothing else, as on AWS
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state / "services"),
         "S3_PERSIST": "1",
@@ -86,7 +81,7 @@ def start(port: int, log: Path, state: Path | None = None) -> subprocess.Popen[b
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.ministack"],
+            [sys.executable, "-m", "local.server"],
             cwd=ROOT,
             env=server_environment(port, state),
             stdin=subprocess.DEVNULL,
@@ -143,32 +138,3 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def fill_in_scheduled_time() -> None:
-    """Make ministack substitute `<aws.scheduler.scheduled-time>` in a schedule's input, as EventBridge does.
-
-    Without it the functions would be handed the placeholder itself.
-    """
-    from ministack.services import eventbridge  # type: ignore[import-untyped]  # noqa: PLC0415 - only the server process may load it
-
-    invoke_target = eventbridge._invoke_target  # noqa: SLF001
-
-    def invoke_with_time(target: dict[str, Any], event: dict[str, Any], rule: Any, view: Any = None) -> None:  # noqa: ANN401
-        if event.get("Source") == "aws.scheduler" and "Input" in target:
-            moment = datetime.fromtimestamp(event["Time"], tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            target = {**target, "Input": target["Input"].replace("<aws.scheduler.scheduled-time>", moment)}
-        invoke_target(target, event, rule, view)
-
-    eventbridge._invoke_target = invoke_with_time  # noqa: SLF001
-
-
-def serve() -> None:
-    from ministack import app  # type: ignore[import-untyped]  # noqa: PLC0415 - it reads the environment as it is imported
-
-    fill_in_scheduled_time()
-    app.main()
-
-
-if __name__ == "__main__":
-    serve()

@@ -89,7 +89,7 @@ def is_ours(pid: int) -> bool:
     command_line = Path(f"/proc/{pid}/cmdline")
     if not command_line.parent.parent.joinpath("self").exists():
         return True  # no /proc here (macOS): the number has to do
-    return b"local.ministack" in command_line.read_bytes()
+    return b"local.server" in command_line.read_bytes()
 
 
 def describe() -> dict[str, Any]:
