@@ -334,7 +334,8 @@ def _change_plan(settled: Decision, command: ChangePlan, now: datetime, policy: 
 def _top_up(settled: Decision, month: date, command: ChangePlan, now: datetime, policy: Policy) -> Decision:
     today = now.date()
     cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
-    left = cycle.days_left(today)
+    # No more than a whole cycle, should another anchor policy have moved its start meanwhile.
+    left = min(cycle.days_left(today), cycle.days)
     amount = (policy.monthly_plus - policy.monthly_basic) * left // cycle.days
     if amount <= 0:
         return settled
