@@ -19,6 +19,7 @@ from shared.ledger.errors import (
     InvalidRequestError,
     NotRefundableError,
     PlanRequiredError,
+    RewardCapReachedError,
 )
 from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
@@ -61,6 +62,8 @@ class Credit:
     reason: str
     reference: Mapping[str, str]
     request: Request
+    once: str | None = None
+    """What this may be given for only once for ever."""
 
     def __post_init__(self) -> None:
         _check_amount(self.amount)
@@ -87,6 +90,30 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True)
+class Interview:
+    """A client invited to an interview after a proposal, which cost ``spend``.
+
+    ``came_back`` is how many of its Connects had come back already.
+    """
+
+    spend: Entry
+    came_back: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """A courtesy or a correction by staff: ``amount`` is signed."""
+
+    amount: int
+    reason: str
+    request: Request
+
+    def __post_init__(self) -> None:
+        _check_amount(abs(self.amount))
+
+
+@dataclass(frozen=True, slots=True)
 class ChangePlan:
     plan: Plan
     request: Request
@@ -97,7 +124,7 @@ class Settle:
     """Nothing but what the calendar brings."""
 
 
-Command = Credit | Spend | Refund | ChangePlan | Settle
+Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | Settle
 
 
 def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
@@ -148,16 +175,21 @@ def decide(account: Account, command: Command, now: datetime, policy: Policy) ->
         return settled
     match command:
         case Settle():
-            return settled
+            decided = settled
         case Credit():
-            return _credit(settled, command, now, policy)
+            decided = _credit(settled, command, now, policy)
         case Spend():
-            return _spend(settled, command, now)
+            decided = _spend(settled, command, now)
         case Refund():
-            # A refund may bring back what expires at once (a grace of 0 days).
-            return _settle(_refund(settled, command, now, policy), now, policy)
+            decided = _refund(settled, command, now, policy)
+        case Interview():
+            decided = _interview(settled, command, now, policy)
+        case Adjust():
+            decided = _adjust(settled, command, now, policy)
         case ChangePlan():
-            return _change_plan(settled, command, now, policy)
+            decided = _change_plan(settled, command, now, policy)
+    # What came back may expire at once, by a grace of 0 days.
+    return _settle(decided, now, policy)
 
 
 def settled_view(account: Account, now: datetime, policy: Policy) -> Account:
@@ -185,6 +217,11 @@ def check_refundable(reason: str) -> None:
     """Raises NotRefundableError for the reasons that give nothing back."""
     if reason in NOT_BACK:
         raise NotRefundableError(reason)
+
+
+def refund_claim(spend: Entry) -> str:
+    """A spend comes back at most once, whatever mix of reasons arrives."""
+    return f"refund#{spend.entry_id}"
 
 
 def _settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
@@ -251,6 +288,8 @@ def _grant(decision: Decision, issued_on: date, now: datetime, policy: Policy) -
 
 def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -> Decision:
     bucket = Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=command.paid)
+    if command.once:
+        settled = settled.once(command.once)
     return settled.post(
         command.type,
         {bucket: command.amount},
@@ -292,14 +331,9 @@ def _burn(lots: Mapping[Bucket, int], amount: int) -> dict[Bucket, int]:
 
 
 def _refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -> Decision:
-    """Back into the very lots it came from; what has expired since comes back for the days of grace."""
     check_refundable(command.reason)
-    today = now.date()
-    slices: dict[Bucket, int] = {}
-    for bucket, taken in command.spend.slices.items():
-        lot = Bucket(today + timedelta(days=policy.refund_grace_days), bucket.paid) if bucket.expired(today) else bucket
-        slices[lot] = slices.get(lot, 0) - taken
-    return settled.post(
+    slices = _back(command.spend, -command.spend.amount, now.date(), policy)
+    return settled.once(refund_claim(command.spend)).post(
         EntryType.REFUND,
         slices,
         command.request,
@@ -307,6 +341,87 @@ def _refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -
         now=now,
         reason=BACK[command.reason],
         reference={"type": "spend", "spend_id": command.spend.entry_id, "why": command.reason},
+    )
+
+
+def _back(spend: Entry, amount: int, today: date, policy: Policy) -> dict[Bucket, int]:
+    """Back into the very lots it came from; what has expired since comes back for the days of grace.
+
+    Where not all of it comes back, the lots that were taken from last come first: they last longest.
+    """
+    slices: dict[Bucket, int] = {}
+    for bucket in sorted(spend.slices, reverse=True):
+        returned = min(-spend.slices[bucket], amount)
+        if not returned:
+            break
+        amount -= returned
+        in_grace = Bucket(today + timedelta(days=policy.refund_grace_days), bucket.paid)
+        lot = in_grace if bucket.expired(today) else bucket
+        slices[lot] = slices.get(lot, 0) + returned
+    return slices
+
+
+def _interview(settled: Decision, command: Interview, now: datetime, policy: Policy) -> Decision:
+    """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward."""
+    missing = max(policy.interview - command.came_back, 0)
+    refunded = min(-command.spend.amount - command.came_back, missing)
+    rewarded = missing - refunded
+    if not missing:
+        return settled
+    settled = _count_interview(settled.once(f"interview#{command.spend.entry_id}"), missing, now, policy)
+    reference = {"type": "interview", "spend_id": command.spend.entry_id}
+    request = command.request
+    if refunded:
+        settled = settled.once(refund_claim(command.spend)).post(
+            EntryType.REFUND,
+            _back(command.spend, refunded, now.date(), policy),
+            request,
+            at=now,
+            now=now,
+            reason="Interview: the proposal's Connects",
+            reference=reference,
+        )
+        request = replace(request, operation="interview_reward")
+    if rewarded:
+        settled = settled.post(
+            EntryType.REWARD,
+            {Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=False): rewarded},
+            request,
+            at=now,
+            now=now,
+            reason="Interview",
+            reference=reference,
+        )
+    return settled
+
+
+def _count_interview(settled: Decision, amount: int, now: datetime, policy: Policy) -> Decision:
+    """Interviews bring an account only so much in any so many days."""
+    since = now - timedelta(days=policy.interview_window_days)
+    recent = {at: brought for at, brought in settled.account.interviews.items() if at > since}
+    awarded = sum(recent.values())
+    if awarded + amount > policy.interview_cap:
+        raise RewardCapReachedError(cap=policy.interview_cap, awarded=awarded, days=policy.interview_window_days)
+    recent[now] = recent.get(now, 0) + amount
+    return replace(settled, account=replace(settled.account, interviews=recent))
+
+
+def _adjust(settled: Decision, command: Adjust, now: datetime, policy: Policy) -> Decision:
+    account = settled.account
+    if command.amount > 0:
+        slices = {Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=False): command.amount}
+    elif account.balance + command.amount < 0:
+        raise InsufficientConnectsError(balance=account.balance, required=-command.amount)
+    else:
+        slices = _burn(account.lots, -command.amount)
+    return settled.post(
+        EntryType.ADJUSTMENT,
+        slices,
+        command.request,
+        at=now,
+        now=now,
+        reason=command.reason,
+        reference={"type": "adjustment"},
     )
 
 

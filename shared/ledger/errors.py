@@ -13,6 +13,8 @@
     ├── InsufficientConnectsError    insufficient_connects   (balance, required)
     ├── PriceChangedError            price_changed           (price)
     ├── AlreadyRefundedError         already_refunded
+    ├── AlreadyAwardedError          already_awarded
+    ├── RewardCapReachedError        reward_cap_reached      (cap, awarded)
     ├── NotRefundableError           not_refundable
     ├── IdempotencyKeyReusedError    idempotency_key_reused
     ├── PaymentDeclinedError         payment_declined
@@ -111,6 +113,24 @@ class AlreadyRefundedError(LedgerError):
 
     def __init__(self, spend_id: str) -> None:
         super().__init__(f"Spend {spend_id} was refunded before.")
+
+
+class AlreadyAwardedError(LedgerError):
+    code = "already_awarded"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was awarded before.")
+
+
+class RewardCapReachedError(LedgerError):
+    code = "reward_cap_reached"
+
+    def __init__(self, *, cap: int, awarded: int, days: int) -> None:
+        super().__init__(
+            f"Interviews brought {awarded} Connects in the last {days} days, and may bring {cap}.",
+            cap=cap,
+            awarded=awarded,
+        )
 
 
 class NotRefundableError(LedgerError):

@@ -78,6 +78,8 @@ class Account:
     """The newest cycle whose monthly Connects came (first day of its month); none for agencies."""
     granted_plan: Plan | None = None
     """The best plan that cycle was granted for, so that no change of plan grants twice."""
+    interviews: Mapping[datetime, int] = field(default_factory=dict)
+    """What interviews brought, by when: as much of it as the cap on them looks back."""
     grant_due: date | None = None
     """When the next monthly Connects come."""
     expiry_due: date | None = None
@@ -148,8 +150,14 @@ class Decision:
 
     account: Account
     entries: tuple[Entry, ...] = ()
+    claims: tuple[str, ...] = ()
+    """What this does that may happen once for ever."""
     complete: bool = True
     """False where so much had fallen due that the command itself waits for a next decision."""
+
+    def once(self, claim: str) -> Decision:
+        """Claim something that may happen once for ever."""
+        return replace(self, claims=(*self.claims, claim))
 
     def post(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shared.ledger.calendar import AnchorPolicy
 
@@ -19,6 +20,14 @@ class Policy:
     monthly_plus: int = 100
     monthly_plus_free: int = 10
     """How many of ``monthly_plus`` are free; the subscription paid for the others, so they burn as purchased."""
+    rising_talent: int = 30
+    interview: int = 10
+    """What an interview brings in all: the proposal's Connects come back, the rest is a reward."""
+    interview_cap: int = 50
+    """The most that interviews may bring an account in any ``interview_window_days``."""
+    interview_window_days: int = 7
+    certifications: Mapping[str, int] = field(default_factory=dict)
+    """What each certificate brings, by its id."""
     lot_lifetime_months: int = 12
     refund_grace_days: int = 30
     anchor_policy: AnchorPolicy = AnchorPolicy.CLAMP

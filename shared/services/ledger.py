@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Settle, decide, settled_view
 from shared.ledger.errors import AccountNotFoundError, BusyError, IdempotencyKeyReusedError, LedgerError
-from shared.ledger.model import Account, Claim, Entry, Request, entry_id
+from shared.ledger.model import Account, Claim, Decision, Entry, Request, entry_id
 from shared.services.retry import attempts
 from shared.store.errors import ContentionError, EntryExistsError, OutcomeUnknownError, VersionMovedError
 
@@ -53,7 +53,6 @@ class Ledger:
         command: Command,
         *,
         deadline: float,
-        claim: Claim | None = None,
         completes: Purchase | None = None,
     ) -> Outcome:
         """Carry a command out exactly once.
@@ -64,13 +63,13 @@ class Ledger:
             account_id: Whose account.
             command: What is to happen; its request's key is used up if it does, and not by a refusal.
             deadline: Monotonic seconds by which to give up.
-            claim: What this may happen once for.
             completes: The pending purchase that this pays out, in the same transaction.
 
         Raises:
             LedgerError: the refusal; nothing changed. `BusyError` where contention outlasted the deadline.
             IdempotencyKeyReusedError: the key was used for another request.
-            ClaimedError, PurchaseMovedError: for the use case that gave ``claim`` or ``completes`` to deal with.
+            ClaimedError: what the command does once for ever was done, under another key.
+            PurchaseMovedError: ``completes`` is no longer pending.
         """
         own = _own_entry(account_id, command)
         moved: Account | None = None
@@ -78,7 +77,7 @@ class Ledger:
         for _ in attempts(deadline):
             try:
                 account = moved or self.table.account(account_id)
-                return self._change(account, command, own, claim, completes)
+                return self._change(account, command, own, completes)
             except VersionMovedError as error:
                 moved = error.current
             except EntryExistsError as error:
@@ -90,14 +89,14 @@ class Ledger:
                 return self._repeat_or(refusal, account_id, command, own, replayed=not unanswered)
         return self._repeat_or(BusyError(unanswered=unanswered), account_id, command, own, replayed=False)
 
-    def _change(
-        self, account: Account, command: Command, own: str | None, claim: Claim | None, completes: Purchase | None
-    ) -> Outcome:
+    def _change(self, account: Account, command: Command, own: str | None, completes: Purchase | None) -> Outcome:
         now = self.clock.now()
         while not (decision := decide(account, command, now, self.policy)).complete:
             account = self.table.commit(account, decision)
         if decision.account != account:
-            account = self.table.commit(account, decision, own=own, claim=claim, completes=completes)
+            account = self.table.commit(
+                account, decision, own=own, claims=_claims(decision, own, command), completes=completes
+            )
         entry = next((entry for entry in decision.entries if entry.entry_id == own), None)
         return Outcome(entry, account)
 
@@ -124,6 +123,12 @@ def _own_entry(account_id: str, command: Command) -> str | None:
     """A settlement and a change of plan need no key: what they find done they leave alone."""
     request = getattr(command, "request", None)
     return entry_id(account_id, request.operation, request.key) if request and request.key else None
+
+
+def _claims(decision: Decision, own: str | None, command: Command) -> list[Claim]:
+    if own is None or isinstance(command, Settle):
+        return []
+    return [Claim(name, own, command.request.fingerprint) for name in decision.claims]
 
 
 def _repeat(entry: Entry, command: Command, *, replayed: bool) -> Outcome:

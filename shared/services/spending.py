@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Refund, Spend, check_refundable
 from shared.ledger.errors import AlreadyRefundedError, PriceChangedError, SpendNotFoundError
-from shared.ledger.model import Claim, EntryType, Request, entry_id
+from shared.ledger.model import EntryType, Request
 from shared.services.ledger import Ledger, Outcome
 from shared.store.errors import ClaimedError
 
@@ -51,9 +51,7 @@ def refund_spend(
     spend = ledger.table.entry(account_id, spend_id)
     if spend is None or spend.type is not EntryType.SPEND:
         raise SpendNotFoundError(spend_id)
-    holder = entry_id(account_id, request.operation, request.key)
-    claim = Claim(f"refund#{spend_id}", holder, request.fingerprint)
     try:
-        return ledger.execute(account_id, Refund(spend, reason, request), deadline=deadline, claim=claim)
+        return ledger.execute(account_id, Refund(spend, reason, request), deadline=deadline)
     except ClaimedError as error:
         raise AlreadyRefundedError(spend_id) from error

@@ -94,6 +94,18 @@ class LotsAttribute(Attribute["Mapping[Bucket, int]"]):
         }
 
 
+class AmountsAttribute(Attribute["Mapping[datetime, int]"]):
+    """Amounts by instant."""
+
+    attr_type = MAP
+
+    def serialize(self, value: Mapping[datetime, int]) -> dict[str, dict[str, str]]:
+        return {instant(at): {"N": str(amount)} for at, amount in value.items()}
+
+    def deserialize(self, value: Mapping[str, Mapping[str, str]]) -> dict[datetime, int]:
+        return {datetime.fromisoformat(at): int(number["N"]) for at, number in value.items()}
+
+
 class TextsAttribute(Attribute["Mapping[str, str]"]):
     attr_type = MAP
 
@@ -164,6 +176,7 @@ class AccountRow(Row):
     last_at = InstantAttribute(null=True)
     granted_month = DateAttribute(null=True)
     granted_plan = UnicodeAttribute(null=True)
+    interviews = AmountsAttribute(null=True)
     shard = UnicodeAttribute()
     grant_due = DateAttribute(null=True)
     expiry_due = DateAttribute(null=True)
@@ -179,6 +192,7 @@ class AccountRow(Row):
             "last_at": account.last_at,
             "granted_month": account.granted_month,
             "granted_plan": account.granted_plan and account.granted_plan.value,
+            "interviews": account.interviews or None,
             "grant_due": account.grant_due,
             "expiry_due": account.expiry_due,
         }
@@ -196,6 +210,7 @@ class AccountRow(Row):
             last_at=self.last_at,
             granted_month=self.granted_month,
             granted_plan=Plan(self.granted_plan) if self.granted_plan else None,
+            interviews=self.interviews or {},
             grant_due=self.grant_due,
             expiry_due=self.expiry_due,
         )

@@ -34,7 +34,7 @@ from shared.store.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import date, datetime
 
     from pynamodb.attributes import Attribute
@@ -190,7 +190,7 @@ class Table:
         )
         write = self._transaction()
         write.save(row, self._account.pk.does_not_exist(), ALL_OLD)
-        self._put(write, decision, claim)
+        self._put(write, decision, [claim])
         self._commit(write, None)
         return account
 
@@ -200,7 +200,7 @@ class Table:
         decision: Decision,
         *,
         own: str | None = None,
-        claim: Claim | None = None,
+        claims: Sequence[Claim] = (),
         completes: Purchase | None = None,
     ) -> Account:
         """Write one decision: the account if nobody else changed it, its entries if no key was used before.
@@ -211,7 +211,7 @@ class Table:
             before: The account that was decided on.
             decision: What becomes of it.
             own: The id of the command's own entry, where it writes one.
-            claim: What this may happen once for.
+            claims: What this may happen once for.
             completes: The pending purchase that this pays out.
 
         Returns:
@@ -223,7 +223,7 @@ class Table:
         """
         after = replace(decision.account, version=before.version + 1)
         write = self._transaction()
-        self._put(write, decision, claim)
+        self._put(write, decision, claims)
         write.update(
             self._account(pk=after.account_id, sk=ACCOUNT_SK),
             [self._account.version.set(after.version), *self._changes(before, after)],
@@ -294,10 +294,10 @@ class Table:
     def _transaction(self) -> TransactWrite:
         return TransactWrite(connection=self._connection.connection)
 
-    def _put(self, write: TransactWrite, decision: Decision, claim: Claim | None) -> None:
+    def _put(self, write: TransactWrite, decision: Decision, claims: Sequence[Claim]) -> None:
         for entry in decision.entries:
             write.save(self._entry(**EntryRow.values(entry)), self._entry.pk.does_not_exist(), ALL_OLD)
-        if claim:
+        for claim in claims:
             row = self._claim(
                 pk=decision.account.account_id,
                 sk=claim_sk(claim.name),
