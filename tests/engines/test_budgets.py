@@ -117,6 +117,7 @@ def test_a_balance_is_1_call_1_rcu(usual, wire):
     with wire.measured() as cost:
         usual.balance()
     assert_costs(cost, calls=[GET], read_units=1)
+    assert cost.read_units == 1, "half a unit would be a read that may miss what was just written"
     assert account_bytes(usual.table) <= READ_UNIT_BYTES
 
 
@@ -126,6 +127,7 @@ def test_a_page_of_history_is_1_call(usual, wire):
         page = usual.history(limit=50)
     assert len(page.entries) == 50
     assert cost.calls == [QUERY], f"measured {cost}"
+    assert cost.read_units == 1, "half a unit would be a read that may miss what was just written"
 
 
 def test_a_refund_is_3_calls_7_wcu(usual, wire):
