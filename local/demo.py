@@ -303,7 +303,7 @@ def next_steps(ann: Freelancer, api_url: str) -> None:
     user = f'-H "Authorization: Bearer $(make -s token ACCOUNT={ann.account_id})"'
     service = '-H "Authorization: Bearer $(make -s token CLIENT=service)"'
     url, line = f"{api_url}{ann.path}", "-w '\\n'"
-    body = '{"amount": 6, "reference": {"type": "proposal", "proposal_id": "p-1", "job_id": "job-1"}}'
+    body = '{"amount": 6, "reference":\n       {"type": "proposal", "proposal_id": "p-1", "job_id": "job-1"}}'
     ann.tell.chapter("Try next, here in this folder")
     for what, command in {
         "What Ann has, and what expires when": f"curl {line} {user} \\\n  '{url}'",

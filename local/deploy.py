@@ -15,7 +15,7 @@ from local.ministack import CREDENTIALS, ROOT, clean_environment
 from local.routes import make_routes
 
 STACK_NAME = "connects-ledger"
-SOURCES = ("template.yaml", "samconfig.toml", "Makefile", "functions", "shared", "local")
+SOURCES = ("template.yaml", "samconfig.toml", "Makefile", "functions", "shared", "local/deploy.py", "local/routes.py")
 SAM = Path(sys.executable).with_name("sam")
 LOG = ROOT / ".local" / "deploy.log"
 LINES_OF_A_FAILURE = 12
@@ -103,6 +103,6 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for top in (ROOT / source for source in SOURCES):
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
-            if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts):
+            if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -2,10 +2,11 @@
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local import ministack
 from local.deploy import STACK_NAME, DeployError, deploy, fingerprint, is_deployed, outputs, step
@@ -18,6 +19,14 @@ STATE = FOLDER / "state"
 DEFAULT_PORT = 4777
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The server that `up` started."""
+
+    pid: int
+    port: int
+
+
 class StackError(Exception):
     """What keeps the stack from coming up, in a line for a person."""
 
@@ -25,14 +34,14 @@ class StackError(Exception):
 def up(port: int | None = None) -> dict[str, Any]:
     """Bring the stack up to date and return its description; quick when it is already."""
     before = describe()
-    running = running_pid()
-    if running and port not in {None, before.get("port")}:
-        raise StackError(f"the stack is up on port {before['port']}: `make down` before moving it to {port}")
-    port = port or before.get("port") or DEFAULT_PORT
-    endpoint_url = f"http://{ministack.HOST}:{port}"
+    running = find_running()
+    if running and port not in {None, running.port}:
+        raise StackError(f"the stack is up on port {running.port}: `make down` before moving it to {port}")
+    port = running.port if running else port or before.get("port") or DEFAULT_PORT
     if not running:
         move_state(before.get("port"), port)
-        start(port)
+        running = start(port)
+    endpoint_url = f"http://{ministack.HOST}:{port}"
     wanted = fingerprint()
     if before.get("fingerprint") != wanted or not is_deployed(endpoint_url):
         deploy(endpoint_url)
@@ -43,7 +52,7 @@ def up(port: int | None = None) -> dict[str, Any]:
         "stack_name": STACK_NAME,
         **from_outputs(outputs(endpoint_url)),
         "port": port,
-        "pid": running_pid(),
+        "pid": running.pid,
         "fingerprint": wanted,
     }
     DESCRIPTION.write_text(json.dumps(description, indent=2) + "\n")
@@ -60,29 +69,30 @@ def move_state(old: int | None, new: int) -> None:
             saved.write_text(text.replace(f"{ministack.HOST}:{old}", f"{ministack.HOST}:{new}"))
 
 
-def start(port: int) -> None:
+def start(port: int) -> Running:
     with step(f"Starting ministack on {ministack.HOST}:{port}"):
         process = ministack.start(port, LOG, STATE)
-    PID.write_text(f"{process.pid}\n")
+    PID.write_text(f"{process.pid} {port}\n")
+    return Running(process.pid, port)
 
 
 def down() -> bool:
     """End what `up` started, once it has saved its state; tells whether there was anything."""
-    pid = running_pid()
-    if pid:
+    running = find_running()
+    if running:
         with step("Stopping the stack"):
-            ministack.stop(pid)
+            ministack.stop(running.pid)
     PID.unlink(missing_ok=True)
-    return bool(pid)
+    return running is not None
 
 
-def running_pid() -> int | None:
+def find_running() -> Running | None:
     """The server that `up` started, if it still runs; a number that has gone to another program does not count."""
     try:
-        pid = int(PID.read_text())
+        pid, port = map(int, PID.read_text().split())
     except (OSError, ValueError):
         return None
-    return pid if ministack.is_running(pid) and is_ours(pid) else None
+    return Running(pid, port) if ministack.is_running(pid) and is_ours(pid) else None
 
 
 def is_ours(pid: int) -> bool:
@@ -132,5 +142,5 @@ def main(arguments: list[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except (StackError, DeployError, ministack.EngineError, ClientError) as error:
+    except (StackError, DeployError, ministack.EngineError, BotoCoreError, ClientError) as error:
         raise SystemExit(str(error)) from None

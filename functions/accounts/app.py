@@ -21,6 +21,8 @@ app = router()
 
 CSV = "text/csv"
 DEFAULT_DAYS = 30
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Far before any entry, and far from where computing with times and sorting them as text ends."""
 
 
 def _day(value: object) -> date:
@@ -109,9 +111,12 @@ def _instant(where: str, text: str) -> datetime:
     """A date or a time; UTC where it names no offset."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise InvalidRequestError(where, "must be a date or a time in ISO 8601") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    if found < EPOCH:
+        raise InvalidRequestError(where, "must not lie before 1970")
+    return found
 
 
 handler = serve(app)

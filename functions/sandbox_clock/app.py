@@ -40,7 +40,7 @@ class ClockBody(Body):
 def move_clock(body: ClockBody) -> Response[str]:
     caller(app).require_staff()
     ledger, clock = wiring().ledger, sandbox_clock(wiring().settings)
-    now = clock.move_to(body.now or clock.now() + (body.advance or timedelta()))
+    now = clock.move_to(body.now) if body.now else clock.advance(body.advance or timedelta())
     due = chain(ledger.table.due_expiries(now.date()), ledger.table.due_grants(now.date()))
     accounts = sorted({found.account_id for found in due})
     purchases = list(ledger.table.due_purchases(now))

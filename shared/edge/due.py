@@ -62,11 +62,11 @@ def serve_due(find: Callable[[Table, date], Iterable[Due]]) -> Handler:
     processor = BatchProcessor(event_type=EventType.SQS)
 
     def settle(record: SQSRecord, lambda_context: LambdaContext) -> None:
-        accounts = record.json_body["accounts"]
         try:
-            settle_accounts(wiring().ledger, accounts, lambda: deadline(lambda_context))
-        except ExceptionGroup:
-            logger.exception("a page was not settled whole", accounts=len(accounts))
+            settle_accounts(wiring().ledger, record.json_body["accounts"], lambda: deadline(lambda_context))
+        except Exception:
+            # Logged here because Powertools only counts it, and a message that is no page at all should be found too.
+            logger.exception("a message was not settled whole", message_id=record.message_id)
             raise
 
     @logger.inject_lambda_context(clear_state=True)

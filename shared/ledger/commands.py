@@ -230,7 +230,7 @@ def _settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
     for _ in range(SETTLED_AT_ONCE):
         expiry_due, grant_due = decision.account.expiry_due, decision.account.grant_due
         if expiry_due and expiry_due <= min(today, grant_due or today):
-            decision = _expire(decision, expiry_due, now)
+            decision = _expire(decision, expiry_due, now, policy)
         elif grant_due and grant_due <= today:
             decision = _grant(decision, grant_due, now, policy)
         else:
@@ -238,7 +238,7 @@ def _settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
     return replace(decision, complete=False)
 
 
-def _expire(decision: Decision, day: date, now: datetime) -> Decision:
+def _expire(decision: Decision, day: date, now: datetime, policy: Policy) -> Decision:
     slices = {bucket: -left for bucket, left in decision.account.lots.items() if bucket.expires_on == day}
     if slices:
         decision = decision.post(
@@ -250,7 +250,10 @@ def _expire(decision: Decision, day: date, now: datetime) -> Decision:
             reason="Connects expired",
             reference={"type": "expiry", "expired_on": day.isoformat()},
         )
-    next_due = min((bucket.expires_on for bucket in decision.account.lots), default=None)
+    # Where nothing is left, a lot that comes later expires no sooner than one of today. Not forgetting the date spares
+    # the next grant a write to its index.
+    soonest = expiry_of_lot(day, policy.lot_lifetime_months)
+    next_due = min((bucket.expires_on for bucket in decision.account.lots), default=soonest)
     return replace(decision, account=replace(decision.account, expiry_due=next_due))
 
 

@@ -163,5 +163,5 @@ class BusyError(LedgerError):
         super().__init__(
             "No answer came in time. Send the same request with the same key again: it happens once."
             if unanswered
-            else "The account is busy. Nothing happened; the same request can be sent again."
+            else "The ledger is busy. Nothing happened; the same request can be sent again."
         )

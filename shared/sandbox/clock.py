@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.clock import SystemClock
 from shared.ledger.errors import InvalidRequestError
+from shared.store.rows import instant
 
 if TYPE_CHECKING:
     from shared.sandbox.table import SandboxTable
@@ -17,23 +18,30 @@ MAX_AHEAD = timedelta(days=366 * 100)
 
 class SandboxClock:
     def __init__(self, table: SandboxTable) -> None:
-        self._row = table.clock
+        self._table = table
         self._real = SystemClock()
 
     def now(self) -> datetime:
         """One strongly consistent read: everybody sees the clock move at once."""
-        try:
-            row = self._row.get(CLOCK, consistent_read=True)
-        except self._row.DoesNotExist:
-            return self._real.now()
-        return self._real.now() + timedelta(milliseconds=int(row.ahead_ms))
+        return self._real.now() + self._ahead()
 
-    def move_to(self, instant: datetime) -> datetime:
-        """Raises InvalidRequestError for an instant in the clock's past, or over a century ahead."""
-        ahead = instant - self._real.now()
-        if instant < self.now():
-            raise InvalidRequestError("body", f"the clock stands at {self.now().isoformat()} and cannot go back")
-        if ahead > MAX_AHEAD:
+    def move_to(self, moment: datetime) -> datetime:
+        """Raises InvalidRequestError for an instant in the clock's past, or too far ahead."""
+        return self.advance(moment - self.now())
+
+    def advance(self, by: timedelta) -> datetime:
+        """Raises InvalidRequestError for a step back, or over a century ahead in all."""
+        if by < timedelta():
+            raise InvalidRequestError("body", f"the clock stands at {instant(self.now())} and cannot go back")
+        if self._ahead() + by > MAX_AHEAD:
             raise InvalidRequestError("body", "the clock can be moved a hundred years at the most")
-        self._row(pk=CLOCK, ahead_ms=int(ahead / timedelta(milliseconds=1))).save()
+        row = self._table.clock(pk=CLOCK)
+        row.update([self._table.clock.ahead_ms.add(by // timedelta(milliseconds=1))])
         return self.now()
+
+    def _ahead(self) -> timedelta:
+        try:
+            row = self._table.clock.get(CLOCK, consistent_read=True)
+        except self._table.clock.DoesNotExist:
+            return timedelta()
+        return timedelta(milliseconds=int(row.ahead_ms))

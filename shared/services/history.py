@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.ledger.model import Entry, EntryType
     from shared.services.ledger import Ledger
 
-CSV_COLUMNS = ("at", "type", "amount", "balance_after", "reason", "reference", "id")
+CSV_COLUMNS = ("at", "type", "amount", "balance_after", "lots", "reason", "reference", "id")
 CSV_PAGE = 500
 CSV_ROWS = 20_000
 """A Lambda answer may have 6 MB; a row has some 200 bytes."""
@@ -74,11 +74,16 @@ def history_csv(ledger: Ledger, asked: Asked) -> tuple[str, str | None]:
 
 def _csv_row(entry: Entry) -> list[str]:
     reference = " ".join(f"{key}={value}" for key, value in entry.reference.items())
+    lots = " ".join(
+        f"{bucket.expires_on}{'/paid' if bucket.paid else '/free'}:{amount:+d}"
+        for bucket, amount in sorted(entry.slices.items())
+    )
     return [
         instant(entry.at),
         entry.type.value,
         str(entry.amount),
         str(entry.balance_after),
+        lots,
         entry.reason,
         reference,
         entry.entry_id,

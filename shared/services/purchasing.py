@@ -159,12 +159,17 @@ def _settle(ledger: Ledger, purchase: Purchase, result: ChargeResult, *, deadlin
             case ChargeState.IN_PROGRESS:
                 due_at = _next_check(ledger.clock.now(), purchase.checks)
                 after = replace(purchase, checks=purchase.checks + 1, due_at=due_at, answered_pending=True)
-        return Bought(ledger.table.save_purchase(purchase, after), None)
-    except PurchaseMovedError:
-        return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
+        return _save(ledger, purchase, after)
     except (BusyError, ContentionError):
         # The charge stands, or is not known to have failed: only the reconciliation may have the last word.
         return Bought(purchase, None)
+
+
+def _save(ledger: Ledger, before: Purchase, after: Purchase) -> Bought:
+    try:
+        return Bought(ledger.table.save_purchase(before, after), None)
+    except PurchaseMovedError:
+        return read_purchase(ledger, before.account_id, before.purchase_id)
 
 
 def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
@@ -176,7 +181,10 @@ def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
         reference={"type": PURCHASE, "purchase_id": purchase.purchase_id},
         request=Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor),
     )
-    outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, completes=purchase)
+    try:
+        outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, completes=purchase)
+    except PurchaseMovedError:
+        return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
     completed = replace(purchase, state=PurchaseState.COMPLETED, due_at=None)
     return Bought(completed, outcome.entry)
 

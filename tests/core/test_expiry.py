@@ -60,7 +60,13 @@ def test_a_sweep_twice_expires_once():
     book.credit(10)
     book.at("2025-01-11").settle()
     assert book.settle() == []
-    assert book.account.expiry_due is None
+
+
+def test_an_account_left_with_nothing_is_due_again_when_a_lot_of_that_day_would_be():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(10)
+    book.at("2025-01-11").settle()
+    assert book.account.expiry_due == date(2026, 1, 12)
 
 
 def test_two_sweeps_that_read_the_same_state_write_a_row_of_the_same_name():

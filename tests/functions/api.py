@@ -129,5 +129,7 @@ class Api:
         return self.read(account)["balance"]
 
     def entries(self, account: str = "ann", **query: str) -> list[dict[str, Any]]:
-        answer = self.call("history", path={"account_id": account}, query={"days": "90", "limit": "100", **query})
+        """Of all times, newest first."""
+        query = {"from": "2000-01-01", "limit": "100"} | query
+        answer = self.call("history", path={"account_id": account}, query=query)
         return answer.body["entries"]

@@ -30,6 +30,7 @@ SETTINGS = {
     "SANDBOX_TABLE_NAME": "sandbox",
     "STAGE": "sandbox",
     "DUE_SHARDS": "4",
+    "DUE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/due",
     "ACCOUNT_CLAIM": "username",
     "AGENCIES_CLAIM": "cognito:groups",
     "SIGN_UP_CONNECTS": "40",
@@ -89,6 +90,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def tables(aws: None) -> Iterator[None]:  # noqa: ARG001
     with fresh_tables():
         yield
+
+
+def everything() -> list[dict[str, Any]]:
+    """Every item of both tables."""
+    return [row for table in ("ledger", "sandbox") for row in client("dynamodb").scan(TableName=table)["Items"]]
 
 
 @contextmanager

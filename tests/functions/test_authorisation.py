@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.functions.conftest import everything, fresh_tables
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, http, user
 
 SELF_ROUTES = ("read_account", "history", "purchase", "read_purchase")
@@ -20,14 +21,22 @@ CLAIMS = {"self": user("ann"), "service": SERVICE, "staff": STAFF, "nobody": NO_
 FORBIDDEN = (403, "forbidden")
 
 
-@pytest.fixture
-def ann(api):
-    api.open()
+@pytest.fixture(scope="module", autouse=True)
+def tables(aws):  # noqa: ARG001
+    """One pair of tables for all tests here: what a call may do does not depend on what was done before."""
+    with fresh_tables():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def accounts(api, tables):  # noqa: ARG001
+    if not everything():
+        api.open()
+        api.open("acme", kind="agency", plan="plus")
 
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("caller", ALLOWED)
-@pytest.mark.usefixtures("ann")
 def test_each_route_is_for_those_callers_and_no_other(api, caller, route):
     answer = api.send(route, http(route, claims=CLAIMS[caller]))
     assert (answer.status != 403) == (route in ALLOWED[caller])
@@ -35,7 +44,6 @@ def test_each_route_is_for_those_callers_and_no_other(api, caller, route):
 
 
 @pytest.mark.parametrize("route", ONE_ACCOUNT)
-@pytest.mark.usefixtures("ann")
 def test_a_stranger_is_told_the_same_whether_the_account_exists_or_not(api, route):
     real, made_up = (
         api.send(route, http(route, claims=user("bob"), path={"account_id": account})) for account in ("ann", "nobody")
@@ -48,40 +56,33 @@ def test_a_stranger_is_told_the_same_whether_the_account_exists_or_not(api, rout
 @pytest.mark.parametrize("route", SELF_ROUTES)
 @pytest.mark.parametrize("agencies", ["[acme foo]", "[acme,foo]", "acme", ["acme", "foo"], "[foo acme]"])
 def test_a_member_of_an_agency_acts_for_it_however_the_gateway_writes_the_claim(api, route, agencies):
-    api.open("acme", kind="agency", plan="plus")
     sent = http(route, claims=user("ann", agencies), path={"account_id": "acme"})
     assert api.send(route, sent).status != 403
 
 
 @pytest.mark.parametrize("agencies", [None, "", "[]", [], "[acme-2 foo]", "[acm e]"])
 def test_who_is_no_member_of_an_agency_does_not_act_for_it(api, agencies):
-    api.open("acme", kind="agency", plan="plus")
     sent = http("read_account", claims=user("ann", agencies), path={"account_id": "acme"})
     assert api.send("read_account", sent).refused == FORBIDDEN
 
 
 @pytest.mark.parametrize("name", ["Ann", "an", "annn", " ann", "", None])
-@pytest.mark.usefixtures("ann")
 def test_an_account_is_its_owners_by_its_exact_name(api, name):
     assert api.send("read_account", http("read_account", claims=user(name))).refused == FORBIDDEN
 
 
 @pytest.mark.parametrize("scope", ["connects/staffing", "connects", "connects/service2", "x connects/", ""])
-@pytest.mark.usefixtures("ann")
 def test_a_scope_counts_by_its_exact_name(api, scope):
     assert api.send("read_account", http("read_account", claims={"scope": scope})).refused == FORBIDDEN
 
 
-@pytest.mark.usefixtures("ann")
 def test_a_scope_counts_among_others(api):
     sent = http("audit", claims={"scope": "openid connects/staff email"})
     assert api.send("audit", sent).status == 200
 
 
 def test_the_names_of_the_claims_are_configuration(api, restart):
-    api.open()
     restart(ACCOUNT_CLAIM="custom:account", AGENCIES_CLAIM="teams")
-    api.open("acme", kind="agency", plan="plus")
     claims = {"custom:account": "ann", "teams": "[acme]", "username": "somebody"}
     seen = [
         api.send("read_account", http("read_account", claims=claims, path={"account_id": account})).status
@@ -91,7 +92,6 @@ def test_the_names_of_the_claims_are_configuration(api, restart):
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"jwt": None}, {"jwt": {}}, {"lambda": {"username": "ann"}}])
-@pytest.mark.usefixtures("ann")
 def test_an_event_that_no_jwt_authorizer_verified_is_nobodys(api, authorizer):
     sent = http("read_account")
     sent["requestContext"]["authorizer"] = authorizer

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.functions.conftest import client, fresh_tables
+from tests.functions.conftest import everything, fresh_tables
 from tests.functions.events import event
 
 INVALID = (400, "invalid_request")
@@ -47,10 +47,6 @@ def before(api, tables):  # noqa: ARG001
     seen = everything()
     yield
     assert everything() == seen
-
-
-def everything():
-    return [row for table in ("ledger", "sandbox") for row in client("dynamodb").scan(TableName=table)["Items"]]
 
 
 def body_of(name, **fields):

@@ -12,7 +12,7 @@ from shared.ledger.errors import (
     PlanRequiredError,
     PurchaseNotFoundError,
 )
-from shared.ledger.model import EntryType, Kind, Plan
+from shared.ledger.model import Decision, EntryType, Kind, Plan
 from shared.ledger.purchase import PurchaseState
 from shared.payments import ChargeResult, ChargeState
 from shared.sandbox.payments import Behaviour
@@ -193,3 +193,15 @@ def test_a_purchase_is_saved_only_as_it_was_read(desk, provider):
             desk.table.save_purchase(stale, replace(read, checks=9))
     assert desk.table.purchase("ann", read.purchase_id).checks == 7
     desk.reconcile(read.purchase_id, provider.that(Behaviour.SUCCEED))
+
+
+def test_a_charge_pays_out_the_attempt_it_was_made_for_and_no_other(desk, provider, succeeds):
+    with pytest.raises(PaymentDeclinedError):
+        desk.buy(40, provider.that(Behaviour.DECLINE))
+    desk.buy(40, provider.that(Behaviour.LATE))
+    second = desk.table.purchase("ann", the_purchase(desk))
+    account = desk.stored()
+    with pytest.raises(PurchaseMovedError):
+        desk.table.commit(account, Decision(account), completes=replace(second, attempt=1))
+    assert (second.attempt, desk.stored()) == (2, account)
+    desk.reconcile(second.purchase_id, succeeds)

@@ -1,0 +1,151 @@
+"""Idempotency keys: required, visible ASCII, and at most one effect each, for ever."""
+
+import json
+
+import pytest
+
+from tests.functions.events import event, http
+
+KEYED = ("open_account", "purchase", "spend", "refund")
+STRANGER = "Idempotency-Key"
+
+
+@pytest.fixture
+def ann(api):
+    api.open()
+
+
+def _entries(api):
+    return len(api.entries())
+
+
+@pytest.mark.parametrize("name", KEYED)
+@pytest.mark.usefixtures("ann")
+def test_a_post_that_can_change_a_balance_needs_a_key(api, name):
+    before = _entries(api)
+    for missing in (None, ""):
+        answer = api.send(name, http(name, headers={"idempotency-key": missing}))
+        assert answer.refused == (400, "idempotency_key_missing")
+    assert _entries(api) == before
+
+
+@pytest.mark.parametrize(
+    "key", ["k" * 129, "two words", " ", "schlüssel", "k\t", "k\x7f", "\N{CYRILLIC SMALL LETTER A}", "k\n"]
+)
+@pytest.mark.usefixtures("ann")
+def test_a_key_is_1_to_128_visible_ascii_characters(api, key):
+    answer = api.spend(key=key)
+    assert answer.refused == (400, "invalid_request")
+    assert answer.body["errors"][0]["loc"] == "header.Idempotency-Key"
+    assert api.balance() == 50
+
+
+@pytest.mark.parametrize("key", ["k" * 128, "k", "!#~{}[]%20/\\\"'", "0"])
+@pytest.mark.usefixtures("ann")
+def test_any_1_to_128_visible_ascii_characters_are_a_key(api, key):
+    first, again = api.spend(key=key), api.spend(key=key)
+    assert (first.status, again.status) == (201, 201)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert api.balance() == 44
+
+
+@pytest.mark.usefixtures("ann")
+def test_the_name_of_the_header_is_read_in_any_case(api):
+    sent = http("spend", headers={"idempotency-key": None, STRANGER: "k", "X": "y"})
+    assert api.send("spend", sent).status == 201
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_repeat_answers_with_the_first_status_and_body(api):
+    spent = [api.spend() for _ in range(3)]
+    spend_id = spent[0].body["id"]
+    refunded = [api.refund(spend_id) for _ in range(3)]
+    bought = [api.buy() for _ in range(3)]
+    for first, *repeats in (spent, refunded, bought):
+        assert (first.status, first.replayed) == (201, False)
+        assert [(again.status, again.text, again.replayed) for again in repeats] == [(201, first.text, True)] * 2
+    assert api.balance() == 90
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_repeat_years_later_is_still_a_repeat(api, clock):
+    first = api.spend()
+    clock.go(days=800)
+    assert (api.spend().text, api.spend().replayed) == (first.text, True)
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_repeat_of_a_success_is_never_insufficient_or_frozen_or_refunded(api):
+    spend_all = api.spend(50)
+    assert api.spend(50).text == spend_all.text
+    refund = api.refund(spend_all.body["id"])
+    assert api.refund(spend_all.body["id"]).text == refund.text
+    assert api.spend(50).text == spend_all.text
+    assert api.balance() == 50
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_repeat_written_differently_is_the_same_request(api):
+    first = api.send("spend", event("spend"))
+    body = json.loads(event("spend")["body"])
+    for raw in (json.dumps(dict(reversed(body.items())), indent=4), json.dumps(body).encode()):
+        again = api.call("spend", raw=raw)
+        assert (again.text, again.replayed) == (first.text, True)
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_key_serves_no_other_request(api):
+    spend_id = api.spend(6).body["id"]
+    other_reference = {"type": "proposal", "proposal_id": "p-2", "job_id": "j-1"}
+    api.refund(spend_id)
+    api.buy(40)
+    reused = [
+        api.spend(7),
+        api.spend(6, expected_price=6),
+        api.spend(6, reference=other_reference),
+        api.refund(spend_id, reason="fraud"),
+        api.refund(api.spend(3, "second").body["id"]),
+        api.buy(41),
+        api.buy(body={"quantity": 40, "payment": {"source": "earnings_balance"}}),
+        api.call("open_account", key="open-ann", body={"account_id": "ann", "kind": "freelancer", "plan": "plus"}),
+    ]
+    assert [answer.refused for answer in reused] == [(422, "idempotency_key_reused")] * len(reused)
+    assert api.balance() == 50 + 40 - 3
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_key_counts_for_its_account_and_operation_only(api):
+    api.open("bob")
+    assert [api.spend(key="same").status, api.spend(key="same", account="bob").status] == [201, 201]
+    assert api.buy(key="same").status == 201
+    assert not api.refund(api.spend(key="same").body["id"], "same").replayed
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_refusal_does_not_use_its_key_up(api):
+    assert api.spend(60).refused == (409, "insufficient_connects")
+    api.buy(40)
+    assert (api.spend(60).status, api.spend(60).replayed) == (201, True)
+    assert api.balance() == 30
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_refused_request_leaves_its_key_to_another(api):
+    assert api.spend(60).refused == (409, "insufficient_connects")
+    assert api.spend(5).status == 201
+
+
+def test_opening_an_account_again_answers_what_it_was_when_it_was_opened(api, clock):
+    opened = api.open()
+    api.spend()
+    clock.go(days=40)
+    api.call("change_plan", body={"plan": "plus"})
+    again = api.open()
+    assert (again.text, again.replayed) == (opened.text, True)
+    assert opened.body["balance"] == 50
+
+
+def test_an_account_that_opens_with_nothing_is_opened_once_too(api):
+    opened = api.open("acme", kind="agency")
+    again = api.open("acme", kind="agency")
+    assert (again.text, again.replayed, again.body["balance"]) == (opened.text, True, 0)

@@ -1,0 +1,335 @@
+"""Purchases: at most one charge whatever happens, and a charge always ends in its Connects.
+
+After every test here, as after all others, charges and completed purchases match one to one.
+"""
+
+import pytest
+
+from shared.ledger.model import entry_id
+from shared.payments import NoAnswerError
+from shared.sandbox.payments import SandboxGateway
+from shared.store.errors import OutcomeUnknownError
+from shared.store.table import Table
+from tests.functions.conftest import charges
+from tests.wire import KilledError
+
+NOTHING = 50
+WITH_IT = 90
+
+
+@pytest.fixture(autouse=True)
+def ann(api):
+    api.open()
+
+
+@pytest.fixture
+def inject(monkeypatch):
+    """`inject(Table, "commit", before=error)` or `after=error`: the next call of it ends so, once."""
+
+    def put(owner, method, *, before=None, after=None):
+        original = getattr(owner, method)
+
+        def once(*args, **kwargs):
+            monkeypatch.setattr(owner, method, original)
+            if before:
+                raise before
+            result = original(*args, **kwargs)
+            if after:
+                raise after
+            return result
+
+        monkeypatch.setattr(owner, method, once)
+
+    return put
+
+
+def purchases_in(api):
+    return [entry["amount"] for entry in api.entries(type="purchase")]
+
+
+def reconcile(api, clock, **ahead):
+    clock.go(**(ahead or {"minutes": 2}))
+    return api.run("purchase_reconcile")["purchases"]
+
+
+def state_of(api, purchase_id):
+    return api.call("read_purchase", path={"purchase_id": purchase_id}).body["status"]
+
+
+# --- What the provider does
+
+
+def test_a_purchase_is_charged_and_credited_in_one_request(api):
+    bought = api.buy(sandbox="succeed")
+    assert bought.status == 201
+    assert {name: bought.body[name] for name in ("status", "quantity", "amount_cents", "currency")} == {
+        "status": "completed",
+        "quantity": 40,
+        "amount_cents": 600,
+        "currency": "USD",
+    }
+    entry = bought.body["entry"]
+    assert (entry["type"], entry["amount"], entry["balance_after"]) == ("purchase", 40, WITH_IT)
+    assert entry["lots"] == [{"expires_on": "2027-11-23", "paid": True, "amount": 40}]
+    assert charges() == {bought.body["purchase_id"]: 600}
+
+
+@pytest.mark.parametrize("source", ["billing_method", "earnings_balance"])
+def test_a_purchase_is_paid_from_one_source(api, source):
+    assert api.buy(body={"quantity": 10, "payment": {"source": source}}).status == 201
+
+
+def test_a_purchase_is_read_as_it_was_answered(api):
+    bought = api.buy()
+    read = api.call("read_purchase", path={"purchase_id": bought.body["purchase_id"]})
+    assert (read.status, read.body) == (200, bought.body)
+
+
+def test_a_declined_card_is_not_charged_and_may_be_tried_again_with_the_same_key(api):
+    assert api.buy(sandbox="decline").refused == (402, "payment_declined")
+    assert charges() == {}
+    again = api.buy(sandbox="succeed")
+    assert (again.status, again.replayed) == (201, False)
+    assert api.balance() == WITH_IT
+
+
+def test_a_card_that_is_declined_every_time_is_charged_never(api):
+    assert {api.buy(sandbox="decline").refused for _ in range(3)} == {(402, "payment_declined")}
+    assert (charges(), api.balance()) == ({}, NOTHING)
+
+
+def test_a_declined_purchase_is_shown_as_declined_with_its_reason(api):
+    api.buy(sandbox="decline")
+    shown = api.call("read_purchase", path={"purchase_id": entry_id("ann", "purchase", "buy")}).body
+    assert (shown["status"], shown["declined_because"]) == ("declined", "the card was declined")
+    assert "entry" not in shown
+
+
+@pytest.mark.parametrize("behaviour", ["late", "timeout"])
+def test_a_charge_without_an_answer_is_pending_until_the_reconciliation(api, clock, behaviour):
+    pending = api.buy(sandbox=behaviour)
+    assert (pending.status, pending.body["status"]) == (202, "pending")
+    assert "entry" not in pending.body
+    assert api.balance() == NOTHING
+    assert reconcile(api, clock) == 1
+    assert (state_of(api, pending.body["purchase_id"]), api.balance()) == ("completed", WITH_IT)
+    assert purchases_in(api) == [40]
+
+
+@pytest.mark.parametrize("behaviour", ["late", "timeout"])
+def test_a_pending_purchase_sent_again_is_answered_as_the_first_time(api, clock, behaviour):
+    first = api.buy(sandbox=behaviour)
+    while_pending = api.buy(sandbox="succeed")
+    reconcile(api, clock)
+    when_completed = api.buy(sandbox="succeed")
+    for again in (while_pending, when_completed):
+        assert (again.status, again.text, again.replayed) == (202, first.text, True)
+    assert api.balance() == WITH_IT
+
+
+def test_a_pending_purchase_keeps_its_key_for_itself(api, clock):
+    api.buy(40, sandbox="late")
+    assert api.buy(50).refused == (422, "idempotency_key_reused")
+    reconcile(api, clock)
+    assert api.buy(50).refused == (422, "idempotency_key_reused")
+
+
+def test_no_reconciliation_comes_before_a_minute_has_passed(api, clock):
+    api.buy(sandbox="late")
+    assert reconcile(api, clock, seconds=59) == 0
+    assert reconcile(api, clock, seconds=1) == 1
+    assert api.balance() == WITH_IT
+
+
+def test_reconciliations_that_come_twice_complete_once(api, clock):
+    api.buy(sandbox="timeout")
+    assert [reconcile(api, clock) for _ in range(3)] == [1, 0, 0]
+    assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
+
+
+def test_reconciliations_alongside_each_other_complete_once(api, clock, monkeypatch):
+    """The second runs as a whole between the first's asking the provider and its writing the answer down."""
+    api.buy(sandbox="late")
+    clock.go(minutes=2)
+    resolve = SandboxGateway.resolve
+
+    def resolve_slowly(gateway, charge_id):
+        result = resolve(gateway, charge_id)
+        monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+        assert api.run("purchase_reconcile")["purchases"] == 1
+        return result
+
+    monkeypatch.setattr(SandboxGateway, "resolve", resolve_slowly)
+    assert api.run("purchase_reconcile")["purchases"] == 1
+    assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
+
+
+def test_a_request_sent_again_alongside_a_reconciliation_completes_once(api, clock, inject, monkeypatch):
+    inject(SandboxGateway, "charge", after=KilledError())
+    with pytest.raises(KilledError):
+        api.buy()
+    clock.go(minutes=2)
+    resolve = SandboxGateway.resolve
+
+    def resolve_slowly(gateway, charge_id):
+        assert api.buy().status == 201
+        return resolve(gateway, charge_id)
+
+    monkeypatch.setattr(SandboxGateway, "resolve", resolve_slowly)
+    api.run("purchase_reconcile")
+    assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
+
+
+def test_a_provider_that_stays_silent_is_asked_again_later(api, clock, monkeypatch):
+    pending = api.buy(sandbox="late")
+
+    def silent(*_):
+        raise NoAnswerError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxGateway, "resolve", silent)
+        assert reconcile(api, clock) == 1
+    assert state_of(api, pending.body["purchase_id"]) == "pending"
+    assert reconcile(api, clock, seconds=30) == 0
+    assert reconcile(api, clock) == 1
+    assert api.balance() == WITH_IT
+
+
+def test_a_purchase_that_fails_to_reconcile_does_not_keep_the_others(api, clock, monkeypatch):
+    bad = api.buy(10, "bad", sandbox="late").body["purchase_id"]
+    api.buy(20, "good", sandbox="late")
+    resolve = SandboxGateway.resolve
+
+    def broken_for_one(gateway, charge_id):
+        if charge_id.startswith(bad):
+            raise RuntimeError("the provider speaks in riddles")
+        return resolve(gateway, charge_id)
+
+    monkeypatch.setattr(SandboxGateway, "resolve", broken_for_one)
+    with pytest.raises(ExceptionGroup):
+        reconcile(api, clock)
+    assert purchases_in(api) == [20]
+    monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+    reconcile(api, clock, hours=2)
+    assert sorted(purchases_in(api)) == [10, 20]
+
+
+# --- A process that dies, at every step
+
+
+STEPS = {
+    "before the purchase is written": (Table, "save_purchase", "before"),
+    "after the purchase is written": (Table, "save_purchase", "after"),
+    "before the charge": (SandboxGateway, "charge", "before"),
+    "after the charge": (SandboxGateway, "charge", "after"),
+    "before the credit": (Table, "commit", "before"),
+    "after the credit": (Table, "commit", "after"),
+}
+CHARGED = ["after the charge", "before the credit", "after the credit"]
+
+
+@pytest.fixture(params=STEPS)
+def died(request, api, inject):
+    """A purchase whose process died at a step of it."""
+    owner, method, when = STEPS[request.param]
+    inject(owner, method, **{when: KilledError()})
+    with pytest.raises(KilledError):
+        api.buy()
+    return request.param
+
+
+def test_sent_again_after_the_process_died_it_is_done_once(api, died):
+    assert api.buy().status == 201
+    assert api.buy().replayed
+    assert (purchases_in(api), api.balance()) == ([40], WITH_IT), died
+
+
+def test_never_sent_again_it_ends_with_charge_and_connects_or_with_neither(api, clock, died):
+    reconcile(api, clock)
+    bought = died in CHARGED
+    assert (len(charges()), api.balance()) == ((1, WITH_IT) if bought else (0, NOTHING))
+    assert reconcile(api, clock, hours=2) == 0
+
+
+def test_sent_again_after_the_reconciliation_it_is_still_done_once(api, clock, died):
+    reconcile(api, clock)
+    assert api.buy().status == 201
+    assert (purchases_in(api), api.balance()) == ([40], WITH_IT), died
+
+
+def test_a_charge_that_the_reconciliation_gave_up_cannot_go_through_later(api, clock, monkeypatch):
+    charge = SandboxGateway.charge
+
+    def arrive_late(gateway, sent):
+        reconcile(api, clock)
+        return charge(gateway, sent)
+
+    monkeypatch.setattr(SandboxGateway, "charge", arrive_late)
+    assert api.buy().refused == (402, "payment_declined")
+    assert (charges(), api.balance()) == ({}, NOTHING)
+
+
+# --- A table or a provider that fails and comes back
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_table_whose_answer_is_lost_at_the_credit_is_asked_again(api, inject, when):
+    inject(Table, "commit", **{when: OutcomeUnknownError("no answer")})
+    bought = api.buy()
+    assert (bought.status, bought.replayed) == (201, False)
+    assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_table_whose_answer_is_lost_at_the_purchase_is_asked_again(api, inject, when):
+    inject(Table, "save_purchase", **{when: OutcomeUnknownError("no answer")})
+    assert api.buy().status == 201
+    assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
+
+
+def test_a_table_that_is_away_after_the_charge_leaves_the_rest_to_the_reconciliation(api, clock, monkeypatch):
+    def away(*_, **__):
+        raise OutcomeUnknownError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, "commit", away)
+        patch.setattr(api, "left_ms", 1_600)
+        pending = api.buy()
+    assert (pending.status, api.balance()) == (202, NOTHING)
+    reconcile(api, clock)
+    assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_provider_that_breaks_is_a_500_that_ends_well(api, clock, inject, when):
+    inject(SandboxGateway, "charge", **{when: RuntimeError("502 Bad Gateway from 10.1.2.3")})
+    broken = api.buy()
+    assert broken.refused == (500, "internal_error")
+    assert "10.1.2.3" not in broken.text
+    reconcile(api, clock)
+    assert len(purchases_in(api)) == len(charges()) == (1 if when == "after" else 0)
+
+
+def test_an_account_that_is_frozen_between_charge_and_credit_gets_what_it_paid_for(api, clock):
+    api.open("acme", kind="agency", plan="plus")
+    api.buy(account="acme", sandbox="late")
+    api.call("change_plan", path={"account_id": "acme"}, body={"plan": "basic"})
+    reconcile(api, clock)
+    assert api.balance("acme") == 40
+
+
+# --- The sandbox's switch
+
+
+def test_a_behaviour_that_the_sandbox_does_not_know_is_refused(api):
+    refused = api.buy(sandbox="explode")
+    assert refused.refused == (400, "invalid_request")
+    assert refused.body["errors"][0]["loc"] == "header.X-Sandbox-Payment"
+
+
+@pytest.mark.parametrize("sandbox", [None, "succeed", "explode"])
+def test_outside_the_sandbox_a_purchase_without_a_provider_is_a_500_and_charges_nothing(api, log, restart, sandbox):
+    restart(STAGE="production", SANDBOX_TABLE_NAME=None)
+    assert api.buy(sandbox=sandbox).refused == (500, "internal_error")
+    assert "no payment provider is connected for the stage production" in log.text
+    assert (charges(), api.balance()) == ({}, NOTHING)

@@ -1,0 +1,358 @@
+"""Work that falls due: a schedule's run looks and sends, the queue's messages settle, whatever comes twice or late."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.store.errors import ContentionError
+from shared.store.table import Table
+from tests.functions.conftest import SETTINGS, client
+
+GRANT, SWEEP = "monthly_grant", "expiry_sweep"
+
+
+@pytest.fixture(autouse=True)
+def queue(aws):  # noqa: ARG001
+    """The function's own queue, empty."""
+    url = client("sqs").create_queue(QueueName="due")["QueueUrl"]
+    assert url == SETTINGS["DUE_QUEUE_URL"]
+    yield url
+    client("sqs").delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def received(queue):
+    """Takes what waits in the queue: the bodies of its messages."""
+
+    def take():
+        bodies = []
+        while messages := client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [message["Body"] for message in messages]
+        return bodies
+
+    return take
+
+
+def page(*accounts):
+    return json.dumps({"accounts": list(accounts)})
+
+
+def accounts_in(bodies):
+    return sorted(account for body in bodies for account in json.loads(body)["accounts"])
+
+
+def grants_of(api, account="ann"):
+    return [(entry["at"][:10], entry["amount"]) for entry in api.entries(account, type="grant")][::-1]
+
+
+MONTHS = ["2026-12", *(f"2027-{month:02}" for month in range(1, 13))]
+FIRST = [("2026-11-22", 40), ("2026-11-22", 10)]
+
+
+# --- A schedule's run
+
+
+def test_a_run_sends_the_accounts_that_are_due_and_no_other(api, clock, received):
+    api.open("early", joined_on="2026-10-25")
+    api.open("late", joined_on="2026-10-28")
+    api.open("acme", kind="agency", plan="plus")
+    clock.at = datetime(2026, 11, 26, tzinfo=UTC)
+    assert api.run(GRANT) == {"accounts": 1}
+    assert accounts_in(received()) == ["early"]
+
+
+def test_a_run_changes_no_account_itself(api, clock, received):
+    api.open()
+    clock.go(days=31)
+    api.run(GRANT)
+    assert grants_of(api) == FIRST
+    assert api.deliver(GRANT, *received()) == []
+    assert grants_of(api) == [*FIRST, ("2026-12-22", 10)]
+
+
+def test_a_run_of_which_nothing_is_due_sends_nothing(api, received):
+    api.open()
+    assert [api.run(GRANT), api.run(SWEEP)] == [{"accounts": 0}] * 2
+    assert received() == []
+
+
+def test_an_agency_is_never_due_a_grant(api, clock):
+    api.open("acme", kind="agency", plan="plus")
+    clock.go(days=100)
+    assert api.run(GRANT) == {"accounts": 0}
+
+
+def test_a_backlog_is_fanned_out_in_pages(api, clock, received):
+    names = [f"a-{number:02}" for number in range(30)]
+    for name in names:
+        api.open(name)
+    clock.go(days=31)
+    assert api.run(GRANT) == {"accounts": 30}
+    bodies = received()
+    assert accounts_in(bodies) == names
+    assert max(len(json.loads(body)["accounts"]) for body in bodies) <= 25
+
+
+def test_a_run_that_the_queue_takes_nothing_of_fails(api, clock, queue):
+    api.open()
+    clock.go(days=31)
+    client("sqs").delete_queue(QueueUrl=queue)
+    with pytest.raises(client("sqs").exceptions.QueueDoesNotExist):
+        api.run(GRANT)
+    client("sqs").create_queue(QueueName="due")
+    assert api.run(GRANT) == {"accounts": 1}
+
+
+def test_a_run_that_the_queue_takes_only_part_of_fails(api, clock, monkeypatch):
+    api.open()
+    clock.go(days=31)
+
+    def refuses(**_):
+        return {"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
+
+    monkeypatch.setattr("shared.edge.due.boto3.client", lambda _: type("Sqs", (), {"send_message_batch": refuses}))
+    with pytest.raises(Exception, match="InternalError"):
+        api.run(GRANT)
+
+
+@pytest.mark.parametrize("function", [GRANT, SWEEP])
+def test_a_function_without_its_queue_says_so(api, restart, function):
+    restart(DUE_QUEUE_URL=None)
+    with pytest.raises(Exception, match="DUE_QUEUE_URL is not set"):
+        api.run(function)
+
+
+# --- What a queue's messages settle
+
+
+def test_a_grant_that_comes_twice_late_or_after_missed_cycles_is_given_once_a_cycle(api, clock):
+    api.open(joined_on="2026-10-31")
+    clock.at = datetime(2027, 3, 5, 3, tzinfo=UTC)
+    for _ in range(2):
+        assert api.deliver(GRANT, page("ann"), page("ann", "ann")) == []
+    missed = [("2026-11-30", 10), ("2026-12-31", 10), ("2027-01-31", 10), ("2027-02-28", 10)]
+    assert grants_of(api)[2:] == missed
+    assert [lot["expires_on"] for lot in api.read()["lots"]] == [
+        "2027-11-01",
+        "2027-11-23",
+        "2027-12-01",
+        "2028-01-01",
+        "2028-02-01",
+        "2028-02-29",
+    ]
+
+
+def test_an_expiry_is_dated_when_it_happened_and_not_when_it_was_swept(api, clock):
+    api.open("acme", kind="agency", plan="plus")
+    api.buy(40, account="acme")
+    clock.go(days=400)
+    assert [api.deliver(SWEEP, page("acme")) for _ in range(2)] == [[], []]
+    expiries = [entry for entry in api.entries("acme") if entry["type"] == "expiry"]
+    assert [(entry["at"], entry["amount"]) for entry in expiries] == [("2027-11-23T00:00:00.000Z", -40)]
+    assert api.balance("acme") == 0
+
+
+@pytest.mark.parametrize("order", [(GRANT, SWEEP), (SWEEP, GRANT)])
+def test_both_functions_at_one_account_leave_the_same_in_either_order(api, clock, order):
+    api.open()
+    clock.go(days=400)
+    for function in order:
+        assert api.deliver(function, page("ann")) == []
+    journal = [(entry["at"], entry["type"], entry["amount"]) for entry in api.entries()]
+    assert sorted(journal) == sorted(
+        [
+            ("2026-11-22T10:00:00.000Z", "grant", 40),
+            ("2026-11-22T10:00:00.000Z", "grant", 10),
+            *((f"{month}-22T00:00:00.000Z", "grant", 10) for month in MONTHS),
+            ("2027-11-23T00:00:00.000Z", "expiry", -50),
+            ("2027-12-23T00:00:00.000Z", "expiry", -10),
+        ]
+    )
+    assert api.balance() == len(MONTHS) * 10 - 10
+
+
+def test_a_run_alongside_another_settles_once(api, clock, monkeypatch):
+    """The second settles the account between the first's reading it and its writing."""
+    api.open()
+    clock.go(days=31)
+    commit = Table.commit
+
+    def commit_second(*args, **kwargs):
+        monkeypatch.setattr(Table, "commit", commit)
+        assert api.deliver(GRANT, page("ann")) == []
+        return commit(*args, **kwargs)
+
+    monkeypatch.setattr(Table, "commit", commit_second)
+    assert api.deliver(GRANT, page("ann")) == []
+    assert grants_of(api) == [*FIRST, ("2026-12-22", 10)]
+
+
+def test_a_spend_alongside_the_grant_loses_neither(api, clock, monkeypatch):
+    api.open()
+    clock.go(days=31)
+    commit = Table.commit
+
+    def commit_second(*args, **kwargs):
+        monkeypatch.setattr(Table, "commit", commit)
+        assert api.spend(60).status == 201
+        return commit(*args, **kwargs)
+
+    monkeypatch.setattr(Table, "commit", commit_second)
+    assert api.deliver(GRANT, page("ann")) == []
+    assert grants_of(api) == [*FIRST, ("2026-12-22", 10)]
+    assert api.balance() == 0
+
+
+def test_a_spend_sees_the_grant_that_no_schedule_has_brought_yet(api, clock):
+    api.open()
+    clock.go(days=31)
+    assert api.spend(60).status == 201
+    assert api.deliver(GRANT, page("ann")) == []
+    assert grants_of(api) == [*FIRST, ("2026-12-22", 10)]
+
+
+# --- Messages that cannot be settled
+
+
+POISON = {
+    "no JSON": "nonsense",
+    "nothing": "",
+    "no page": "[]",
+    "no accounts": "{}",
+    "accounts that are none": '{"accounts": 7}',
+    "an account that is no name": '{"accounts": [{"S": "ann"}]}',
+    "an account that was never opened": page("nobody"),
+    "an empty name": page(""),
+}
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
+@pytest.mark.parametrize("function", [GRANT, SWEEP])
+def test_a_message_that_cannot_be_settled_comes_back_alone(api, clock, function, poison):
+    api.open()
+    api.open("bob")
+    clock.go(days=31)
+    assert api.deliver(function, page("ann"), poison, page("bob")) == ["message-1"]
+    assert grants_of(api) == grants_of(api, "bob") == [*FIRST, ("2026-12-22", 10)]
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
+def test_the_log_names_the_message_that_cannot_be_settled_and_why(api, log, poison):
+    api.open()
+    api.deliver(GRANT, page("ann"), poison)
+    (line,) = [line for line in log.lines() if line["level"] == "ERROR"]
+    assert line["message_id"] == "message-1"
+    assert line["exception"]
+
+
+def test_an_account_that_cannot_be_settled_does_not_keep_the_others_of_its_page(api, clock):
+    api.open()
+    api.open("bob")
+    clock.go(days=31)
+    assert api.deliver(GRANT, page("ann", "nobody", "bob"), page()) == ["message-0"]
+    assert grants_of(api) == grants_of(api, "bob") == [*FIRST, ("2026-12-22", 10)]
+
+
+def test_a_batch_of_poison_alone_comes_back_whole(api):
+    """However Powertools says it: as an error of the invocation, or by naming each."""
+    try:
+        failed = api.deliver(GRANT, "nonsense", page("nobody"))
+    except Exception as error:  # noqa: BLE001
+        assert "All records failed" in str(error)  # noqa: PT017
+    else:
+        assert failed == ["message-0", "message-1"]
+
+
+def test_an_account_that_is_busy_is_given_back_and_done_the_next_time(api, clock, monkeypatch):
+    api.open()
+    api.open("bob")
+    clock.go(days=31)
+    commit = Table.commit
+
+    def contended(table, before, *args, **kwargs):
+        if before.account_id == "ann":
+            raise ContentionError("TransactionConflict")
+        return commit(table, before, *args, **kwargs)
+
+    monkeypatch.setattr(api, "left_ms", 1_600)
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, "commit", contended)
+        assert api.deliver(GRANT, page("ann"), page("bob")) == ["message-0"]
+    assert (grants_of(api), len(grants_of(api, "bob"))) == (FIRST, 3)
+    assert api.deliver(GRANT, page("ann")) == []
+    assert len(grants_of(api)) == 3
+
+
+def test_messages_in_any_order_any_number_of_times_leave_the_same(api, clock):
+    api.open()
+    chance = random.Random(7)  # noqa: S311 - the same in every run
+    for _ in range(8):
+        clock.go(days=chance.randrange(1, 80))
+        for function in chance.choices([GRANT, SWEEP], k=3):
+            api.deliver(function, *[page("ann")] * chance.randrange(1, 3))
+    months = (clock.at.year - 2026) * 12 + clock.at.month - 11 - (clock.at.day < 22)
+    assert len(grants_of(api)) == 2 + months
+
+
+# --- What is told of it
+
+
+def test_a_run_tells_how_late_it_is_and_how_long_the_oldest_has_waited(api, clock, log):
+    api.open()
+    api.open("bob")
+    clock.at = datetime(2026, 12, 23, 6, tzinfo=UTC)  # due since 2026-12-22
+    api.run(GRANT, scheduled_time=(datetime.now(UTC) - timedelta(seconds=90)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    told = log.metrics()
+    assert told["Due"] == [2]
+    assert told["OldestDueHours"] == [30]
+    assert 90 <= told["ScheduleLagSeconds"][0] < 150
+
+
+@pytest.mark.parametrize("function", [GRANT, SWEEP, "purchase_reconcile"])
+def test_a_run_of_which_nothing_is_due_tells_so(api, log, function):
+    api.run(function, scheduled_time="2099-01-01T00:00:00Z")  # a clock that is behind counts as no lag
+    told = log.metrics()
+    assert (told["Due"], told["OldestDueHours"], told["ScheduleLagSeconds"]) == ([0], [0], [0])
+
+
+def test_refusals_and_replays_are_counted(api, log):
+    api.open()
+    log.metrics()
+    api.spend(60)
+    assert log.metrics() == {"Refusals": [1]}
+    api.spend(6)
+    assert log.metrics() == {}
+    api.spend(6)
+    assert log.metrics() == {"Replays": [1]}
+
+
+# --- The sandbox's clock
+
+
+def test_moving_the_clock_brings_what_falls_due(api):
+    api.open()
+    api.buy(sandbox="late")
+    moved = api.call("sandbox_clock", claims={"scope": "connects/staff"}, body={"advance": "P31D"})
+    assert moved.body == {"now": "2026-12-23T10:00:00.000Z", "settled_accounts": 1, "reconciled_purchases": 1}
+    assert grants_of(api) == [*FIRST, ("2026-12-22", 10)]
+    assert api.balance() == 100
+
+
+def test_the_clock_moves_on_from_where_it_stands_for_every_function(api, clock):
+    api.open()
+    staff = {"scope": "connects/staff"}
+    api.call("sandbox_clock", claims=staff, body={"advance": "PT1H"})
+    api.call("sandbox_clock", claims=staff, body={"now": "2026-12-01T00:00:00+02:00"})
+    clock.go(hours=1)
+    assert api.spend(6).body["at"] == "2026-11-30T23:00:00.000Z"
+
+
+def test_outside_the_sandbox_the_sandboxs_clock_is_not_asked(api, restart):
+    api.open()
+    api.call("sandbox_clock", claims={"scope": "connects/staff"}, body={"advance": "P10D"})
+    assert api.spend(1, "ahead").body["at"] == "2026-12-02T10:00:00.000Z"
+    api.open("bob")
+    restart(STAGE="production")
+    assert api.open("eve").body["cycle"]["starts_on"] == "2026-11-22"
