@@ -57,6 +57,11 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             monthly_basic=_number(environ, "MONTHLY_BASIC_CONNECTS"),
             monthly_plus=_number(environ, "MONTHLY_PLUS_CONNECTS"),
             monthly_plus_free=_number(environ, "MONTHLY_PLUS_FREE_CONNECTS"),
+            rising_talent=_number(environ, "RISING_TALENT_CONNECTS"),
+            interview=_number(environ, "INTERVIEW_CONNECTS"),
+            interview_cap=_number(environ, "INTERVIEW_CAP_CONNECTS"),
+            interview_window_days=_number(environ, "INTERVIEW_WINDOW_DAYS"),
+            certifications=_amounts(environ, "CERTIFICATION_CONNECTS"),
             lot_lifetime_months=_number(environ, "LOT_LIFETIME_MONTHS"),
             refund_grace_days=_number(environ, "REFUND_GRACE_DAYS"),
             anchor_policy=AnchorPolicy(_text(environ, "ANCHOR_POLICY")),
@@ -80,3 +85,12 @@ def _number(environ: Mapping[str, str], name: str) -> int:
     if not text.isdecimal():
         raise ConfigurationError(f"{name} must be a whole number from 0 up, not {text!r}")
     return int(text)
+
+
+def _amounts(environ: Mapping[str, str], name: str) -> dict[str, int]:
+    """Names and whole numbers as ``name=number``, separated by commas: ``python=10,design=5``."""
+    pairs = [pair.strip() for pair in environ.get(name, "").split(",") if pair.strip()]
+    amounts = {key.strip(): number.strip() for key, _, number in (pair.partition("=") for pair in pairs)}
+    if not all(key and number.isdecimal() for key, number in amounts.items()):
+        raise ConfigurationError(f"{name} must be like python=10,design=5, not {environ[name]!r}")
+    return {key: int(number) for key, number in amounts.items()}

@@ -27,6 +27,8 @@ STATUS = {
     "insufficient_connects": 409,
     "price_changed": 409,
     "already_refunded": 409,
+    "already_awarded": 409,
+    "reward_cap_reached": 409,
     "already_exists": 409,
     "idempotency_key_reused": 422,
     "not_refundable": 422,

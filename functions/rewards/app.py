@@ -1,0 +1,78 @@
+"""``POST /accounts/{account_id}/rewards`` (services) and ``POST /accounts/{account_id}/adjustments`` (staff)."""
+
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import Field
+
+from shared.edge.http import Body, Id, PathId, answer, caller, request_of, router, serve
+from shared.edge.wiring import deadline, wiring
+from shared.ledger.errors import InvalidRequestError
+from shared.ledger.model import Entry, Request
+from shared.ledger.policy import MAX_AMOUNT
+from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
+from shared.services.views import entry_view
+
+app = router()
+
+
+class Reference(Body):
+    """What the reward is for: the spend whose proposal won an interview, or the certificate."""
+
+    spend_id: Id | None = None
+    certificate: Id | None = None
+
+
+class RewardBody(Body):
+    kind: Literal["rising_talent", "interview", "certification"]
+    reference: Reference = Reference()
+
+
+class AdjustmentBody(Body):
+    amount: Annotated[int, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+
+
+@app.post("/accounts/<account_id>/rewards")
+def reward(account_id: PathId, body: RewardBody) -> Response[str]:
+    who = caller(app)
+    who.require_service()
+    request = request_of(app, "reward", body, who.actor)
+    entries, replayed = _reward(account_id, body, request)
+    return answer({"entries": [entry_view(entry) for entry in entries]}, 201, replayed=replayed)
+
+
+@app.post("/accounts/<account_id>/adjustments")
+def adjustment(account_id: PathId, body: AdjustmentBody) -> Response[str]:
+    who = caller(app)
+    who.require_staff()
+    if not body.amount:
+        raise InvalidRequestError("body.amount", "must not be 0")
+    outcome = adjust(
+        wiring().ledger,
+        account_id,
+        amount=body.amount,
+        reason=body.reason,
+        request=request_of(app, "adjustment", body, who.actor),
+        deadline=deadline(app.lambda_context),
+    )
+    return answer(entry_view(outcome.posted), 201, replayed=outcome.replayed)
+
+
+def _reward(account_id: str, body: RewardBody, request: Request) -> tuple[list[Entry], bool]:
+    ledger, until = wiring().ledger, deadline(app.lambda_context)
+    match body:
+        case RewardBody(kind="interview", reference=Reference(spend_id=str(spend_id))):
+            return reward_interview(ledger, account_id, spend_id, request, deadline=until)
+        case RewardBody(kind="certification", reference=Reference(certificate=str(certificate))):
+            outcome = reward_certification(ledger, account_id, certificate, request, deadline=until)
+        case RewardBody(kind="rising_talent"):
+            outcome = reward_rising_talent(ledger, account_id, request, deadline=until)
+        case RewardBody(kind="interview"):
+            raise InvalidRequestError("body.reference.spend_id", "is required for an interview")
+        case _:
+            raise InvalidRequestError("body.reference.certificate", "is required for a certification")
+    return [outcome.posted], outcome.replayed
+
+
+handler = serve(app)
