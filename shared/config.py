@@ -91,6 +91,7 @@ def _amounts(environ: Mapping[str, str], name: str) -> dict[str, int]:
     """Names and whole numbers as ``name=number``, separated by commas: ``python=10,design=5``."""
     pairs = [pair.strip() for pair in environ.get(name, "").split(",") if pair.strip()]
     amounts = {key.strip(): number.strip() for key, _, number in (pair.partition("=") for pair in pairs)}
-    if not all(key and number.isdecimal() for key, number in amounts.items()):
-        raise ConfigurationError(f"{name} must be like python=10,design=5, not {environ[name]!r}")
+    each_once = len(amounts) == len(pairs)
+    if not each_once or not all(key and number.isdecimal() for key, number in amounts.items()):
+        raise ConfigurationError(f"{name} must be like python=10,design=5, each once, not {environ[name]!r}")
     return {key: int(number) for key, number in amounts.items()}

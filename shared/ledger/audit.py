@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+ONCE_FOR_EVER = {"rising_talent", "certification", "interview"}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One invariant and what contradicts it; holds where ``problems`` is empty."""
@@ -33,6 +36,7 @@ def audit(account: Account, entries: Sequence[Entry]) -> list[Finding]:
         "seq counts from 1 without a gap, and time never runs backwards": _sequence(account, entries),
         "each balance follows from the one before": _balances(account, entries),
         "a key has one effect, and a spend at most one refund of what it took": _once(entries),
+        "what is awarded once for ever was awarded once": _awards(entries),
     }
     return [Finding(invariant, tuple(problems)) for invariant, problems in checks.items()]
 
@@ -93,3 +97,16 @@ def _once(entries: Sequence[Entry]) -> Iterator[str]:
         in_part = entry.reference.get("type") == "interview"
         if not (0 < entry.amount <= spent if in_part else entry.amount == spent):
             yield f"refund {entry.seq} gives {entry.amount} for spend {spend_id}"
+
+
+def _awards(entries: Sequence[Entry]) -> Iterator[str]:
+    """Rising Talent, each certificate and each proposal's interview."""
+    rewards = [entry.reference for entry in entries if entry.type is EntryType.REWARD]
+    awards = [
+        (reference["type"], reference.get("certificate") or reference.get("spend_id", ""))
+        for reference in rewards
+        if reference.get("type") in ONCE_FOR_EVER
+    ]
+    for (award, subject), times in Counter(awards).items():
+        if times > 1:
+            yield f"{award} {subject}".rstrip() + f" was awarded {times} times"

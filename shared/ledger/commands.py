@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from shared.ledger.calendar import add_months, cycle_of_month, cycle_on, expiry_of_lot, midnight
 from shared.ledger.errors import (
     AccountFrozenError,
+    AlreadyRefundedError,
     InsufficientConnectsError,
     InvalidRequestError,
     NotRefundableError,
@@ -224,6 +225,11 @@ def refund_claim(spend: Entry) -> str:
     return f"refund#{spend.entry_id}"
 
 
+def interview_claim(spend: Entry) -> str:
+    """A proposal has its interview at most once."""
+    return f"interview#{spend.entry_id}"
+
+
 def _settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
     """Everything that fell due by ``now``, by its instant; at the same midnight lots expire before new ones come."""
     today = now.date()
@@ -370,8 +376,8 @@ def _interview(settled: Decision, command: Interview, now: datetime, policy: Pol
     refunded = min(-command.spend.amount - command.came_back, missing)
     rewarded = missing - refunded
     if not missing:
-        return settled
-    settled = _count_interview(settled.once(f"interview#{command.spend.entry_id}"), missing, now, policy)
+        raise AlreadyRefundedError(command.spend.entry_id)
+    settled = _count_interview(settled.once(interview_claim(command.spend)), missing, now, policy)
     reference = {"type": "interview", "spend_id": command.spend.entry_id}
     request = command.request
     if refunded:

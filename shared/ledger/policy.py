@@ -44,3 +44,5 @@ class Policy:
             raise ValueError("monthly_plus cannot be less than monthly_basic")
         if self.lot_lifetime_months < 1:
             raise ValueError("lot_lifetime_months must be 1 or more")
+        if self.rising_talent < 1 or self.interview < 1:
+            raise ValueError("rising_talent and interview must be 1 or more: every reward is an entry")

@@ -28,6 +28,8 @@ class Outcome:
     entry: Entry | None
     account: Account | None = None
     replayed: bool = False
+    written: tuple[Entry, ...] = ()
+    """Every entry of the change, what the calendar brought included; nothing where its answer was lost."""
 
     @property
     def posted(self) -> Entry:
@@ -89,6 +91,18 @@ class Ledger:
                 return self._repeat_or(refusal, account_id, command, own, replayed=not unanswered)
         return self._repeat_or(BusyError(unanswered=unanswered), account_id, command, own, replayed=False)
 
+    def repeat(self, account_id: str, request: Request) -> Outcome | None:
+        """What a request was answered that was carried out before.
+
+        Raises:
+            IdempotencyKeyReusedError: the key was used for another request.
+        """
+        entry = self.table.entry(account_id, entry_id(account_id, request.operation, request.key))
+        if entry is None:
+            return None
+        check_same_request(entry.fingerprint, request)
+        return Outcome(entry, replayed=True)
+
     def _change(self, account: Account, command: Command, own: str | None, completes: Purchase | None) -> Outcome:
         now = self.clock.now()
         while not (decision := decide(account, command, now, self.policy)).complete:
@@ -98,7 +112,7 @@ class Ledger:
                 account, decision, own=own, claims=_claims(decision, own, command), completes=completes
             )
         entry = next((entry for entry in decision.entries if entry.entry_id == own), None)
-        return Outcome(entry, account)
+        return Outcome(entry, account, written=decision.entries)
 
     def _repeat_or(
         self, refusal: LedgerError, account_id: str, command: Command, own: str | None, *, replayed: bool

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Adjust, Credit, Interview, refund_claim
-from shared.ledger.errors import AlreadyAwardedError, BusyError, InvalidRequestError, SpendNotFoundError
+from shared.ledger.commands import Adjust, Credit, Interview, interview_claim, refund_claim
+from shared.ledger.errors import (
+    AlreadyAwardedError,
+    BusyError,
+    InvalidRequestError,
+    RewardCapReachedError,
+    SpendNotFoundError,
+)
 from shared.ledger.model import Entry, EntryType, Request, entry_id
 from shared.services.ledger import Ledger, Outcome
 from shared.services.retry import attempts
-from shared.store.errors import ClaimedError
+from shared.store.errors import ClaimedError, ContentionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+INTERVIEW = "This proposal's interview"
 
 
 def reward_rising_talent(ledger: Ledger, account_id: str, request: Request, *, deadline: float) -> Outcome:
@@ -33,6 +41,9 @@ def reward_certification(
     """
     amount = ledger.policy.certifications.get(certificate)
     if not amount:
+        # One that brought some once still does to a repeat.
+        if before := ledger.repeat(account_id, request):
+            return before
         raise InvalidRequestError("body.reference.certificate", "brings no Connects")
     reference = {"type": "certification", "certificate": certificate}
     once = f"certification#{certificate}"
@@ -49,6 +60,7 @@ def reward_interview(
 
     Raises:
         SpendNotFoundError: no such spend.
+        AlreadyRefundedError: as much as an interview brings came back before it, so nothing is missing.
         AlreadyAwardedError: this proposal had its interview.
         RewardCapReachedError: interviews brought the account as much as they may these days.
     """
@@ -62,9 +74,13 @@ def reward_interview(
         except ClaimedError as error:
             if error.claim.name == refund_claim(spend):
                 continue  # it came back meanwhile
-            raise AlreadyAwardedError("This proposal's interview") from error
-        rest = ledger.table.entry(account_id, entry_id(account_id, "interview_reward", request.key))
-        return [entry for entry in (outcome.entry, rest) if entry], outcome.replayed
+            raise AlreadyAwardedError(INTERVIEW) from error
+        except RewardCapReachedError as refusal:
+            # Whoever was awarded is told so, however much others have brought since.
+            if ledger.table.claim(account_id, interview_claim(spend)):
+                raise AlreadyAwardedError(INTERVIEW) from refusal
+            raise
+        return _both_entries(ledger, outcome, request), outcome.replayed
     raise BusyError
 
 
@@ -74,9 +90,23 @@ def adjust(ledger: Ledger, account_id: str, *, amount: int, reason: str, request
 
 
 def _came_back(ledger: Ledger, spend: Entry) -> int:
+    """How many of a spend's Connects came back but for its interview, which whoever asks again would repeat."""
     claim = ledger.table.claim(spend.account_id, refund_claim(spend))
     refund = claim and ledger.table.entry(spend.account_id, claim.holder)
-    return refund.amount if refund else 0
+    return refund.amount if refund and refund.reference["type"] != "interview" else 0
+
+
+def _both_entries(ledger: Ledger, outcome: Outcome, request: Request) -> list[Entry]:
+    """The refund and the reward, as far as the interview had both."""
+    own = outcome.posted
+    reward_id = entry_id(own.account_id, "interview_reward", request.key)
+    rewards = [entry for entry in outcome.written if entry.entry_id == reward_id]
+    if not outcome.written:
+        try:
+            rewards = [entry for entry in [ledger.table.entry(own.account_id, reward_id)] if entry]
+        except ContentionError as error:
+            raise BusyError(unanswered=True) from error
+    return [own, *rewards]
 
 
 def _reward(amount: int, reason: str, reference: Mapping[str, str], request: Request, *, once: str) -> Credit:
