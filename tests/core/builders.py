@@ -8,9 +8,11 @@ from operator import attrgetter
 
 from shared.ledger.audit import audit
 from shared.ledger.commands import (
+    Adjust,
     ChangePlan,
     Command,
     Credit,
+    Interview,
     OpenAccount,
     Refund,
     Settle,
@@ -117,6 +119,15 @@ class Book:
         """The refund's own entry, also where what it brought expired at once."""
         written = self.do(Refund(spend, reason, self.request("refund")))
         return next(entry for entry in written if entry.type is EntryType.REFUND)
+
+    def interview(self, spend: Entry, *, came_back: int = 0) -> list[Entry]:
+        """The refund and the reward, as far as it has both."""
+        request = self.request("reward")
+        written = self.do(Interview(spend, came_back, request))
+        return [entry for entry in written if entry.reference.get("type") == "interview"]
+
+    def adjust(self, amount: int, reason: str = "As a courtesy") -> Entry:
+        return self.do(Adjust(amount, reason, self.request("adjustment")))[-1]
 
     def change_plan(self, plan: Plan) -> list[Entry]:
         return self.do(ChangePlan(plan, self.request("plan")))

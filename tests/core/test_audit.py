@@ -16,6 +16,7 @@ SLICES = "an entry's slices add up to its amount"
 SEQUENCE = "seq counts from 1 without a gap, and time never runs backwards"
 BALANCES = "each balance follows from the one before"
 ONCE = "a key has one effect, and a spend at most one refund of what it took"
+AWARDS = "what is awarded once for ever was awarded once"
 
 Broken = tuple[Account, list[Entry]]
 
@@ -95,6 +96,19 @@ def refund_of(book: Book, spend_id: str, amount: int = 8) -> Broken:
     return posted(book, book.entries[5], entry_id="another", amount=amount, slices=slices, reference=reference)
 
 
+def refund_of_interview(book: Book, amount: int) -> Broken:
+    """An interview gives back in part what the second spend took, 5."""
+    reference = {"type": "interview", "spend_id": book.entries[4].entry_id}
+    slices = {free("2025-01-11"): amount}
+    return posted(book, book.entries[5], entry_id="another", amount=amount, slices=slices, reference=reference)
+
+
+def awarded_again(book: Book, **reference: str) -> Broken:
+    reward = replace(book.entries[2], type=EntryType.REWARD, entry_id="one", reference=reference)
+    once = posted(book, reward)
+    return posted(replace(book, account=once[0], entries=once[1]), reward, entry_id="other")
+
+
 BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a lot of nothing": (lambda book: set_lot(book, paid("2026-01-01"), 0), {LOTS}),
     "a lot below zero": (lambda book: set_lot(book, paid("2025-01-13"), -1), {LOTS, BUCKETS, BALANCES}),
@@ -137,6 +151,11 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a refund of a spend that never was": (lambda book: refund_of(book, "nothing"), {ONCE}),
     "a refund of a purchase": (lambda book: refund_of(book, book.entries[2].entry_id, 20), {ONCE}),
     "a refund of a refund": (lambda book: refund_of(book, book.entries[5].entry_id, 8), {ONCE}),
+    "an interview that gives back more than was spent": (lambda book: refund_of_interview(book, 6), {ONCE}),
+    "an interview that gives back nothing": (lambda book: refund_of_interview(book, 0), {ONCE}),
+    "Rising Talent twice": (lambda book: awarded_again(book, type="rising_talent"), {AWARDS}),
+    "a certificate twice": (lambda book: awarded_again(book, type="certification", certificate="go"), {AWARDS}),
+    "an interview twice": (lambda book: awarded_again(book, type="interview", spend_id="one"), {AWARDS}),
     "a refund of nothing that it names": (lambda book: edit(book, 6, reference={"type": "spend"}), {ONCE}),
 }
 
@@ -146,6 +165,28 @@ def test_audit_finds(break_it, expected):
     book = sound_book()
     assert violated(book.account, book.entries) == set()
     assert violated(*break_it(book)) == expected
+
+
+@pytest.mark.parametrize("amount", [1, 4, 5])
+def test_audit_accepts_an_interview_that_gives_back_part_of_a_spend_or_all(amount):
+    assert violated(*refund_of_interview(sound_book(), amount)) == set()
+
+
+def test_audit_accepts_different_awards():
+    book = sound_book()
+    for number, reference in enumerate(
+        [
+            {"type": "rising_talent"},
+            {"type": "certification", "certificate": "go"},
+            {"type": "certification", "certificate": "rust"},
+            {"type": "interview", "spend_id": "one"},
+            {"type": "interview", "spend_id": "two"},
+        ]
+    ):
+        reward = replace(book.entries[2], type=EntryType.REWARD, entry_id=str(number), reference=reference)
+        account, entries = posted(book, reward)
+        book = replace(book, account=account, entries=entries)
+    assert violated(book.account, book.entries) == set()
 
 
 def test_audit_breaks_every_invariant_that_it_names():

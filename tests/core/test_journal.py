@@ -20,8 +20,26 @@ from hypothesis.stateful import (
 )
 
 from shared.ledger.calendar import ONE_DAY, AnchorPolicy, add_months, cycle_on, midnight
-from shared.ledger.commands import BACK, ChangePlan, Command, Credit, Refund, Settle, Spend
-from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError, LedgerError
+from shared.ledger.commands import (
+    BACK,
+    Adjust,
+    ChangePlan,
+    Command,
+    Credit,
+    Interview,
+    Refund,
+    Settle,
+    Spend,
+    decide,
+    refund_claim,
+)
+from shared.ledger.errors import (
+    AccountFrozenError,
+    AlreadyRefundedError,
+    InsufficientConnectsError,
+    LedgerError,
+    RewardCapReachedError,
+)
 from shared.ledger.model import Entry, EntryType, Kind, Plan
 from shared.ledger.policy import Policy
 from tests.core.builders import INSTANT, Book, problems, told
@@ -29,7 +47,7 @@ from tests.core.builders import INSTANT, Book, problems, told
 POLICIES = [
     Policy(),
     Policy(anchor_policy=AnchorPolicy.FIRST_OF_NEXT),
-    Policy(refund_grace_days=0),
+    Policy(refund_grace_days=0, interview_cap=15, interview_window_days=20),
     Policy(lot_lifetime_months=1, refund_grace_days=3, anchor_policy=AnchorPolicy.FIRST_OF_NEXT),
     Policy(lot_lifetime_months=30, monthly_plus=70, monthly_plus_free=0),
     Policy(sign_up=0, monthly_basic=0, monthly_plus=40, monthly_plus_free=40),
@@ -39,6 +57,7 @@ PAUSES = [timedelta(seconds=1), timedelta(hours=7), *(timedelta(days) for days i
 LONG_PAUSES = [timedelta(days) for days in (365, 366, 367, 731, 1461)]
 
 ALL = 0
+A_WINDOW = timedelta(days=max(policy.interview_window_days for policy in POLICIES))
 amounts = st.integers(1, 60)
 
 
@@ -60,6 +79,7 @@ class Journal(RuleBasedStateMachine):
         self.opened_on = date.fromisoformat(opened_on)
         self.spends: list[Entry] = []
         self.refunded: list[Entry] = []
+        self.interviewed: list[Entry] = []
         self.years_passed = False
 
     # What callers ask for
@@ -100,6 +120,56 @@ class Journal(RuleBasedStateMachine):
         unclaimed = self.late.copy()
         unclaimed.run(Refund(spend, "fraud", unclaimed.request("refund")))
         assert problems(unclaimed.account, unclaimed.entries) == [f"spend {spend.entry_id} was refunded 2 times"]
+
+    @precondition(lambda self: self.spends + self.refunded)
+    @rule(data=st.data())
+    def interview(self, data):
+        spend = data.draw(st.sampled_from(self.spends + self.refunded))
+        came_back = -spend.amount if spend in self.refunded else 0
+        missing = max(self.late.policy.interview - came_back, 0)
+        command = Interview(spend, came_back, self.late.request("reward"))
+        if spend in self.interviewed:
+            return
+        if not missing:
+            self.refused(command, AlreadyRefundedError)
+        elif brought_lately(self.late) + missing > self.late.policy.interview_cap:
+            self.refused(command, RewardCapReachedError)
+        else:
+            brought = [entry for entry in self.both(command) if entry.reference["type"] == "interview"]
+            assert sum(entry.amount for entry in brought) == missing
+            self.interviewed.append(spend)
+            if spend in self.spends:
+                self.spends.remove(spend)
+
+    @precondition(lambda self: self.interviewed)
+    @rule(data=st.data())
+    def interview_again(self, data):
+        """As with refunds: what the store's claims keep from happening, the audit would tell."""
+        spend = data.draw(st.sampled_from(self.interviewed))
+        unclaimed = self.late.copy()
+        unclaimed.at(unclaimed.now + A_WINDOW).run(Interview(spend, 0, unclaimed.request("reward")))
+        assert problems(unclaimed.account, unclaimed.entries)
+
+    @precondition(lambda self: self.interviewed)
+    @rule(data=st.data())
+    def refund_what_an_interview_gave_back(self, data):
+        spend = data.draw(st.sampled_from(self.interviewed))
+        refund = Refund(spend, "job_canceled", self.late.request("refund"))
+        decision = decide(self.late.shown, refund, self.late.now, self.late.policy)
+        assert decision.claims == (refund_claim(spend),)
+        unclaimed = self.late.copy()
+        unclaimed.run(refund)
+        assert problems(unclaimed.account, unclaimed.entries) == [f"spend {spend.entry_id} was refunded 2 times"]
+
+    @rule(amount=amounts, sign=st.sampled_from([1, -1]))
+    def adjust(self, amount, sign):
+        balance = self.nightly.shown.balance
+        command = Adjust(sign * amount, "Correction", self.late.request("adjustment"))
+        if balance + sign * amount < 0:
+            refusal = self.refused(command, InsufficientConnectsError)
+            assert refusal.details == {"balance": balance, "required": amount}
+        else:
+            assert self.both(command)[-1].amount == sign * amount
 
     @rule()
     def change_plan(self):
@@ -150,6 +220,7 @@ class Journal(RuleBasedStateMachine):
         check_no_spend_took_what_had_expired(book)
         check_expiries_are_dated_at_their_instant(book, self.opened_on)
         check_each_cycle_came_once(book, self.opened_on)
+        check_no_window_holds_more_than_the_cap(book)
 
     # How
 
@@ -183,8 +254,8 @@ def check_balance(book: Book) -> None:
 
 
 def check_no_spend_took_what_had_expired(book: Book) -> None:
-    for spend in book.of_type(EntryType.SPEND):
-        assert not any(bucket.expired(spend.at.date()) for bucket in spend.slices)
+    for entry in book.of_type(EntryType.SPEND) + book.of_type(EntryType.ADJUSTMENT):
+        assert not any(bucket.expired(entry.at.date()) for bucket in entry.slices)
 
 
 def check_expiries_are_dated_at_their_instant(book: Book, opened_on: date) -> None:
@@ -210,6 +281,23 @@ def check_each_cycle_came_once(book: Book, opened_on: date) -> None:
         last = cycle_on(book.now.date(), anchor, policy.anchor_policy).month
         passed = (last.year - month.year) * 12 + last.month - month.month
         assert list(amounts_of) == [f"{add_months(month, number):%Y-%m}" for number in range(passed + 1)]
+
+
+def interviews(book: Book) -> list[Entry]:
+    return [entry for entry in book.entries if entry.reference.get("type") == "interview"]
+
+
+def brought_lately(book: Book) -> int:
+    """By interviews, up to now, from the journal alone."""
+    window = timedelta(days=book.policy.interview_window_days)
+    return sum(entry.amount for entry in interviews(book) if entry.at > book.now - window)
+
+
+def check_no_window_holds_more_than_the_cap(book: Book) -> None:
+    window, found = timedelta(days=book.policy.interview_window_days), interviews(book)
+    for last in found:
+        within = [entry.amount for entry in found if last.at - window < entry.at <= last.at]
+        assert sum(within) <= book.policy.interview_cap
 
 
 def by_class(entry: Entry) -> dict[bool, int]:
