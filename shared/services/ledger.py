@@ -12,12 +12,13 @@ from shared.services.retry import attempts
 from shared.store.errors import ContentionError, EntryExistsError, OutcomeUnknownError, VersionMovedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from shared.clock import Clock
     from shared.ledger.commands import Command
     from shared.ledger.policy import Policy
-    from shared.ledger.purchase import Purchase
+    from shared.store.also import Also
     from shared.store.table import Table
 
 
@@ -55,7 +56,7 @@ class Ledger:
         command: Command,
         *,
         deadline: float,
-        completes: Purchase | None = None,
+        also: Sequence[Also] = (),
     ) -> Outcome:
         """Carry a command out exactly once.
 
@@ -65,13 +66,13 @@ class Ledger:
             account_id: Whose account.
             command: What is to happen; its request's key is used up if it does, and not by a refusal.
             deadline: Monotonic seconds by which to give up.
-            completes: The pending purchase that this pays out, in the same transaction.
+            also: What else has to be true, or become true, in the same transaction.
 
         Raises:
             LedgerError: the refusal; nothing changed. `BusyError` where contention outlasted the deadline.
             IdempotencyKeyReusedError: the key was used for another request.
             ClaimedError: what the command does once for ever was done, under another key.
-            PurchaseMovedError: ``completes`` is no longer pending.
+            StoreError: what one of ``also`` is refused with.
         """
         own = _own_entry(account_id, command)
         moved: Account | None = None
@@ -79,7 +80,7 @@ class Ledger:
         for _ in attempts(deadline):
             try:
                 account = moved or self.table.account(account_id)
-                return self._change(account, command, own, completes)
+                return self._change(account, command, own, also)
             except VersionMovedError as error:
                 moved = error.current
             except EntryExistsError as error:
@@ -103,14 +104,13 @@ class Ledger:
         check_same_request(entry.fingerprint, request)
         return Outcome(entry, replayed=True)
 
-    def _change(self, account: Account, command: Command, own: str | None, completes: Purchase | None) -> Outcome:
+    def _change(self, account: Account, command: Command, own: str | None, also: Sequence[Also]) -> Outcome:
         now = self.clock.now()
         while not (decision := decide(account, command, now, self.policy)).complete:
             account = self.table.commit(account, decision)
         if decision.account != account:
-            account = self.table.commit(
-                account, decision, own=own, claims=_claims(decision, own, command), completes=completes
-            )
+            claims = _claims(decision, own, command)
+            account = self.table.commit(account, decision, own=own, claims=claims, also=also)
         entry = next((entry for entry in decision.entries if entry.entry_id == own), None)
         return Outcome(entry, account, written=decision.entries)
 

@@ -182,7 +182,8 @@ def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
         request=Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor),
     )
     try:
-        outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, completes=purchase)
+        completion = ledger.table.completion(purchase)
+        outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, also=[completion])
     except PurchaseMovedError:
         return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
     completed = replace(purchase, state=PurchaseState.COMPLETED, due_at=None)

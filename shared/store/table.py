@@ -10,6 +10,7 @@ from pynamodb.transactions import TransactWrite
 
 from shared.ledger.errors import AccountNotFoundError
 from shared.ledger.purchase import PurchaseState
+from shared.store.also import ALL_OLD, Update
 from shared.store.errors import (
     CONTENTION,
     ClaimedError,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 
     from shared.ledger.model import Account, Claim, Decision, Entry, EntryType
     from shared.ledger.purchase import Purchase
+    from shared.store.also import Also
 
-ALL_OLD = "ALL_OLD"
 CONNECT_TIMEOUT_S = 1
 READ_TIMEOUT_S = 2
 DUE_PAGE = 500
@@ -191,7 +192,7 @@ class Table:
         write = self._transaction()
         write.save(row, self._account.pk.does_not_exist(), ALL_OLD)
         self._put(write, decision, [claim])
-        self._commit(write, None)
+        self._commit(write)
         return account
 
     def commit(
@@ -201,7 +202,7 @@ class Table:
         *,
         own: str | None = None,
         claims: Sequence[Claim] = (),
-        completes: Purchase | None = None,
+        also: Sequence[Also] = (),
     ) -> Account:
         """Write one decision: the account if nobody else changed it, its entries if no key was used before.
 
@@ -212,13 +213,14 @@ class Table:
             decision: What becomes of it.
             own: The id of the command's own entry, where it writes one.
             claims: What this may happen once for.
-            completes: The pending purchase that this pays out.
+            also: What else has to be true, or become true, with it.
 
         Returns:
             The account as it is now.
 
         Raises:
-            EntryExistsError, ClaimedError, PurchaseMovedError, VersionMovedError: in this order of precedence.
+            EntryExistsError, ClaimedError, what one of ``also`` is refused with, VersionMovedError: in this order of
+                precedence.
             ContentionError: conflict, throttling, or no answer.
         """
         after = replace(decision.account, version=before.version + 1)
@@ -230,15 +232,19 @@ class Table:
             self._account.version == before.version,
             ALL_OLD,
         )
-        if completes:
-            write.update(
-                self._purchase(pk=completes.account_id, sk=purchase_sk(completes.purchase_id)),
-                self._completion(),
-                self._still_pending(completes),
-                ALL_OLD,
-            )
-        self._commit(write, own)
+        for more in also:
+            more.add_to(write)
+        self._commit(write, own, also)
         return after
+
+    def completion(self, purchase: Purchase) -> Also:
+        """Of a pending purchase, with the Connects that it bought. Refused with PurchaseMovedError."""
+        return Update(
+            self._purchase(pk=purchase.account_id, sk=purchase_sk(purchase.purchase_id)),
+            self._completion(),
+            self._still_pending(purchase),
+            lambda _: PurchaseMovedError(purchase.purchase_id),
+        )
 
     def save_purchase(self, before: Purchase | None, after: Purchase) -> Purchase:
         """Put a purchase where it still is as it was read, or does not exist and ``before`` is None.
@@ -328,28 +334,31 @@ class Table:
         condition &= self._purchase.attempt == purchase.attempt
         return condition
 
-    def _commit(self, write: TransactWrite, own: str | None) -> None:
+    def _commit(self, write: TransactWrite, own: str | None = None, also: Sequence[Also] = ()) -> None:
         try:
             with contention_from_aws(), write:
                 pass
         except TransactWriteError as error:
-            raise self._refusal(error, own) or error from error
+            raise self._refusal(error, own, also) or error from error
 
-    def _refusal(self, error: TransactWriteError, own: str | None) -> Exception | None:
+    def _refusal(self, error: TransactWriteError, own: str | None, also: Sequence[Also]) -> Exception | None:
         """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.
 
         An entry that the calendar brought may stand there too, written by whoever moved the version on.
         """
         reasons = [reason for reason in error.cancellation_reasons if reason]
-        refused = {reason.raw_item["sk"]["S"]: reason.raw_item for reason in reasons if reason.raw_item}
-        if own and (item := refused.get(entry_sk(own))):
+        items = [reason.raw_item for reason in reasons if reason.raw_item]
+        refused = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
+        by_sk = {item["sk"]["S"]: item for item in items}
+        if own and (item := by_sk.get(entry_sk(own))):
             return EntryExistsError(self._entry.from_raw_data(item).entry())
-        for sk, item in refused.items():
+        for sk, item in by_sk.items():
             if sk.startswith(claim_sk("")):
                 return ClaimedError(self._claim.from_raw_data(item).claim())
-            if sk.startswith(purchase_sk("")):
-                return PurchaseMovedError(sk)
-        if item := refused.get(ACCOUNT_SK):
+        for more in also:
+            if item := refused.get((more.row.pk, more.row.sk)):
+                return more.refused(item)
+        if item := by_sk.get(ACCOUNT_SK):
             return VersionMovedError(self._account.from_raw_data(item).account())
         if any(reason.code in CONTENTION for reason in reasons):
             return ContentionError(str([reason.code for reason in reasons]))

@@ -202,6 +202,6 @@ def test_a_charge_pays_out_the_attempt_it_was_made_for_and_no_other(desk, provid
     second = desk.table.purchase("ann", the_purchase(desk))
     account = desk.stored()
     with pytest.raises(PurchaseMovedError):
-        desk.table.commit(account, Decision(account), completes=replace(second, attempt=1))
+        desk.table.commit(account, Decision(account), also=[desk.table.completion(replace(second, attempt=1))])
     assert (second.attempt, desk.stored()) == (2, account)
     desk.reconcile(second.purchase_id, succeeds)
