@@ -13,6 +13,7 @@ from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
 from shared.services.ledger import Ledger, Outcome
 from shared.services.purchasing import Bought, Order, buy, read_purchase, reconcile
+from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.spending import refund_spend, spend_on_proposal
 from shared.store.rows import purchase_sk
 from shared.store.table import DuePurchase, Page, Table
@@ -91,6 +92,26 @@ class Desk:
     ) -> Outcome:
         request = Request("refund", key, f"{spend_id} {reason}", "service")
         return refund_spend(self.ledger, account, spend_id, reason=reason, request=request, deadline=deadline())
+
+    def rising_talent(self, key: str = "talent", *, account: str = "ann") -> Outcome:
+        request = Request("reward", key, "rising_talent", "service")
+        return reward_rising_talent(self.ledger, account, request, deadline=deadline())
+
+    def certification(self, certificate: str, key: str = "certificate", *, account: str = "ann") -> Outcome:
+        request = Request("reward", key, f"certification {certificate}", "service")
+        return reward_certification(self.ledger, account, certificate, request, deadline=deadline())
+
+    def interview(
+        self, spend_id: str, key: str = "interview", *, account: str = "ann", by: float | None = None
+    ) -> tuple[list[Entry], bool]:
+        request = Request("reward", key, f"interview {spend_id}", "service")
+        return reward_interview(self.ledger, account, spend_id, request, deadline=by or deadline())
+
+    def adjust(
+        self, amount: int, key: str = "adjustment", *, reason: str = "As a courtesy", account: str = "ann"
+    ) -> Outcome:
+        request = Request("adjustment", key, f"{amount} {reason}", "staff")
+        return adjust(self.ledger, account, amount=amount, reason=reason, request=request, deadline=deadline())
 
     def change_plan(self, plan: Plan, *, account: str = "ann") -> Account:
         return change_plan(self.ledger, account, plan, "service", deadline=deadline())
