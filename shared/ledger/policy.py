@@ -26,7 +26,7 @@ class Policy:
     interview_cap: int = 50
     """The most that interviews may bring an account in any ``interview_window_days``."""
     interview_window_days: int = 7
-    certifications: Mapping[str, int] = field(default_factory=dict)
+    certifications: Mapping[str, int] = field(default_factory=dict, hash=False)
     """What each certificate brings, by its id."""
     lot_lifetime_months: int = 12
     refund_grace_days: int = 30

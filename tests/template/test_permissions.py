@@ -9,6 +9,8 @@ from tests.template.transform import Json, of_type
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
+STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
+
 
 def many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
@@ -42,6 +44,8 @@ def named(resource: Any) -> str:
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return name
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"{name}.{attribute}"
         case {"Fn::Sub": text}:
             return text.replace("${Table.Arn}/index/", "")
     return str(resource)
@@ -86,6 +90,12 @@ def test_nobody_may_delete_or_scan(stack):
 )
 def test_a_function_may_change_the_ledger_and_little_more(production, function, more):
     assert granted(production, function) == on("Table", *CHANGE) | more
+
+
+def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):
+    assert granted(stack, "OutboxFunction") == (
+        on("Table.StreamArn", *STREAM) | on("Bus", "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
+    )
 
 
 @pytest.mark.parametrize("function", ["PurchaseFunction", "PurchaseReconcileFunction", "SandboxClockFunction"])
