@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pynamodb.exceptions import PutError, TransactWriteError
 from pynamodb.transactions import TransactWrite
@@ -109,14 +109,32 @@ class Table:
         )
         bound: type[Row] = type("Row", (Row,), {"Meta": self._meta})
         self._connection = bound._get_connection()  # noqa: SLF001
-        self._account: type[AccountRow] = self._bind(AccountRow)
-        self._entry: type[EntryRow] = self._bind(EntryRow)
-        self._claim: type[ClaimRow] = self._bind(ClaimRow)
-        self._purchase: type[PurchaseRow] = self._bind(PurchaseRow)
+        self._bound: dict[type[Row], type[Row]] = {}
+        self._account = self.rows(AccountRow)
+        self._entry = self.rows(EntryRow)
+        self._claim = self.rows(ClaimRow)
+        self._purchase = self.rows(PurchaseRow)
 
     def connect(self) -> None:
         """Make the client now rather than on the first call. Nothing is asked of AWS."""
         _ = self._connection.connection.client
+
+    def rows(self, row: type[R]) -> type[R]:
+        """A row type, of this table. All share one connection: a client each would cost 70 ms each to make."""
+        bound = self._bound.get(row)
+        if bound is None:
+            bound = self._bound[row] = type(row.__name__, (row,), {"Meta": self._meta})
+            bound._connection = self._connection  # noqa: SLF001
+        return cast("type[R]", bound)
+
+    def get(self, row: type[R], pk: str, sk: str) -> R | None:
+        """One item, strongly consistent."""
+        rows = self.rows(row)
+        with contention_from_aws():
+            try:
+                return rows.get(pk, sk, consistent_read=True)
+            except rows.DoesNotExist:
+                return None
 
     def account(self, account_id: str) -> Account:
         """The account, strongly consistent: one call, 1 read unit for each 4 KB.
@@ -124,21 +142,21 @@ class Table:
         Raises:
             AccountNotFoundError: there is none.
         """
-        row = self._get(self._account, account_id, ACCOUNT_SK)
+        row = self.get(AccountRow, account_id, ACCOUNT_SK)
         if row is None:
             raise AccountNotFoundError(account_id)
         return row.account()
 
     def entry(self, account_id: str, entry_id: str) -> Entry | None:
-        row = self._get(self._entry, account_id, entry_sk(entry_id))
+        row = self.get(EntryRow, account_id, entry_sk(entry_id))
         return row.entry() if row else None
 
     def claim(self, account_id: str, name: str) -> Claim | None:
-        row = self._get(self._claim, account_id, claim_sk(name))
+        row = self.get(ClaimRow, account_id, claim_sk(name))
         return row.claim() if row else None
 
     def purchase(self, account_id: str, purchase_id: str) -> Purchase | None:
-        row = self._get(self._purchase, account_id, purchase_sk(purchase_id))
+        row = self.get(PurchaseRow, account_id, purchase_sk(purchase_id))
         return row.purchase() if row else None
 
     def history(
@@ -237,6 +255,18 @@ class Table:
         self._commit(write, own, also)
         return after
 
+    def write(self, items: Sequence[Also]) -> None:
+        """Items that belong to no account, all of them or none.
+
+        Raises:
+            StoreError: what the first of them that is refused is refused with.
+            ContentionError: conflict, throttling, or no answer.
+        """
+        write = self._transaction()
+        for item in items:
+            item.add_to(write)
+        self._commit(write, also=items)
+
     def completion(self, purchase: Purchase) -> Also:
         """Of a pending purchase, with the Connects that it bought. Refused with PurchaseMovedError."""
         return Update(
@@ -283,19 +313,6 @@ class Table:
         for shard in range(self.shards):
             with contention_from_aws():
                 yield from index.query(str(shard), attribute <= until, page_size=DUE_PAGE)
-
-    def _bind(self, row: type[R]) -> type[R]:
-        """The row type of this table. All share one connection: a client each would cost 70 ms each to make."""
-        bound: type[R] = type(row.__name__, (row,), {"Meta": self._meta})
-        bound._connection = self._connection  # noqa: SLF001
-        return bound
-
-    def _get(self, row: type[R], account_id: str, sk: str) -> R | None:
-        with contention_from_aws():
-            try:
-                return row.get(account_id, sk, consistent_read=True)
-            except row.DoesNotExist:
-                return None
 
     def _transaction(self) -> TransactWrite:
         return TransactWrite(connection=self._connection.connection)

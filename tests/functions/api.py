@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.functions.events import SERVICE, event, http, sqs, user
+from tests.functions.events import SERVICE, STAFF, event, http, sqs, user
 
 HANDLER_OF = {
     "open_account": "accounts",
@@ -14,6 +14,8 @@ HANDLER_OF = {
     "change_plan": "accounts",
     "history": "accounts",
     "audit": "accounts",
+    "reward": "rewards",
+    "adjustment": "rewards",
     "read_purchase": "purchase",
 }
 """The function that a call's event is for, where it is not named like the function."""
@@ -109,6 +111,16 @@ class Api:
     ) -> Answer:
         path = {"account_id": account, "spend_id": spend_id}
         return self.call("refund", path=path, key=key, body={"reason": reason}, **changes)
+
+    def reward(self, kind: str, key: str = "reward", account: str = "ann", **reference: str) -> Answer:
+        body = {"kind": kind, "reference": reference}
+        return self.call("reward", path={"account_id": account}, key=key, body=body)
+
+    def adjust(
+        self, amount: int, key: str = "adjustment", account: str = "ann", reason: str = "As a courtesy"
+    ) -> Answer:
+        body = {"amount": amount, "reason": reason}
+        return self.call("adjustment", claims=STAFF, path={"account_id": account}, key=key, body=body)
 
     def buy(
         self, quantity: Any = 40, key: str = "buy", account: str = "ann", sandbox: str | None = None, **changes: Any

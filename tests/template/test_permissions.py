@@ -74,6 +74,7 @@ def test_nobody_may_delete_or_scan(stack):
         ("PurchaseFunction", set()),
         ("SpendFunction", set()),
         ("RefundFunction", set()),
+        ("RewardsFunction", set()),
         (
             "MonthlyGrantFunction",
             on("grant_due", "dynamodb:Query") | on("MonthlyGrantQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
@@ -105,7 +106,14 @@ def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, 
 
 @pytest.mark.parametrize(
     "function",
-    ["AccountsFunction", "SpendFunction", "RefundFunction", "MonthlyGrantFunction", "ExpirySweepFunction"],
+    [
+        "AccountsFunction",
+        "SpendFunction",
+        "RefundFunction",
+        "RewardsFunction",
+        "MonthlyGrantFunction",
+        "ExpirySweepFunction",
+    ],
 )
 def test_in_the_sandbox_the_others_may_only_read_the_clock(sandbox, function):
     grants = {action for action, resource in granted(sandbox, function) if resource == "SandboxTable"}

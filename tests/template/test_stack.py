@@ -24,6 +24,8 @@ ROUTES = {
     "GET /accounts/{account_id}/purchases/{purchase_id}": ANY_TOKEN,
     "POST /accounts/{account_id}/spends": SERVICE,
     "POST /accounts/{account_id}/spends/{spend_id}/refund": SERVICE,
+    "POST /accounts/{account_id}/rewards": SERVICE,
+    "POST /accounts/{account_id}/adjustments": STAFF,
 }
 SCHEDULED = ["MonthlyGrant", "ExpirySweep", "PurchaseReconcile"]
 DEAD_LETTERS = ["MonthlyGrantDeadLetters", "ExpirySweepDeadLetters", "FailedRuns", "OutboxDeadLetters"]
