@@ -116,8 +116,11 @@ class Adjust:
 
 @dataclass(frozen=True, slots=True)
 class ChangePlan:
+    """``as_of`` is when it was changed, where that is not now: a change that comes after a newer one is none."""
+
     plan: Plan
     request: Request
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +443,10 @@ def _change_plan(settled: Decision, command: ChangePlan, now: datetime, policy: 
     Over one cycle an account gets at most its best plan's monthly amount: a second upgrade in it brings nothing.
     """
     account = settled.account
+    # Nobody's clock may rule out the changes to come.
+    as_of = min(command.as_of or now, now)
+    if command.as_of and account.plan_as_of and as_of < account.plan_as_of:
+        return settled
     upgraded = command.plan is Plan.PLUS and account.granted_plan is Plan.BASIC
     if upgraded and account.granted_month:
         settled = _top_up(settled, account.granted_month, command, now, policy)
@@ -449,6 +456,7 @@ def _change_plan(settled: Decision, command: ChangePlan, now: datetime, policy: 
         account=replace(
             settled.account,
             plan=command.plan,
+            plan_as_of=as_of if command.as_of or command.plan is not account.plan else account.plan_as_of,
             granted_plan=Plan.PLUS if upgraded else account.granted_plan,
             frozen=command.plan is Plan.BASIC and (account.frozen or fell_back),
         ),

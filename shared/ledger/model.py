@@ -70,6 +70,8 @@ class Account:
     """What is left in each bucket; never zero or less."""
     frozen: bool = False
     """An agency that left the plus plan: it keeps its Connects and cannot use them."""
+    plan_as_of: datetime | None = None
+    """When the plan was last changed, as far as is known."""
     version: int = 0
     seq: int = 0
     last_at: datetime | None = None

@@ -17,6 +17,7 @@ from shared.store.errors import ClaimedError, ContentionError, OutcomeUnknownErr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 OPENING = "open"
 
@@ -60,9 +61,14 @@ def _opened_before(ledger: Ledger, command: OpenAccount, holder: str, *, replaye
     return Opened(json.loads(claim.answer), replayed=replayed)
 
 
-def change_plan(ledger: Ledger, account_id: str, plan: Plan, actor: str, *, deadline: float) -> Account:
-    """Set the plan; setting it twice is setting it once."""
-    command = ChangePlan(plan, Request("plan", "", "", actor))
+def change_plan(
+    ledger: Ledger, account_id: str, plan: Plan, actor: str, *, deadline: float, as_of: datetime | None = None
+) -> Account:
+    """Set the plan; setting it twice is setting it once.
+
+    News of a change may be late: ``as_of`` says when it happened, and one that is older than the last is ignored.
+    """
+    command = ChangePlan(plan, Request("plan", "", "", actor), as_of)
     outcome = ledger.execute(account_id, command, deadline=deadline)
     return outcome.account or ledger.table.account(account_id)
 

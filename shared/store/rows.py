@@ -168,6 +168,7 @@ class Row(Model):
 class AccountRow(Row):
     kind = UnicodeAttribute()
     plan = UnicodeAttribute()
+    plan_as_of = InstantAttribute(null=True)
     joined_on = DateAttribute()
     lots = LotsAttribute()
     frozen = BooleanAttribute(null=True)
@@ -186,6 +187,7 @@ class AccountRow(Row):
         """What of an account can change, by attribute; None is stored as no attribute at all."""
         return {
             "plan": account.plan.value,
+            "plan_as_of": account.plan_as_of,
             "lots": account.lots,
             "frozen": account.frozen or None,
             "seq": account.seq,
@@ -202,6 +204,7 @@ class AccountRow(Row):
             account_id=self.pk,
             kind=Kind(self.kind),
             plan=Plan(self.plan),
+            plan_as_of=self.plan_as_of,
             joined_on=self.joined_on,
             lots=self.lots,
             frozen=bool(self.frozen),

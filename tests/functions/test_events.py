@@ -39,7 +39,13 @@ def test_the_event_files_of_the_queues_work(api, function):
 
 def test_there_is_an_event_file_for_every_function_and_no_other():
     queues = {f"{name}_queue" for name in ("monthly_grant", "expiry_sweep")}
-    assert {file.stem for file in FOLDER.glob("*.json")} == {*STORY, *SCHEDULED, *queues, "outbox"}
+    assert {file.stem for file in FOLDER.glob("*.json")} == {
+        *STORY,
+        *SCHEDULED,
+        *queues,
+        "outbox",
+        "marketplace_events",
+    }
 
 
 @pytest.mark.parametrize("name", STORY)

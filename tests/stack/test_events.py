@@ -51,3 +51,40 @@ def test_every_entry_of_an_account_is_heard_of_once_and_in_order(marketplace: Ma
     eventually(lambda: len(entries_in(heard(account))) >= len(history))
 
     assert entries_in(heard(account)) == history
+
+
+def tell(machinery: Machinery, kind: str, /, **detail: str) -> None:
+    """The marketplace puts an event on the bus."""
+    entry = {
+        "EventBusName": machinery.resources["Bus"],
+        "Source": "marketplace",
+        "DetailType": kind,
+        "Detail": json.dumps(detail),
+    }
+    assert machinery.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+def test_what_happens_in_the_marketplace_acts_once_by_event_and_by_call(marketplace: Marketplace, machinery: Machinery):
+    account = unique("t")
+    for _ in range(2):
+        tell(machinery, "account.registered", account_id=account, kind="freelancer", plan="basic")
+    eventually(lambda: marketplace.service("GET", f"/accounts/{account}").status_code == 200)
+    marketplace.opened.append(account)
+    spent = marketplace.spend(account, 8, "s").json()["id"]
+    tell(machinery, "interview.won", account_id=account, spend_id=spent)
+    tell(machinery, "interview.won", account_id=account, spend_id=spent)
+    eventually(lambda: marketplace.of_type(account, "reward"))
+
+    body = {"kind": "interview", "reference": {"spend_id": spent}}
+    answer = marketplace.service("POST", f"/accounts/{account}/rewards", body, key="k")
+
+    assert answer.json()["code"] == "already_awarded"
+    assert marketplace.balance(account) == 50 - 8 + 10
+
+
+def test_an_event_that_makes_no_sense_ends_in_the_dead_letters(machinery: Machinery):
+    nonsense = unique("nonsense")
+
+    with machinery.impatient("MarketplaceEventsQueue"):
+        tell(machinery, "account.registered", account_id=nonsense, kind="robot", plan="basic")
+        eventually(lambda: machinery.take("MarketplaceEventsDeadLetters", lambda body: nonsense in body))

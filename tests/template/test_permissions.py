@@ -83,6 +83,7 @@ def test_nobody_may_delete_or_scan(stack):
             "ExpirySweepFunction",
             on("expiry_due", "dynamodb:Query") | on("ExpirySweepQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
         ),
+        ("MarketplaceEventsFunction", on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"})),
         (
             "PurchaseReconcileFunction",
             on("purchase_due", "dynamodb:Query") | on("FailedRuns", "sqs:SendMessage"),

@@ -9,6 +9,7 @@ import pytest
 import functions
 import shared
 from shared.config import Settings
+from shared.services.marketplace import HAPPENINGS
 from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
 
 SERVICE = ["connects/service", "connects/staff"]
@@ -28,7 +29,13 @@ ROUTES = {
     "POST /accounts/{account_id}/adjustments": STAFF,
 }
 SCHEDULED = ["MonthlyGrant", "ExpirySweep", "PurchaseReconcile"]
-DEAD_LETTERS = ["MonthlyGrantDeadLetters", "ExpirySweepDeadLetters", "FailedRuns", "OutboxDeadLetters"]
+DEAD_LETTERS = [
+    "MonthlyGrantDeadLetters",
+    "ExpirySweepDeadLetters",
+    "FailedRuns",
+    "OutboxDeadLetters",
+    "MarketplaceEventsDeadLetters",
+]
 
 
 def functions_of(stack: Json) -> dict[str, Json]:
@@ -146,10 +153,14 @@ def test_a_run_is_told_for_when_it_was_scheduled(stack, name):
 
 def test_only_a_schedule_or_a_queue_calls_without_waiting_for_the_answer(stack):
     kinds = {each["Type"] for each in stack["Resources"].values()}
-    assert not {"AWS::Events::Rule", "AWS::SNS::Subscription", "AWS::Lambda::Url"} & kinds
+    assert not {"AWS::SNS::Subscription", "AWS::Lambda::Url"} & kinds
+    rules = of_type(stack, "AWS::Events::Rule").values()
+    assert [target["Arn"] for rule in rules for target in rule["Targets"]] == [
+        {"Fn::GetAtt": ["MarketplaceEventsQueue", "Arn"]}
+    ]
 
 
-@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep"])
+@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep", "MarketplaceEvents"])
 def test_a_message_that_fails_five_times_goes_aside(stack, name):
     queue = of_type(stack, "AWS::SQS::Queue")[f"{name}Queue"]
     assert queue["RedrivePolicy"] == {
@@ -158,7 +169,7 @@ def test_a_message_that_fails_five_times_goes_aside(stack, name):
     }
 
 
-@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep"])
+@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep", "MarketplaceEvents"])
 def test_a_message_is_hidden_six_times_as_long_as_its_function_may_take(stack, name):
     queue = of_type(stack, "AWS::SQS::Queue")[f"{name}Queue"]
     assert queue["VisibilityTimeout"] >= 6 * functions_of(stack)[f"{name}Function"]["Timeout"]
@@ -166,7 +177,7 @@ def test_a_message_is_hidden_six_times_as_long_as_its_function_may_take(stack, n
 
 def test_a_failed_message_does_not_take_its_batch_along(stack):
     triggers = of_type(stack, "AWS::Lambda::EventSourceMapping").values()
-    assert len(triggers) == 3
+    assert len(triggers) == 4
     assert {tuple(trigger["FunctionResponseTypes"]) for trigger in triggers} == {("ReportBatchItemFailures",)}
 
 
@@ -178,6 +189,19 @@ def test_the_outbox_keeps_the_order_of_an_account_and_blocks_no_shard_for_ever(s
     assert 0 < trigger["MaximumRetryAttempts"] <= 10_000
     assert 0 < trigger["MaximumRecordAgeInSeconds"] < 24 * 3600, "the stream forgets after a day"
     assert trigger["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["OutboxDeadLetters", "Arn"]}
+
+
+def test_the_rule_lets_through_what_is_acted_on_and_nothing_else(stack):
+    rule = of_type(stack, "AWS::Events::Rule")["MarketplaceEventsRule"]
+    assert rule["EventPattern"] == {"source": ["marketplace"], "detail-type": list(HAPPENINGS)}
+    assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["MarketplaceEventsDeadLetters", "Arn"]}}
+
+
+def test_the_bus_may_fill_the_queue_and_nobody_else(stack):
+    (policy,) = of_type(stack, "AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["MarketplaceEventsRule", "Arn"]}}}
 
 
 def test_late_events_raise_an_alarm(stack):

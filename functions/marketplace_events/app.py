@@ -1,0 +1,31 @@
+"""Queue behind the event bus: the marketplace's own events, each acting once with its HTTP call."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared.edge.observability import logger
+from shared.edge.wiring import deadline, warm_up, wiring
+from shared.services.marketplace import act_on
+
+warm_up()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """The answer names the events that failed; only they come again, and go to the dead letters in the end."""
+    return process_partial_response(event, _act, processor, context)
+
+
+def _act(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    try:
+        told = record.json_body
+        refused = act_on(wiring().ledger, told, deadline=deadline(lambda_context))
+    except Exception:
+        logger.exception("an event was not acted on", message_id=record.message_id)
+        raise
+    logger.info("acted on an event", type=told["detail-type"], event_id=told.get("id"), refused=refused)

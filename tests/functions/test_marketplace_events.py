@@ -1,0 +1,205 @@
+"""What the marketplace's events do: the same as the HTTP calls, and with them once."""
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from shared.services.marketplace import HAPPENINGS
+from tests.functions.conftest import everything
+from tests.functions.events import event
+from tests.functions.stream import SCHEMAS
+
+FUNCTION = "marketplace_events"
+INCOMING = SCHEMAS / "incoming"
+NOON = "2026-11-22T12:00:00Z"
+
+
+def schema_of(kind):
+    schema = json.loads((INCOMING / f"{kind}.json").read_text())
+    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def told(kind, /, **detail):
+    """An event as it lies in the queue, with an id of its own each time."""
+    (record,) = event(FUNCTION)["Records"]
+    told.number += 1
+    return json.dumps(json.loads(record["body"]) | {"id": str(told.number), "detail-type": kind, "detail": detail})
+
+
+told.number = 0
+
+
+def happens(api, kind, /, **detail):
+    """It is told, and acted on."""
+    schema_of(kind).validate(detail)
+    assert deliver(api, told(kind, **detail)) == []
+
+
+def deliver(api, *bodies):
+    (record,) = event(FUNCTION)["Records"]
+    sent = {"Records": [record | {"messageId": f"message-{n}", "body": body} for n, body in enumerate(bodies)]}
+    return [each["itemIdentifier"] for each in api.invoke(FUNCTION, sent)["batchItemFailures"]]
+
+
+def registered(api, account="ann", **more):
+    happens(api, "account.registered", **{"account_id": account, "kind": "freelancer", "plan": "basic", **more})
+
+
+def plan_changed(api, plan, at):
+    happens(api, "account.plan_changed", account_id="ann", plan=plan, changed_at=at)
+
+
+def test_who_registers_has_an_account(api):
+    registered(api, joined_on="2026-10-31")
+    account = api.read()
+    assert (account["kind"], account["plan"], account["balance"]) == ("freelancer", "basic", 50)
+    assert account["cycle"]["starts_on"] == "2026-10-31"
+
+
+def test_registering_opens_once_however_often_it_is_told(api):
+    for _ in range(3):
+        registered(api)
+    assert api.balance() == 50
+
+
+def test_an_account_is_opened_once_by_call_and_event_together(api):
+    api.open()
+    registered(api)
+    registered(api, "bob")
+    body = {"account_id": "bob", "kind": "freelancer", "plan": "basic"}
+    assert api.call("open_account", key="k", body=body).refused == (409, "already_exists")
+    assert (api.balance(), api.balance("bob")) == (50, 50)
+
+
+def test_a_change_of_plan_that_is_told_twice_happens_once(api):
+    api.open()
+    for _ in range(2):
+        plan_changed(api, "plus", "2026-11-22T10:00:00Z")
+    assert api.read()["plan"] == "plus"
+    assert api.balance() == 50 + 90
+
+
+def test_a_change_of_plan_is_made_once_by_call_and_event_together(api):
+    api.open()
+    api.call("change_plan", path={"account_id": "ann"}, body={"plan": "plus"})
+    plan_changed(api, "plus", "2026-11-22T09:59:00Z")
+    assert (api.read()["plan"], api.balance()) == ("plus", 140)
+
+
+def test_a_change_of_plan_that_is_told_late_does_not_undo_a_newer_one(api, clock):
+    api.open()
+    clock.go(hours=5)
+    plan_changed(api, "plus", "2026-11-22T14:00:00+02:00")
+    plan_changed(api, "basic", "2026-11-22T11:00:00Z")
+    assert api.read()["plan"] == "plus"
+    plan_changed(api, "basic", "2026-11-22T12:00:00.001Z")
+    assert api.read()["plan"] == "basic"
+
+
+def test_a_change_of_plan_by_call_stands_against_an_older_event(api, clock):
+    api.open()
+    clock.go(hours=1)
+    api.call("change_plan", path={"account_id": "ann"}, body={"plan": "plus"})
+    api.call("change_plan", path={"account_id": "ann"}, body={"plan": "basic"})
+    plan_changed(api, "plus", "2026-11-22T10:30:00Z")
+    assert api.read()["plan"] == "basic"
+
+
+def test_a_change_of_plan_that_is_dated_in_the_future_rules_nothing_out(api, clock):
+    api.open()
+    plan_changed(api, "plus", "2099-01-01T00:00:00Z")
+    clock.go(hours=1)
+    plan_changed(api, "basic", "2026-11-22T10:30:00Z")
+    assert api.read()["plan"] == "basic"
+
+
+def test_an_interview_is_rewarded_once_however_it_is_told(api):
+    api.open()
+    first, second = api.spend(8, "s-1").body["id"], api.spend(8, "s-2").body["id"]
+    for _ in range(2):
+        happens(api, "interview.won", account_id="ann", spend_id=first)
+    assert api.reward("interview", "k", spend_id=first).refused == (409, "already_awarded")
+    assert api.reward("interview", second, spend_id=second).status == 201
+    happens(api, "interview.won", account_id="ann", spend_id=second)
+    assert api.balance() == 50 - 16 + 20
+
+
+def test_interviews_beyond_the_cap_bring_nothing_and_are_done_with(api):
+    api.open()
+    for number in range(6):
+        happens(api, "interview.won", account_id="ann", spend_id=api.spend(1, f"s-{number}").body["id"])
+    assert api.balance() == 50 - 6 + 50
+
+
+def test_rising_talent_and_certificates_are_rewarded_once_however_they_are_told(api):
+    api.open()
+    api.reward("rising_talent")
+    for _ in range(2):
+        happens(api, "account.rising_talent", account_id="ann")
+        happens(api, "account.certified", account_id="ann", certificate="python")
+    assert api.balance() == 50 + 30 + 10
+
+
+def test_what_comes_too_early_comes_again(api):
+    spend = {"account_id": "ann", "spend_id": "s-1"}
+    early = [
+        told("account.plan_changed", account_id="ann", plan="plus", changed_at=NOON),
+        told("interview.won", **spend),
+        told("account.rising_talent", account_id="ann"),
+    ]
+    assert deliver(api, *early) == ["message-0", "message-1", "message-2"]
+    api.open()
+    assert deliver(api, *early) == ["message-1"]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "not JSON",
+        "[]",
+        told("account.deleted", account_id="ann"),
+        told("account.registered", account_id="ann", kind="freelancer"),
+        told("account.registered", account_id="a b", kind="freelancer", plan="basic"),
+        told("account.registered", account_id=7, kind="freelancer", plan="basic"),
+        told("account.registered", account_id="ann", kind="robot", plan="basic"),
+        told("account.registered", account_id="ann", kind="freelancer", plan="basic", joined_on="22.11.2026"),
+        told("account.registered", account_id="ann", kind="freelancer", plan="basic", joined_on="2026-02-30"),
+        told("account.registered", account_id="ann", kind="freelancer", plan="basic", joined_on="2026-11-23"),
+        told("account.plan_changed", account_id="bob", plan="plus"),
+        told("account.plan_changed", account_id="bob", plan="plus", changed_at="yesterday"),
+        told("account.plan_changed", account_id="bob", plan="plus", changed_at="2026-11-22T10:00:00"),
+        told("account.certified", account_id="bob", certificate="juggling"),
+        told("interview.won", account_id="bob"),
+    ],
+)
+def test_poison_fails_alone_and_changes_nothing(api, poison):
+    api.open("bob")
+    before = everything()
+    good = told("account.registered", account_id="carol", kind="agency", plan="plus")
+    assert deliver(api, poison, good) == ["message-0"]
+    assert [item for item in everything() if item["pk"] != {"S": "carol"}] == before
+    assert api.read("carol")["kind"] == "agency"
+
+
+def test_fields_that_are_not_known_yet_are_passed_over(api):
+    registered(api, country="NZ")
+    assert api.balance() == 50
+
+
+def test_an_event_leaves_its_trace(api, log):
+    registered(api)
+    (line,) = [line for line in log.lines() if line["message"] == "acted on an event"]
+    assert (line["type"], line.get("refused")) == ("account.registered", None)
+    assert {entry["actor"]["S"] for entry in everything() if "actor" in entry} == {"event:marketplace", "system"}
+
+
+def test_the_event_file_works(api):
+    assert api.invoke(FUNCTION, event(FUNCTION)) == {"batchItemFailures": []}
+    assert api.balance("bob") == 50
+
+
+def test_there_is_a_schema_for_every_event_that_is_acted_on():
+    assert {file.stem for file in INCOMING.glob("*.json")} == set(HAPPENINGS)
+    for kind in HAPPENINGS:
+        Draft202012Validator.check_schema(schema_of(kind).schema)
