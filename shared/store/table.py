@@ -333,7 +333,9 @@ class Table:
             with contention_from_aws(), write:
                 pass
         except TransactWriteError as error:
-            raise self._refusal(error, own) or error from error
+            if refusal := self._refusal(error, own):
+                raise refusal from error
+            raise  # as it came: its cause is what names the table or the permission that is missing
 
     def _refusal(self, error: TransactWriteError, own: str | None) -> Exception | None:
         """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.

@@ -79,8 +79,8 @@ def client(service: str) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Stands still until a test moves it."""
+def clock(tables: None, monkeypatch: pytest.MonkeyPatch) -> Clock:  # noqa: ARG001
+    """Stands still until a test moves it. Asks for the tables first, so that they outlive what a test patches."""
     clock = Clock()
     monkeypatch.setattr("shared.clock.SystemClock.now", lambda _: clock.at)
     return clock
