@@ -5,12 +5,13 @@ bridge, which no other machine reaches. Another address can be given as the argu
 """
 
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 from local.aws import client
-from local.ministack import ROOT, EngineError, end, port_is_taken, server_environment, wait_until_it_answers
+from local.ministack import ROOT, EngineError, end, server_environment, wait_until_it_answers
 from tests.table import LEDGER, SANDBOX, create_table
 
 BRIDGE = "172.17.0.1"
@@ -23,6 +24,9 @@ QUEUES = ("MonthlyGrantQueue", "ExpirySweepQueue")
 def main(address: str = BRIDGE) -> None:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
+    with socket.socket() as probe:
+        if probe.connect_ex((address, PORT)) == 0:
+            raise EngineError(f"port {PORT} of {address} is taken")
     url = f"http://{address}:{PORT}"
     environment = server_environment(PORT, None) | {"BIND_HOST": address, "MINISTACK_HOST": address}
     server = subprocess.Popen(
@@ -49,9 +53,7 @@ def main(address: str = BRIDGE) -> None:
 
 
 if __name__ == "__main__":
-    if port_is_taken(PORT):
-        raise SystemExit(f"Port {PORT} is taken.")
     try:
         main(*sys.argv[1:])
     except EngineError as error:
-        raise SystemExit(f"{error}: does Docker run, and is {' '.join(sys.argv[1:]) or BRIDGE} its bridge?") from None
+        raise SystemExit(f"{error} (is Docker running, and its bridge there?)") from None
