@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.functions.api import Api
-from tests.functions.conftest import everything, fresh_tables
+from tests.functions.conftest import everything, fresh_tables, stopped_clock
 from tests.functions.events import event
 
 INVALID = (400, "invalid_request")
@@ -36,9 +36,10 @@ AMOUNTS = {
 def tables(aws):  # noqa: ARG001
     """One pair of tables for all tests here, with an account in it. After them all not a byte of it is another."""
     with fresh_tables():
-        api = Api()
-        api.open()
-        api.spend(key="before")
+        with stopped_clock():
+            api = Api()
+            api.open()
+            api.spend(key="before")
         seen = everything()
         yield
         assert everything() == seen
