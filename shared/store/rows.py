@@ -68,6 +68,15 @@ class WholeAttribute(Attribute[int]):
         return int(value)
 
 
+def time_key(entry: Entry) -> str:
+    return f"{instant(entry.at)}#{entry.seq:010d}"
+
+
+def by_time_key(entry: Entry) -> dict[str, dict[str, str]]:
+    """Where an entry stands in the index by time, as a query's start key."""
+    return {"pk": {"S": entry.account_id}, "sk": {"S": entry_sk(entry.entry_id)}, "time_key": {"S": time_key(entry)}}
+
+
 class DateAttribute(Attribute[date]):
     attr_type = STRING
 
@@ -232,7 +241,7 @@ class EntryRow(Row):
         return {
             "pk": entry.account_id,
             "sk": entry_sk(entry.entry_id),
-            "time_key": f"{instant(entry.at)}#{entry.seq:010d}",
+            "time_key": time_key(entry),
             "seq": entry.seq,
             "at": entry.at,
             "recorded_at": entry.recorded_at,
@@ -246,24 +255,24 @@ class EntryRow(Row):
             "fingerprint": entry.fingerprint,
         }
 
-    def entry(self) -> Entry:
-        # Not one by one: pynamodb's descriptors cost a twentieth of reading a page of history.
-        found = self.attribute_values
-        return Entry(
-            entry_id=found["sk"].removeprefix(entry_sk("")),
-            account_id=found["pk"],
-            seq=found["seq"],
-            at=found["at"],
-            recorded_at=found["recorded_at"],
-            type=EntryType(found["type"]),
-            amount=found["amount"],
-            balance_after=found["balance_after"],
-            slices=found["slices"],
-            reason=found["reason"],
-            reference=found["reference"],
-            actor=found["actor"],
-            fingerprint=found["fingerprint"],
-        )
+
+def entry_from(item: Mapping[str, Any]) -> Entry:
+    """An entry from an item as DynamoDB sends it: by way of a model, a page of history takes half as long again."""
+    return Entry(
+        entry_id=item["sk"]["S"].removeprefix(entry_sk("")),
+        account_id=item["pk"]["S"],
+        seq=int(item["seq"]["N"]),
+        at=datetime.fromisoformat(item["at"]["S"]),
+        recorded_at=datetime.fromisoformat(item["recorded_at"]["S"]),
+        type=EntryType(item["type"]["S"]),
+        amount=int(item["amount"]["N"]),
+        balance_after=int(item["balance_after"]["N"]),
+        slices=EntryRow.slices.deserialize(item["slices"]["M"]),
+        reason=item["reason"]["S"],
+        reference=EntryRow.reference.deserialize(item["reference"]["M"]),
+        actor=item["actor"]["S"],
+        fingerprint=item["fingerprint"]["S"],
+    )
 
 
 class ClaimRow(Row):
