@@ -12,7 +12,8 @@ from tests.functions.conftest import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 SCHEDULED = ("monthly_grant", "expiry_sweep", "purchase_reconcile")
-HTTP = ("accounts", "purchase", "spend", "refund")
+EVENTS = ("outbox", "marketplace_events")
+HTTP = ("accounts", "purchase", "spend", "refund", "rewards")
 FUNCTIONS = {app.parent.name for app in ROOT.glob("functions/*/app.py")}
 
 
@@ -32,8 +33,8 @@ def loaded_by(function, environment=SETTINGS):
     return set(json.loads(ran.stdout))
 
 
-@pytest.mark.parametrize("function", SCHEDULED)
-def test_a_scheduled_function_never_loads_pydantic_nor_the_http_edge(function):
+@pytest.mark.parametrize("function", [*SCHEDULED, *EVENTS])
+def test_a_function_that_nobody_calls_over_http_never_loads_pydantic_nor_the_http_edge(function):
     loaded = loaded_by(function)
     assert not {"pydantic", "pydantic_core", "shared.edge.http", "aws_lambda_powertools.event_handler"} & loaded
 
@@ -56,4 +57,4 @@ def test_outside_the_sandbox_a_function_that_starts_loads_nothing_of_the_sandbox
 
 
 def test_every_function_is_of_one_of_the_kinds_that_are_tested_here():
-    assert {*SCHEDULED, *HTTP, "sandbox_clock"} == FUNCTIONS
+    assert {*SCHEDULED, *EVENTS, *HTTP, "sandbox_clock"} == FUNCTIONS
