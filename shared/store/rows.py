@@ -291,6 +291,8 @@ class PurchaseRow(Row):
     checks = NumberAttribute()
     answered_pending = BooleanAttribute()
     declined_because = UnicodeAttribute()
+    promo_code = UnicodeAttribute(null=True)
+    promo_refused = UnicodeAttribute(null=True)
     revision = NumberAttribute()
 
     @staticmethod
@@ -311,6 +313,8 @@ class PurchaseRow(Row):
             "checks": purchase.checks,
             "answered_pending": purchase.answered_pending,
             "declined_because": purchase.declined_because,
+            "promo_code": purchase.promo_code,
+            "promo_refused": purchase.promo_refused,
             "revision": purchase.revision,
         }
 
@@ -331,5 +335,7 @@ class PurchaseRow(Row):
             due_at=self.purchase_due,
             answered_pending=self.answered_pending,
             declined_because=self.declined_because,
+            promo_code=self.promo_code,
+            promo_refused=self.promo_refused,
             revision=int(self.revision),
         )
