@@ -144,6 +144,68 @@ def test_a_refund_of_a_spend_from_many_buckets_is_3_calls_7_wcu(usual, wire):
     assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=7, read_units=2)
 
 
+def test_a_reward_is_2_calls_7_wcu(usual, wire):
+    usual.under(certifications={"python": 10})
+    with wire.measured() as cost:
+        usual.rising_talent()
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=7, read_units=1)
+    with wire.measured() as cost:
+        usual.certification("python")
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=7, read_units=1)
+
+
+def test_a_repeat_of_a_reward_is_2_calls_and_writes_nothing(usual, wire):
+    usual.rising_talent()
+    with wire.measured() as cost:
+        assert usual.rising_talent().replayed
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=0, read_units=1)
+
+
+def test_an_interview_is_4_calls_12_wcu(usual, wire):
+    """Both claims, both entries and the account in one transaction."""
+    spend_id = usual.spend(8).entry.entry_id
+    with wire.measured() as cost:
+        usual.interview(spend_id)
+    assert_costs(cost, calls=[GET, GET, GET, TRANSACT], write_units=12, read_units=3)
+
+
+def test_an_interview_without_a_refund_or_without_a_reward_costs_less(usual, wire):
+    dear, refunded = usual.spend(12).entry.entry_id, usual.spend(8, "refunded").entry.entry_id
+    usual.refund(refunded)
+    with wire.measured() as cost:
+        usual.interview(dear)
+    assert_costs(cost, calls=[GET, GET, GET, TRANSACT], write_units=9, read_units=3)
+    with wire.measured() as cost:
+        usual.interview(refunded, "another")
+    assert_costs(cost, calls=[GET, GET, GET, GET, TRANSACT], write_units=7, read_units=4)
+
+
+def test_a_repeat_of_an_interview_is_6_calls_and_writes_nothing(usual, wire):
+    spend_id = usual.spend(8).entry.entry_id
+    usual.interview(spend_id)
+    with wire.measured() as cost:
+        usual.interview(spend_id)
+    assert_costs(cost, calls=[GET, GET, GET, GET, TRANSACT, GET], read_units=5)
+
+
+def test_a_spend_costs_the_same_after_interviews_up_to_the_cap(usual, wire):
+    """What they brought is remembered on the account, so it has to stay small."""
+    for number in range(5):
+        usual.interview(usual.spend(8, str(number)).entry.entry_id, str(number))
+        usual.at(usual.clock.at + timedelta(hours=1))
+    with wire.measured() as cost:
+        usual.spend(4)
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=5, read_units=1)
+    assert account_bytes(usual.table) <= READ_UNIT_BYTES
+
+
+@pytest.mark.parametrize("amount", [5, -5])
+def test_an_adjustment_is_2_calls_5_wcu(usual, wire, amount):
+    with wire.measured() as cost:
+        usual.adjust(amount)
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=5, read_units=1)
+
+
 def settled_on_the_eve_of(desk, due):
     """The day comes on which `due` falls due and nothing else does."""
     desk.at(due - timedelta(days=1)).settle()

@@ -4,8 +4,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
+
 from shared.ledger.errors import AlreadyExistsError, AlreadyRefundedError, InsufficientConnectsError, LedgerError
-from shared.ledger.model import EntryType
+from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PurchaseState
 from shared.sandbox.payments import Behaviour
@@ -117,6 +119,100 @@ def test_32_times_the_same_refund_at_once_is_one_refund(desk):
     assert len({result.entry.entry_id for result in results}) == 1
     assert sum(not result.replayed for result in results) == 1
     assert (desk.balance(), count(desk, EntryType.REFUND)) == (20, 1)
+
+
+def test_of_32_who_report_one_rising_talent_under_keys_of_their_own_one_succeeds(desk):
+    desk.open()
+    results = at_once(*crowd(lambda number: desk.rising_talent(str(number))))
+    assert kinds(results) == {"Outcome": 1, "AlreadyAwardedError": CROWD - 1}
+    assert (desk.balance(), count(desk, EntryType.REWARD)) == (30, 1)
+
+
+def test_32_times_the_same_rising_talent_at_once_is_one(desk):
+    desk.open()
+    results = at_once(*crowd(lambda _: desk.rising_talent()))
+    assert len({result.entry.seq for result in results}) == 1
+    assert sum(not result.replayed for result in results) == 1
+    assert (desk.balance(), count(desk, EntryType.REWARD)) == (30, 1)
+
+
+def test_of_32_who_report_one_certificate_under_keys_of_their_own_one_succeeds(desk):
+    desk.under(certifications={"python": 10}).open()
+    results = at_once(*crowd(lambda number: desk.certification("python", str(number))))
+    assert kinds(results) == {"Outcome": 1, "AlreadyAwardedError": CROWD - 1}
+    assert desk.balance() == 10
+
+
+def proposals(desk, *costs):
+    """That cost so much each, and all that there was."""
+    desk.credit(sum(costs))
+    return [desk.spend(cost, f"proposal-{number}").entry.entry_id for number, cost in enumerate(costs)]
+
+
+def test_of_16_interviews_at_once_5_fit_under_the_cap(desk):
+    desk.open()
+    interviews = [lambda won=won: desk.interview(won, won) for won in proposals(desk, *range(1, 17))]
+    results = at_once(*interviews)
+    assert kinds(results) == {"tuple": 5, "RewardCapReachedError": 11}
+    assert desk.balance() == sum(desk.stored().interviews.values()) == 50
+
+
+def test_of_12_interviews_of_an_agency_at_once_5_fit_under_the_cap(desk):
+    desk.open(kind=Kind.AGENCY, plan=Plan.PLUS)
+    interviews = [lambda won=won: desk.interview(won, won) for won in proposals(desk, *[8] * 12)]
+    assert kinds(at_once(*interviews)) == {"tuple": 5, "RewardCapReachedError": 7}
+    assert desk.balance() == 50
+
+
+def test_interviews_at_once_fit_under_what_the_window_has_left(desk):
+    """Two of a week ago to the instant count no more and three of yesterday do: of 8, two find a place."""
+    desk.open()
+    won = proposals(desk, *[8] * 13)
+    for proposal in won[:2]:
+        desk.at("2026-01-15").interview(proposal, proposal)
+    for proposal in won[2:5]:
+        desk.at("2026-01-21").interview(proposal, proposal)
+    desk.at("2026-01-22")
+    results = at_once(*[lambda proposal=proposal: desk.interview(proposal, proposal) for proposal in won[5:]])
+    assert kinds(results) == {"tuple": 2, "RewardCapReachedError": 6}
+    assert sum(desk.stored().interviews.values()) == 50
+
+
+def test_of_16_who_report_one_interview_under_keys_of_their_own_one_succeeds(desk):
+    desk.open()
+    [won] = proposals(desk, 8)
+    results = at_once(*[lambda key=key: desk.interview(won, str(key)) for key in range(16)])
+    assert kinds(results) == {"tuple": 1, "AlreadyAwardedError": 15}
+    assert desk.balance() == 10
+
+
+def test_16_times_the_same_interview_at_once_is_one_interview(desk):
+    desk.open()
+    [won] = proposals(desk, 8)
+    results = at_once(*[lambda: desk.interview(won)] * 16)
+    assert {tuple(entry.seq for entry in entries) for entries, _ in results} == {(3, 4)}
+    assert sum(not replayed for _, replayed in results) == 1
+    assert desk.balance() == 10
+
+
+@pytest.mark.parametrize("cost", [8, 12])
+def test_an_interview_and_refunds_of_one_proposal_at_once_give_it_back_once(desk, cost):
+    """Whoever is first: of 8 come 10 in all. Of 12 come 10, or 12 and no interview."""
+    desk.open()
+    [won] = proposals(desk, cost)
+    interviews = [lambda key=key: desk.interview(won, key) for key in "ab"]
+    refunds = [lambda key=key: desk.refund(won, key) for key in "ab"]
+    at_once(*interviews, *refunds, *interviews, *refunds)
+    assert count(desk, EntryType.REFUND) == 1
+    assert desk.balance() in {8: {10}, 12: {10, 12}}[cost]
+
+
+def test_staff_who_take_at_once_never_take_more_than_there_is(desk):
+    desk.open()
+    desk.credit(20)
+    results = at_once(*crowd(lambda number: desk.adjust(-1, str(number))))
+    assert kinds(results) == {"Outcome": 20, "InsufficientConnectsError": 12}
+    assert desk.balance() == 0
 
 
 def test_spends_refunds_and_settlements_at_once_add_up(desk):
