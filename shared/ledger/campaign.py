@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.ledger.errors import PromoNotActiveError
@@ -34,7 +34,12 @@ class Campaign:
     """The first instant at which it is no longer valid."""
     counters: int = 0
     revision: int = 0
-    """Counts writes. The counters carry it too: a redemption holds only for the terms that it was decided on."""
+    """Counts changes of terms. The counters carry it too: a redemption holds only for the terms it was decided on."""
+    exhausted: bool = False
+    """Somebody found every counter exhausted. Until the terms change that stays so, and none has to be asked again."""
+
+    def has_terms_of(self, other: Campaign) -> bool:
+        return self == replace(other, counters=self.counters, revision=self.revision, exhausted=self.exhausted)
 
     def check_active(self, now: datetime) -> None:
         """Raises PromoNotActiveError outside of [starts_at, ends_at)."""

@@ -16,7 +16,7 @@ from shared.ledger.model import EntryType, Request
 from shared.services.ledger import Ledger, Outcome
 from shared.services.retry import attempts
 from shared.store.errors import CampaignMovedError, ClaimedError, ContentionError, OutcomeUnknownError
-from shared.store.promos import read_campaign, read_counters, save_campaign, taking_one
+from shared.store.promos import note_exhausted, read_campaign, read_counters, save_campaign, taking_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def put_campaign(ledger: Ledger, wanted: Campaign, *, counters: int, deadline: f
             before = read_campaign(ledger.table, wanted.code) or replace(wanted, counters=0, revision=0)
             known = read_counters(ledger.table, before)
             redeemed = sum(counter.taken for counter in known)
-            if before.revision and before == replace(wanted, counters=before.counters, revision=before.revision):
+            if before.revision and before.has_terms_of(wanted):
                 return before, redeemed
             after = replace(wanted, counters=counters_for(wanted.max_redemptions, before.counters, counters))
             return save_campaign(ledger.table, before, after, known), redeemed
@@ -104,7 +104,7 @@ def check_redeemable(ledger: Ledger, account_id: str, code: str) -> None:
     campaign = _campaign(ledger, code, ledger.clock.now())
     if ledger.table.claim(account_id, promo_claim(code)):
         raise PromoUsedError(code)
-    if all(counter.exhausted for counter in read_counters(ledger.table, campaign)):
+    if campaign.exhausted or all(counter.exhausted for counter in read_counters(ledger.table, campaign)):
         raise PromoExhaustedError(code)
 
 
@@ -131,6 +131,8 @@ def take_one(
     for _ in attempts(deadline):
         try:
             campaign = _campaign(ledger, code, now)
+            if campaign.exhausted:
+                raise _refusal_when_exhausted(ledger, account_id, code)
             number = first_counter(account_id, campaign.counters)
             if refused:
                 number = _with_some_left(ledger, campaign, number)
@@ -158,8 +160,15 @@ def _with_some_left(ledger: Ledger, campaign: Campaign, first: int) -> int:
         raise CampaignMovedError(campaign.code)
     number = next_counter(counters, first)
     if number is None:
+        note_exhausted(ledger.table, campaign)
         raise PromoExhaustedError(campaign.code)
     return number
+
+
+def _refusal_when_exhausted(ledger: Ledger, account_id: str, code: str) -> PromoError:
+    """Who used the code is told so, whatever is left of it."""
+    used = ledger.table.claim(account_id, promo_claim(code))
+    return PromoUsedError(code) if used else PromoExhaustedError(code)
 
 
 def _repeat_or(refusal: PromoError, ledger: Ledger, account_id: str, request: Request) -> Outcome:

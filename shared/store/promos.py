@@ -13,6 +13,7 @@ multiply.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from pynamodb.attributes import NumberAttribute
 
 from shared.ledger.campaign import Campaign, Counter, shares
 from shared.store.also import Put, Update
-from shared.store.errors import CampaignMovedError, contention_from_aws
+from shared.store.errors import CampaignMovedError, ContentionError, contention_from_aws
 from shared.store.rows import InstantAttribute, Row
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class CampaignRow(Row):
     ends_at = InstantAttribute()
     counters = NumberAttribute()
     revision = NumberAttribute()
+    exhausted = NumberAttribute(null=True)
+    """The revision in which every counter was."""
 
     @staticmethod
     def values(campaign: Campaign) -> dict[str, Any]:
@@ -69,6 +72,7 @@ class CampaignRow(Row):
             ends_at=self.ends_at,
             counters=int(self.counters),
             revision=int(self.revision),
+            exhausted=self.exhausted == self.revision,
         )
 
 
@@ -105,6 +109,19 @@ def taking_one(table: Table, campaign: Campaign, number: int) -> Also:
         (row.taken < row.share) & (row.revision == campaign.revision),
         _moved(campaign),
     )
+
+
+def note_exhausted(table: Table, campaign: Campaign) -> None:
+    """Spare all who come later a look at the counters. If it cannot be written now, the next of them will."""
+    row = table.rows(CampaignRow)
+    noted = Update(
+        row(pk=campaign_pk(campaign.code), sk=CAMPAIGN_SK),
+        [row.exhausted.set(campaign.revision)],
+        row.revision == campaign.revision,
+        _moved(campaign),
+    )
+    with suppress(CampaignMovedError, ContentionError):
+        table.write([noted])
 
 
 def save_campaign(table: Table, before: Campaign, after: Campaign, counters: Sequence[Counter]) -> Campaign:
