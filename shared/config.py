@@ -31,6 +31,8 @@ class Settings:
     policy: Policy
     due_queue_url: str | None = None
     sandbox_table: str | None = None
+    event_bus: str | None = None
+    outbox_dead_letters_url: str | None = None
 
     @property
     def sandbox(self) -> bool:
@@ -49,6 +51,8 @@ class Settings:
             policy=_policy(environ),
             due_queue_url=environ.get("DUE_QUEUE_URL"),
             sandbox_table=environ.get("SANDBOX_TABLE_NAME"),
+            event_bus=environ.get("EVENT_BUS_NAME"),
+            outbox_dead_letters_url=environ.get("OUTBOX_DEAD_LETTERS_URL"),
         )
 
 

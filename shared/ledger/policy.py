@@ -26,8 +26,8 @@ class Policy:
     interview_cap: int = 50
     """The most that interviews may bring an account in any ``interview_window_days``."""
     interview_window_days: int = 7
-    certifications: Mapping[str, int] = field(default_factory=dict)
-    """What each certificate brings, by its id."""
+    certifications: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """What each certificate brings, by its id. Not hashed, as a mapping cannot be: a policy is a key of caches."""
     lot_lifetime_months: int = 12
     refund_grace_days: int = 30
     anchor_policy: AnchorPolicy = AnchorPolicy.CLAMP

@@ -289,6 +289,11 @@ def test_a_reward_of_nothing_cannot_be_configured(numbers):
         Policy(**numbers)
 
 
+def test_a_policy_with_certificates_is_still_a_key_of_caches():
+    policies = [Policy(certifications={"python": 10}) for _ in range(2)]
+    assert len({*policies, Policy()}) == 2
+
+
 # --- Adjustments ---
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.functions.events import SERVICE, event, http, sqs, user
+from tests.functions.events import SERVICE, STAFF, event, http, sqs, user
 
 HANDLER_OF = {
     "open_account": "accounts",
@@ -14,6 +14,10 @@ HANDLER_OF = {
     "change_plan": "accounts",
     "history": "accounts",
     "audit": "accounts",
+    "reward": "rewards",
+    "adjustment": "rewards",
+    "put_promo": "promos",
+    "redeem_promo": "promos",
     "read_purchase": "purchase",
 }
 """The function that a call's event is for, where it is not named like the function."""
@@ -109,6 +113,25 @@ class Api:
     ) -> Answer:
         path = {"account_id": account, "spend_id": spend_id}
         return self.call("refund", path=path, key=key, body={"reason": reason}, **changes)
+
+    def reward(self, kind: str, key: str = "reward", account: str = "ann", **reference: str) -> Answer:
+        body = {"kind": kind, "reference": reference}
+        return self.call("reward", path={"account_id": account}, key=key, body=body)
+
+    def adjust(
+        self, amount: int, key: str = "adjustment", account: str = "ann", reason: str = "As a courtesy"
+    ) -> Answer:
+        body = {"amount": amount, "reason": reason}
+        return self.call("adjustment", claims=STAFF, path={"account_id": account}, key=key, body=body)
+
+    def put_promo(self, code: str = "SPRING", **changes: Any) -> Answer:
+        terms = {"connects": 5, "max_redemptions": 100, "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+        return self.call("put_promo", claims=STAFF, path={"code": code}, body=terms | changes)
+
+    def redeem(self, code: Any = "SPRING", key: str = "redeem", account: str = "ann", **changes: Any) -> Answer:
+        claims = user("ann", "[acme]")
+        path, body = {"account_id": account}, {"code": code}
+        return self.call("redeem_promo", **{"claims": claims, "path": path, "key": key, "body": body, **changes})
 
     def buy(
         self, quantity: Any = 40, key: str = "buy", account: str = "ann", sandbox: str | None = None, **changes: Any

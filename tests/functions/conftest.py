@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -20,6 +20,9 @@ from moto import mock_aws
 from tests.desk import completed_purchases, problems_in
 from tests.functions.api import Api
 from tests.table import SANDBOX, create_table
+
+if TYPE_CHECKING:
+    from tests.functions.stream import Listener
 
 SETTINGS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -30,13 +33,21 @@ SETTINGS = {
     "SANDBOX_TABLE_NAME": "sandbox",
     "STAGE": "sandbox",
     "DUE_SHARDS": "4",
+    "PROMO_COUNTERS": "4",
     "DUE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/due",
+    "EVENT_BUS_NAME": "connects",
+    "OUTBOX_DEAD_LETTERS_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/aside",
     "ACCOUNT_CLAIM": "username",
     "AGENCIES_CLAIM": "cognito:groups",
     "SIGN_UP_CONNECTS": "40",
     "MONTHLY_BASIC_CONNECTS": "10",
     "MONTHLY_PLUS_CONNECTS": "100",
     "MONTHLY_PLUS_FREE_CONNECTS": "10",
+    "RISING_TALENT_CONNECTS": "30",
+    "INTERVIEW_CONNECTS": "10",
+    "INTERVIEW_CAP_CONNECTS": "50",
+    "INTERVIEW_WINDOW_DAYS": "7",
+    "CERTIFICATION_CONNECTS": "python=10,design=5",
     "LOT_LIFETIME_MONTHS": "12",
     "REFUND_GRACE_DAYS": "30",
     "ANCHOR_POLICY": "clamp",
@@ -114,6 +125,18 @@ def fresh_tables() -> Iterator[None]:
 @pytest.fixture
 def api() -> Api:
     return Api()
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> "Listener":
+    """Hears what is published."""
+    from shared.edge.bus import EventBus  # noqa: PLC0415 - after Powertools' settings are there
+    from tests.functions.stream import Listener  # noqa: PLC0415 - it needs this module
+
+    listener, bus = Listener(), EventBus("connects")
+    bus._client = listener
+    monkeypatch.setattr("functions.outbox.app._bus", lambda: bus)
+    return listener
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests.functions.conftest import everything, fresh_tables
-from tests.functions.events import event
+from tests.functions.events import STAFF, event
 
 INVALID = (400, "invalid_request")
-WRITES = ("open_account", "change_plan", "purchase", "spend", "refund", "sandbox_clock")
+WRITES = ("open_account", "change_plan", "purchase", "spend", "refund", "reward", "adjustment", "sandbox_clock")
 HUGE = "9" * 5000
 
 AMOUNTS = {
@@ -72,6 +72,17 @@ def test_an_amount_is_a_whole_number_from_1_to_1000000(api, name, field, amount)
     assert refused_at(answer, f"body.{field}", "body")
 
 
+@pytest.mark.parametrize("amount", [*(amount for amount in AMOUNTS.values() if amount != "-6"), "-1000001"])
+def test_an_adjustment_is_a_whole_number_up_to_1000000_up_or_down(api, amount):
+    answer = api.call("adjustment", claims=STAFF, key="k", raw=body_of("adjustment", amount=amount))
+    assert refused_at(answer, "body.amount", "body")
+
+
+def test_an_adjustment_down_to_the_end_of_the_range_is_one(api):
+    answer = api.call("adjustment", claims=STAFF, key="k", raw=body_of("adjustment", amount="-1000000"))
+    assert answer.refused == (409, "insufficient_connects")
+
+
 @pytest.mark.parametrize("amount", ["1", "1000000"])
 def test_the_ends_of_the_range_are_amounts(api, amount):
     answer = api.call("spend", key="k", raw=body_of("spend", amount=amount, expected_price="2"))
@@ -87,6 +98,25 @@ def test_fewer_connects_than_are_sold_at_least_are_not_sold(api):
 def test_an_unknown_field_is_refused_by_its_name(api, name):
     answer = api.send(name, _with_body(name, json.loads(event(name)["body"]) | {"amout": 6}))
     assert refused_at(answer, "body.amout")
+
+
+@pytest.mark.parametrize("kind", ["interview", "certification"])
+@pytest.mark.parametrize("reference", [{}, {"spend_id": None, "certificate": None}])
+def test_a_reward_says_what_it_is_for(api, kind, reference):
+    where = {"interview": "spend_id", "certification": "certificate"}[kind]
+    answer = api.call("reward", key="k", body={"kind": kind, "reference": reference})
+    assert refused_at(answer, f"body.reference.{where}")
+
+
+def test_a_certificate_that_is_not_configured_is_refused_by_its_name(api):
+    assert refused_at(api.reward("certification", certificate="juggling"), "body.reference.certificate")
+
+
+@pytest.mark.parametrize("missing", ["amount", "reason"])
+def test_an_adjustment_needs_an_amount_and_a_reason(api, missing):
+    body = {"amount": 5, "reason": "because"}
+    del body[missing]
+    assert refused_at(api.call("adjustment", claims=STAFF, key="k", body=body), f"body.{missing}")
 
 
 def test_an_unknown_field_inside_another_is_refused_by_its_name(api):
@@ -183,6 +213,22 @@ def test_a_body_that_is_not_declared_as_json_is_refused(api, name, content_type)
         ("spend", "reference", '{"type": "proposal", "job_id": "j"}'),
         ("refund", "reason", '"changed_my_mind"'),
         ("refund", "reason", "NaN"),
+        ("reward", "kind", '"courtesy"'),
+        ("reward", "kind", "null"),
+        ("reward", "kind", '"interview"'),  # of no proposal
+        ("reward", "kind", '"certification"'),  # of no certificate
+        ("reward", "reference", '{"spend_id": "two words"}'),
+        ("reward", "reference", '{"certificate": ""}'),
+        ("reward", "reference", '{"job_id": "j"}'),
+        ("reward", "reference", '"python"'),
+        ("reward", "reference", "null"),
+        ("adjustment", "reason", '""'),
+        ("adjustment", "reason", '" \\n\\t "'),
+        ("adjustment", "reason", '"\\u00a0"'),
+        ("adjustment", "reason", "null"),
+        ("adjustment", "reason", "6"),
+        ("adjustment", "reason", '"\\ud800"'),
+        ("adjustment", "reason", json.dumps("a" * 501)),
         ("sandbox_clock", "advance", '"a week"'),
         ("sandbox_clock", "advance", "86400"),
         ("sandbox_clock", "advance", '"-P1D"'),
@@ -216,7 +262,9 @@ def test_the_clock_takes_an_instant_ahead_with_an_offset(api, instant):
     assert answer.refused == INVALID
 
 
-@pytest.mark.parametrize("name", ["read_account", "history", "change_plan", "audit", "purchase", "spend", "refund"])
+@pytest.mark.parametrize(
+    "name", ["read_account", "history", "change_plan", "audit", "purchase", "spend", "refund", "reward", "adjustment"]
+)
 @pytest.mark.parametrize("account", ["two words", "a" * 65, "ann%0A", "é", "ann.", "ann;"])
 def test_an_id_in_the_path_is_one(api, name, account):
     answer = api.call(name, key="k", claims=_claims("audit"), path={"account_id": account})

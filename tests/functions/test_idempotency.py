@@ -6,7 +6,7 @@ import pytest
 
 from tests.functions.events import event, http
 
-KEYED = ("open_account", "purchase", "spend", "refund")
+KEYED = ("open_account", "purchase", "spend", "refund", "reward", "adjustment")
 STRANGER = "Idempotency-Key"
 
 
@@ -61,10 +61,15 @@ def test_a_repeat_answers_with_the_first_status_and_body(api):
     spend_id = spent[0].body["id"]
     refunded = [api.refund(spend_id) for _ in range(3)]
     bought = [api.buy() for _ in range(3)]
-    for first, *repeats in (spent, refunded, bought):
+    adjusted = [api.adjust(-5) for _ in range(3)]
+    talented = [api.reward("rising_talent", "talent") for _ in range(3)]
+    certified = [api.reward("certification", "certificate", certificate="python") for _ in range(3)]
+    proposals = [api.spend(cost, f"proposal-{cost}").body["id"] for cost in (8, 12)]
+    interviewed = [[api.reward("interview", won, spend_id=won) for _ in range(3)] for won in proposals]
+    for first, *repeats in (spent, refunded, bought, adjusted, talented, certified, *interviewed):
         assert (first.status, first.replayed) == (201, False)
         assert [(again.status, again.text, again.replayed) for again in repeats] == [(201, first.text, True)] * 2
-    assert api.balance() == 90
+    assert api.balance() == 90 - 5 + 30 + 10 + 2 - 2
 
 
 @pytest.mark.usefixtures("ann")
@@ -99,6 +104,8 @@ def test_a_key_serves_no_other_request(api):
     other_reference = {"type": "proposal", "proposal_id": "p-2", "job_id": "j-1"}
     api.refund(spend_id)
     api.buy(40)
+    api.reward("rising_talent")
+    api.adjust(5)
     reused = [
         api.spend(7),
         api.spend(6, expected_price=6),
@@ -106,11 +113,15 @@ def test_a_key_serves_no_other_request(api):
         api.refund(spend_id, reason="fraud"),
         api.refund(api.spend(3, "second").body["id"]),
         api.buy(41),
+        api.reward("certification", certificate="python"),
+        api.reward("interview", spend_id=spend_id),
+        api.adjust(-5),
+        api.adjust(5, reason="Another"),
         api.buy(body={"quantity": 40, "payment": {"source": "earnings_balance"}}),
         api.call("open_account", key="open-ann", body={"account_id": "ann", "kind": "freelancer", "plan": "plus"}),
     ]
     assert [answer.refused for answer in reused] == [(422, "idempotency_key_reused")] * len(reused)
-    assert api.balance() == 50 + 40 - 3
+    assert api.balance() == 50 + 40 - 3 + 30 + 5
 
 
 @pytest.mark.usefixtures("ann")
@@ -119,6 +130,9 @@ def test_a_key_counts_for_its_account_and_operation_only(api):
     assert [api.spend(key="same").status, api.spend(key="same", account="bob").status] == [201, 201]
     assert api.buy(key="same").status == 201
     assert not api.refund(api.spend(key="same").body["id"], "same").replayed
+    assert not api.reward("rising_talent", "same").replayed
+    assert not api.adjust(5, "same").replayed
+    assert not api.reward("rising_talent", "same", "bob").replayed
 
 
 @pytest.mark.usefixtures("ann")

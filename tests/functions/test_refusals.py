@@ -56,7 +56,9 @@ def test_only_a_spend_of_the_account_is_refunded(api):
         assert api.refund(entry_id, f"key-{entry_id}").refused == (404, "spend_not_found")
 
 
-@pytest.mark.parametrize("name", ["read_account", "change_plan", "history", "audit", "purchase", "spend"])
+@pytest.mark.parametrize(
+    "name", ["read_account", "change_plan", "history", "audit", "purchase", "spend", "reward", "adjustment"]
+)
 def test_an_account_that_was_never_opened_is_not_found(api, name):
     sent = http(name, claims=STAFF, path={"account_id": "nobody"}, key="k")
     assert api.send(name, sent).refused == (404, "account_not_found")
@@ -64,6 +66,7 @@ def test_an_account_that_was_never_opened_is_not_found(api, name):
 
 def test_nothing_of_an_account_that_was_never_opened_is_refunded(api):
     assert api.refund("made-up", account="nobody").status == 404
+    assert api.reward("interview", account="nobody", spend_id="made-up").status == 404
 
 
 def test_a_purchase_that_was_never_made_is_not_found(api):

@@ -88,6 +88,14 @@ class Marketplace:
     def refund(self, account: str, spend_id: str, key: str, reason: str = "job_canceled") -> httpx.Response:
         return self.service("POST", f"/accounts/{account}/spends/{spend_id}/refund", {"reason": reason}, key=key)
 
+    def reward(self, account: str, kind: str, key: str, **reference: str) -> httpx.Response:
+        body = {"kind": kind, "reference": reference}
+        return self.service("POST", f"/accounts/{account}/rewards", body, key=key)
+
+    def adjust(self, account: str, amount: int, key: str, reason: str = "As a courtesy") -> httpx.Response:
+        body = {"amount": amount, "reason": reason}
+        return self.staff("POST", f"/accounts/{account}/adjustments", body, key=key)
+
     def buy(
         self, account: str, quantity: int, key: str, *, sandbox: str | None = None, token: str | None = None
     ) -> httpx.Response:

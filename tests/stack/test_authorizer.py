@@ -16,10 +16,12 @@ CALLS = [
     ("GET", "/accounts/ann/purchases/p"),
     ("POST", "/accounts/ann/spends"),
     ("POST", "/accounts/ann/spends/s/refund"),
+    ("POST", "/accounts/ann/rewards"),
+    ("POST", "/accounts/ann/adjustments"),
     ("POST", "/sandbox/clock"),
 ]
-FOR_SERVICES = [CALLS[0], CALLS[2], CALLS[7], CALLS[8]]
-FOR_STAFF = [CALLS[4], CALLS[9]]
+FOR_SERVICES = [CALLS[0], CALLS[2], CALLS[7], CALLS[8], CALLS[9]]
+FOR_STAFF = [CALLS[4], CALLS[10], CALLS[11]]
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)

@@ -141,6 +141,43 @@ def test_a_refund_is_refused_where_nothing_comes_back(marketplace: Marketplace):
     assert refusal(marketplace.refund(account, refund["id"], "q")) == (404, "spend_not_found")
 
 
+def test_an_interview_brings_10_in_all_once(marketplace: Marketplace):
+    account = marketplace.open()
+    spend_id = entry_of(marketplace.spend(account, 8, "s"))["id"]
+
+    answer = marketplace.reward(account, "interview", "i", spend_id=spend_id)
+
+    assert answer.status_code == 201
+    assert answer.json() == {"entries": list(reversed(marketplace.entries(account)[:2]))}
+    assert [(entry["type"], entry["amount"]) for entry in answer.json()["entries"]] == [("refund", 8), ("reward", 2)]
+    again = marketplace.reward(account, "interview", "j", spend_id=spend_id)
+    assert refusal(again) == (409, "already_awarded")
+    assert refusal(marketplace.refund(account, spend_id, "r")) == (409, "already_refunded")
+
+
+def test_rising_talent_comes_once(marketplace: Marketplace):
+    account = marketplace.open()
+
+    answer = marketplace.reward(account, "rising_talent", "t")
+
+    assert answer.status_code == 201
+    assert answer.json()["entries"] == [marketplace.entries(account)[0]]
+    assert refusal(marketplace.reward(account, "rising_talent", "u")) == (409, "already_awarded")
+    assert marketplace.of_type(account, "reward") == [30]
+
+
+def test_staff_give_and_take_with_a_reason(marketplace: Marketplace):
+    account = marketplace.open()
+
+    given = entry_of(marketplace.adjust(account, 5, "a", "Sorry for the outage"))
+    taken = entry_of(marketplace.adjust(account, -55, "b", "Credited to the wrong account"))
+
+    assert (given["type"], given["reason"]) == ("adjustment", "Sorry for the outage")
+    assert marketplace.entries(account)[:2] == [taken, given]
+    assert refusal(marketplace.adjust(account, -1, "c")) == (409, "insufficient_connects")
+    assert refusal(marketplace.adjust(account, 5, "d", "")) == (400, "invalid_request")
+
+
 def test_a_purchase_completes_with_its_connects(marketplace: Marketplace, machinery: Machinery):
     account = marketplace.open()
 

@@ -18,11 +18,16 @@ def test_a_repeat_answers_as_the_first_time_and_says_so(marketplace: Marketplace
     spend = marketplace.spend(account, 6, "s")
     refund = marketplace.refund(account, spend.json()["id"], "r")
     purchase = marketplace.buy(account, 10, "b")
+    won = marketplace.spend(account, 8, "won").json()["id"]
+    reward = marketplace.reward(account, "interview", "i", spend_id=won)
+    adjustment = marketplace.adjust(account, -2, "a")
 
     for first, again in [
         (spend, marketplace.spend(account, 6, "s")),
         (refund, marketplace.refund(account, spend.json()["id"], "r")),
         (purchase, marketplace.buy(account, 10, "b")),
+        (reward, marketplace.reward(account, "interview", "i", spend_id=won)),
+        (adjustment, marketplace.adjust(account, -2, "a")),
     ]:
         assert (again.status_code, again.json()) == (first.status_code, first.json()) == (201, again.json())
         assert again.headers[REPLAYED] == "true"
@@ -86,12 +91,13 @@ def test_a_refusal_does_not_use_a_key_up(marketplace: Marketplace):
     assert REPLAYED not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["", "/ann/spends", "/ann/spends/s/refund", "/ann/purchases"])
+@pytest.mark.parametrize("path", ["", "/ann/spends", "/ann/spends/s/refund", "/ann/purchases", "/ann/rewards"])
 def test_what_changes_a_balance_needs_a_key(marketplace: Marketplace, path: str):
     bodies = {
         "": {"account_id": "ann", "kind": "freelancer", "plan": "basic"},
         "/ann/spends": {"amount": 1, "reference": {"type": "proposal", "proposal_id": "p", "job_id": "j"}},
         "/ann/spends/s/refund": {"reason": "fraud"},
+        "/ann/rewards": {"kind": "rising_talent"},
         "/ann/purchases": {"quantity": 10, "payment": {"source": "earnings_balance"}},
     }
 

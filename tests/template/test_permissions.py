@@ -9,6 +9,8 @@ from tests.template.transform import Json, of_type
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
+STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
+
 
 def many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
@@ -42,6 +44,8 @@ def named(resource: Any) -> str:
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return name
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"{name}.{attribute}"
         case {"Fn::Sub": text}:
             return text.replace("${Table.Arn}/index/", "")
     return str(resource)
@@ -67,9 +71,11 @@ def test_nobody_may_delete_or_scan(stack):
     ("function", "more"),
     [
         ("AccountsFunction", on("by_time", "dynamodb:Query")),
-        ("PurchaseFunction", set()),
+        ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
         ("SpendFunction", set()),
         ("RefundFunction", set()),
+        ("RewardsFunction", set()),
+        ("PromosFunction", on("Table", "dynamodb:BatchGetItem")),
         (
             "MonthlyGrantFunction",
             on("grant_due", "dynamodb:Query") | on("MonthlyGrantQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
@@ -80,12 +86,25 @@ def test_nobody_may_delete_or_scan(stack):
         ),
         (
             "PurchaseReconcileFunction",
-            on("purchase_due", "dynamodb:Query") | on("FailedRuns", "sqs:SendMessage"),
+            on("purchase_due", "dynamodb:Query")
+            | on("FailedRuns", "sqs:SendMessage")
+            | on("Table", "dynamodb:BatchGetItem"),
         ),
     ],
 )
 def test_a_function_may_change_the_ledger_and_little_more(production, function, more):
     assert granted(production, function) == on("Table", *CHANGE) | more
+
+
+def test_only_items_of_promo_codes_may_be_read_many_at_once(stack):
+    [batch] = [each for each in statements(stack) if "dynamodb:BatchGetItem" in many(each["Action"])]
+    assert batch["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["PROMO#*"]}}
+
+
+def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):
+    assert granted(stack, "OutboxFunction") == (
+        on("Table.StreamArn", *STREAM) | on("Bus", "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
+    )
 
 
 @pytest.mark.parametrize("function", ["PurchaseFunction", "PurchaseReconcileFunction", "SandboxClockFunction"])
@@ -95,7 +114,14 @@ def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, 
 
 @pytest.mark.parametrize(
     "function",
-    ["AccountsFunction", "SpendFunction", "RefundFunction", "MonthlyGrantFunction", "ExpirySweepFunction"],
+    [
+        "AccountsFunction",
+        "SpendFunction",
+        "RefundFunction",
+        "RewardsFunction",
+        "MonthlyGrantFunction",
+        "ExpirySweepFunction",
+    ],
 )
 def test_in_the_sandbox_the_others_may_only_read_the_clock(sandbox, function):
     grants = {action for action, resource in granted(sandbox, function) if resource == "SandboxTable"}

@@ -24,9 +24,13 @@ ROUTES = {
     "GET /accounts/{account_id}/purchases/{purchase_id}": ANY_TOKEN,
     "POST /accounts/{account_id}/spends": SERVICE,
     "POST /accounts/{account_id}/spends/{spend_id}/refund": SERVICE,
+    "POST /accounts/{account_id}/rewards": SERVICE,
+    "POST /accounts/{account_id}/adjustments": STAFF,
+    "POST /accounts/{account_id}/promo-redemptions": ANY_TOKEN,
+    "PUT /promos/{code}": STAFF,
 }
 SCHEDULED = ["MonthlyGrant", "ExpirySweep", "PurchaseReconcile"]
-DEAD_LETTERS = ["MonthlyGrantDeadLetters", "ExpirySweepDeadLetters", "FailedRuns"]
+DEAD_LETTERS = ["MonthlyGrantDeadLetters", "ExpirySweepDeadLetters", "FailedRuns", "OutboxDeadLetters"]
 
 
 def functions_of(stack: Json) -> dict[str, Json]:
@@ -164,8 +168,22 @@ def test_a_message_is_hidden_six_times_as_long_as_its_function_may_take(stack, n
 
 def test_a_failed_message_does_not_take_its_batch_along(stack):
     triggers = of_type(stack, "AWS::Lambda::EventSourceMapping").values()
-    assert len(triggers) == 2
+    assert len(triggers) == 3
     assert {tuple(trigger["FunctionResponseTypes"]) for trigger in triggers} == {("ReportBatchItemFailures",)}
+
+
+def test_the_outbox_keeps_the_order_of_an_account_and_blocks_no_shard_for_ever(stack):
+    """More than one batch of a shard at a time would keep the order of each item, and an entry is an item."""
+    trigger = of_type(stack, "AWS::Lambda::EventSourceMapping")["OutboxTrigger"]
+    assert trigger["ParallelizationFactor"] == 1
+    assert trigger["StartingPosition"] == "TRIM_HORIZON"
+    assert 0 < trigger["MaximumRetryAttempts"] <= 10_000
+    assert 0 < trigger["MaximumRecordAgeInSeconds"] < 24 * 3600, "the stream forgets after a day"
+    assert trigger["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["OutboxDeadLetters", "Arn"]}
+
+
+def test_late_events_raise_an_alarm(stack):
+    assert alarms_on(stack, "IteratorAge") == [{"Ref": "OutboxFunction"}]
 
 
 def test_queues_are_encrypted_and_dead_letters_kept_for_two_weeks(stack):
@@ -247,11 +265,15 @@ def test_the_functions_are_told_only_what_the_code_reads(sandbox):
         assert not {each for each in told if f'"{each}"' not in text}, name
 
 
+OF_SOME = {"DUE_QUEUE_URL", "EVENT_BUS_NAME", "OUTBOX_DEAD_LETTERS_URL"}
+"""Settings that some functions have no use for."""
+
+
 def test_the_functions_are_told_all_that_the_code_reads(sandbox):
     read = set(re.findall(r'"([A-Z][A-Z_]+)"', inspect.getsource(Settings)))
     assert read
     for name, function in functions_of(sandbox).items():
-        assert read - {"DUE_QUEUE_URL"} <= set(function["Environment"]["Variables"]), name
+        assert read - OF_SOME <= set(function["Environment"]["Variables"]), name
 
 
 @pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep"])

@@ -1,0 +1,48 @@
+"""Triggered by the table's stream: publishes what was written, and nothing else ever publishes.
+
+What the bus does not take is reported, and Lambda sends the stream again from there; what cannot be understood goes
+to the dead letters, and does not keep what comes behind it.
+"""
+
+import json
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared.config import ConfigurationError, Settings
+from shared.edge.bus import EventBus
+from shared.edge.observability import logger
+from shared.services.outbox import publish
+from shared.store.stream import Change
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """The answer names the first record that has to come again; Lambda sends all from there on."""
+    failed_at = publish(map(Change, event["Records"]), _bus(), _put_aside)
+    return {"batchItemFailures": [{"itemIdentifier": failed_at}] if failed_at else []}
+
+
+def _put_aside(change: Change, error: Exception) -> None:
+    logger.error("a record cannot be understood", exc_info=error, position=change.position)
+    url = _settings().outbox_dead_letters_url
+    if not url:
+        raise ConfigurationError("OUTBOX_DEAD_LETTERS_URL is not set")
+    body = json.dumps({"record": change.record, "error": repr(error)}, default=str)
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+
+
+@cache
+def _settings() -> Settings:
+    return Settings.read(os.environ)
+
+
+@cache
+def _bus() -> EventBus:
+    name = _settings().event_bus
+    if not name:
+        raise ConfigurationError("EVENT_BUS_NAME is not set")
+    return EventBus(name)

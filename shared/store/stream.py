@@ -1,0 +1,42 @@
+"""What the table's stream tells: one change of one item, with what it was and what it became."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.store.rows import EntryRow, entry_sk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.ledger.model import Entry
+
+INSERT = "INSERT"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A record of the stream, as Lambda hands it over."""
+
+    record: Mapping[str, Any]
+
+    @property
+    def position(self) -> str:
+        """Where in its shard it stands: a number, ascending."""
+        return str(self.record["dynamodb"]["SequenceNumber"])
+
+    def new_entry(self) -> Entry | None:
+        """The row of the journal that this put."""
+        return EntryRow.from_raw_data(self._after).entry() if self._puts(entry_sk("")) else None
+
+    def _puts(self, prefix: str) -> bool:
+        return self.record["eventName"] == INSERT and self._sk.startswith(prefix)
+
+    @property
+    def _sk(self) -> str:
+        return str(self.record["dynamodb"]["Keys"]["sk"]["S"])
+
+    @property
+    def _after(self) -> dict[str, Any]:
+        return dict(self.record["dynamodb"]["NewImage"])
