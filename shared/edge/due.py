@@ -59,7 +59,8 @@ def serve_due(find: Callable[[Table, date], Iterable[Due]]) -> Handler:
     messages that failed, and only they come again.
     """
     warm_up()
-    processor = BatchProcessor(event_type=EventType.SQS)
+    # Where every message fails they come again like any; the dead letters' alarm is the one to hear.
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def settle(record: SQSRecord, lambda_context: LambdaContext) -> None:
         try:

@@ -151,18 +151,18 @@ def _check_body(event: dict[str, Any]) -> None:
     """Before anything else looks at it: a body is JSON and small.
 
     It is parsed here once more than it has to be, because what the parser makes of digits without end and nesting
-    without end is not what the resolver takes for broken JSON.
+    without end is not what the resolver takes for broken JSON. The resolver also knows only one way to write the
+    content type, and lower-case names of headers, as HTTP APIs send them and `sam local` does not.
     """
-    body = event.get("body")
-    if not body:
-        return
-    try:
-        text = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
-        if len(text) > MAX_BODY_BYTES:
-            raise InvalidRequestError("body", f"is over {MAX_BODY_BYTES} bytes")
-        content_type = event["headers"].get("content-type", "").partition(";")[0].strip().lower()
-        if content_type != JSON:
-            raise InvalidRequestError("header.Content-Type", f"must be {JSON}")
-        json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError("body", f"is not JSON: {error}") from error
+    headers = {name.lower(): value for name, value in event["headers"].items()}
+    if body := event.get("body"):
+        try:
+            text = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+            if len(text) > MAX_BODY_BYTES:
+                raise InvalidRequestError("body", f"is over {MAX_BODY_BYTES} bytes")
+            if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+                raise InvalidRequestError("header.Content-Type", f"must be {JSON}")
+            json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequestError("body", f"is not JSON: {error}") from error
+    event["headers"] = headers | {"content-type": JSON}

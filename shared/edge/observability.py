@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+
+# Lambda's JSON log shows every logger's lines; the libraries' good news is not for it.
+for library in ("botocore", "pynamodb"):
+    logging.getLogger(library).setLevel(logging.WARNING)
 
 logger = Logger(use_rfc3339=True)
 metrics = Metrics()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.clock import SystemClock
 from shared.ledger.errors import InvalidRequestError
+from shared.store.errors import contention_from_aws
 from shared.store.rows import instant
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class SandboxClock:
         return self.now()
 
     def _ahead(self) -> timedelta:
-        try:
-            row = self._table.clock.get(CLOCK, consistent_read=True)
-        except self._table.clock.DoesNotExist:
-            return timedelta()
+        with contention_from_aws():
+            try:
+                row = self._table.clock.get(CLOCK, consistent_read=True)
+            except self._table.clock.DoesNotExist:
+                return timedelta()
         return timedelta(milliseconds=int(row.ahead_ms))

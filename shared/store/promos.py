@@ -17,12 +17,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pynamodb.attributes import NumberAttribute
-
 from shared.ledger.campaign import Campaign, Counter, shares
 from shared.store.also import Put, Update
 from shared.store.errors import CampaignMovedError, ContentionError, contention_from_aws
-from shared.store.rows import InstantAttribute, Row
+from shared.store.rows import InstantAttribute, Row, WholeAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +41,13 @@ def counter_pk(code: str, number: int) -> str:
 
 
 class CampaignRow(Row):
-    connects = NumberAttribute()
-    max_redemptions = NumberAttribute()
+    connects = WholeAttribute()
+    max_redemptions = WholeAttribute()
     starts_at = InstantAttribute()
     ends_at = InstantAttribute()
-    counters = NumberAttribute()
-    revision = NumberAttribute()
-    exhausted = NumberAttribute(null=True)
+    counters = WholeAttribute()
+    revision = WholeAttribute()
+    exhausted = WholeAttribute(null=True)
     """The revision in which every counter was."""
 
     @staticmethod
@@ -66,23 +64,23 @@ class CampaignRow(Row):
     def campaign(self) -> Campaign:
         return Campaign(
             code=self.pk.removeprefix(campaign_pk("")),
-            connects=int(self.connects),
-            max_redemptions=int(self.max_redemptions),
+            connects=self.connects,
+            max_redemptions=self.max_redemptions,
             starts_at=self.starts_at,
             ends_at=self.ends_at,
-            counters=int(self.counters),
-            revision=int(self.revision),
+            counters=self.counters,
+            revision=self.revision,
             exhausted=self.exhausted == self.revision,
         )
 
 
 class CounterRow(Row):
-    taken = NumberAttribute()
-    share = NumberAttribute()
-    revision = NumberAttribute()
+    taken = WholeAttribute()
+    share = WholeAttribute()
+    revision = WholeAttribute()
 
     def counter(self) -> Counter:
-        return Counter(int(self.taken), int(self.share), int(self.revision))
+        return Counter(self.taken, self.share, self.revision)
 
 
 def read_campaign(table: Table, code: str) -> Campaign | None:

@@ -20,8 +20,8 @@ import zlib
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from pynamodb.attributes import Attribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.constants import MAP, STRING
+from pynamodb.attributes import Attribute, BooleanAttribute, UnicodeAttribute
+from pynamodb.constants import MAP, NUMBER, STRING
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
@@ -54,6 +54,27 @@ def shard_of(account_id: str, shards: int) -> str:
 def instant(at: datetime) -> str:
     """``2026-11-22T10:00:00.123Z``: sorts as text in the order of time."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+class WholeAttribute(Attribute[int]):
+    """A whole number; pynamodb's own goes by way of JSON, at ten times the cost, and calls it a float."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: int) -> str:
+        return str(value)
+
+    def deserialize(self, value: str) -> int:
+        return int(value)
+
+
+def time_key(entry: Entry) -> str:
+    return f"{instant(entry.at)}#{entry.seq:010d}"
+
+
+def by_time_key(entry: Entry) -> dict[str, dict[str, str]]:
+    """Where an entry stands in the index by time, as a query's start key."""
+    return {"pk": {"S": entry.account_id}, "sk": {"S": entry_sk(entry.entry_id)}, "time_key": {"S": time_key(entry)}}
 
 
 class DateAttribute(Attribute[date]):
@@ -171,8 +192,8 @@ class AccountRow(Row):
     joined_on = DateAttribute()
     lots = LotsAttribute()
     frozen = BooleanAttribute(null=True)
-    version = NumberAttribute()
-    seq = NumberAttribute()
+    version = WholeAttribute()
+    seq = WholeAttribute()
     last_at = InstantAttribute(null=True)
     granted_month = DateAttribute(null=True)
     granted_plan = UnicodeAttribute(null=True)
@@ -205,8 +226,8 @@ class AccountRow(Row):
             joined_on=self.joined_on,
             lots=self.lots,
             frozen=bool(self.frozen),
-            version=int(self.version),
-            seq=int(self.seq),
+            version=self.version,
+            seq=self.seq,
             last_at=self.last_at,
             granted_month=self.granted_month,
             granted_plan=Plan(self.granted_plan) if self.granted_plan else None,
@@ -218,12 +239,12 @@ class AccountRow(Row):
 
 class EntryRow(Row):
     time_key = UnicodeAttribute()
-    seq = NumberAttribute()
+    seq = WholeAttribute()
     at = InstantAttribute()
     recorded_at = InstantAttribute()
     type = UnicodeAttribute()
-    amount = NumberAttribute()
-    balance_after = NumberAttribute()
+    amount = WholeAttribute()
+    balance_after = WholeAttribute()
     slices = LotsAttribute()
     reason = UnicodeAttribute()
     reference = TextsAttribute()
@@ -235,7 +256,7 @@ class EntryRow(Row):
         return {
             "pk": entry.account_id,
             "sk": entry_sk(entry.entry_id),
-            "time_key": f"{instant(entry.at)}#{entry.seq:010d}",
+            "time_key": time_key(entry),
             "seq": entry.seq,
             "at": entry.at,
             "recorded_at": entry.recorded_at,
@@ -249,22 +270,24 @@ class EntryRow(Row):
             "fingerprint": entry.fingerprint,
         }
 
-    def entry(self) -> Entry:
-        return Entry(
-            entry_id=self.sk.removeprefix(entry_sk("")),
-            account_id=self.pk,
-            seq=int(self.seq),
-            at=self.at,
-            recorded_at=self.recorded_at,
-            type=EntryType(self.type),
-            amount=int(self.amount),
-            balance_after=int(self.balance_after),
-            slices=self.slices,
-            reason=self.reason,
-            reference=self.reference,
-            actor=self.actor,
-            fingerprint=self.fingerprint,
-        )
+
+def entry_from(item: Mapping[str, Any]) -> Entry:
+    """An entry from an item as DynamoDB sends it: by way of a model, a page of history takes half as long again."""
+    return Entry(
+        entry_id=item["sk"]["S"].removeprefix(entry_sk("")),
+        account_id=item["pk"]["S"],
+        seq=int(item["seq"]["N"]),
+        at=datetime.fromisoformat(item["at"]["S"]),
+        recorded_at=datetime.fromisoformat(item["recorded_at"]["S"]),
+        type=EntryType(item["type"]["S"]),
+        amount=int(item["amount"]["N"]),
+        balance_after=int(item["balance_after"]["N"]),
+        slices=EntryRow.slices.deserialize(item["slices"]["M"]),
+        reason=item["reason"]["S"],
+        reference=EntryRow.reference.deserialize(item["reference"]["M"]),
+        actor=item["actor"]["S"],
+        fingerprint=item["fingerprint"]["S"],
+    )
 
 
 class ClaimRow(Row):
@@ -280,20 +303,20 @@ class PurchaseRow(Row):
     shard = UnicodeAttribute()
     purchase_due = InstantAttribute(null=True)
     state = UnicodeAttribute()
-    quantity = NumberAttribute()
-    amount_cents = NumberAttribute()
+    quantity = WholeAttribute()
+    amount_cents = WholeAttribute()
     currency = UnicodeAttribute()
     source = UnicodeAttribute()
     created_at = InstantAttribute()
     actor = UnicodeAttribute()
     fingerprint = UnicodeAttribute()
-    attempt = NumberAttribute()
-    checks = NumberAttribute()
+    attempt = WholeAttribute()
+    checks = WholeAttribute()
     answered_pending = BooleanAttribute()
     declined_because = UnicodeAttribute()
     promo_code = UnicodeAttribute(null=True)
     promo_refused = UnicodeAttribute(null=True)
-    revision = NumberAttribute()
+    revision = WholeAttribute()
 
     @staticmethod
     def values(purchase: Purchase) -> dict[str, Any]:
@@ -323,19 +346,19 @@ class PurchaseRow(Row):
             account_id=self.pk,
             purchase_id=self.sk.removeprefix(purchase_sk("")),
             state=PurchaseState(self.state),
-            quantity=int(self.quantity),
-            amount_cents=int(self.amount_cents),
+            quantity=self.quantity,
+            amount_cents=self.amount_cents,
             currency=self.currency,
             source=PaymentSource(self.source),
             created_at=self.created_at,
             actor=self.actor,
             fingerprint=self.fingerprint,
-            attempt=int(self.attempt),
-            checks=int(self.checks),
+            attempt=self.attempt,
+            checks=self.checks,
             due_at=self.purchase_due,
             answered_pending=self.answered_pending,
             declined_because=self.declined_because,
             promo_code=self.promo_code,
             promo_refused=self.promo_refused,
-            revision=int(self.revision),
+            revision=self.revision,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.store.rows import EntryRow, entry_sk
+from shared.store.rows import entry_from, entry_sk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Change:
 
     def new_entry(self) -> Entry | None:
         """The row of the journal that this put."""
-        return EntryRow.from_raw_data(self._after).entry() if self._puts(entry_sk("")) else None
+        return entry_from(self._after) if self._puts(entry_sk("")) else None
 
     def _puts(self, prefix: str) -> bool:
         return self.record["eventName"] == INSERT and self._sk.startswith(prefix)

@@ -27,7 +27,9 @@ from shared.store.rows import (
     EntryRow,
     PurchaseRow,
     Row,
+    by_time_key,
     claim_sk,
+    entry_from,
     entry_sk,
     instant,
     purchase_sk,
@@ -50,11 +52,15 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 1
 READ_TIMEOUT_S = 2
 DUE_PAGE = 500
+CALLS_FOR_A_TYPE = 10
+ROWS_LOOKED_THROUGH = 500
 SDK_RETRIES = 1
 """The SDK tries once more by itself; the services' own loop does the rest, inside the function's deadline."""
 
 
 R = TypeVar("R", bound=Row)
+Key = dict[str, dict[str, Any]]
+"""As DynamoDB has it: ``{"pk": {"S": "ann"}, ...}``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class Page:
     """Entries, newest first, and where the next page starts: None at the end."""
 
     entries: list[Entry]
-    next_key: dict[str, dict[str, Any]] | None
+    next_key: Key | None
 
 
 class Table:
@@ -148,8 +154,9 @@ class Table:
         return row.account()
 
     def entry(self, account_id: str, entry_id: str) -> Entry | None:
-        row = self.get(EntryRow, account_id, entry_sk(entry_id))
-        return row.entry() if row else None
+        with contention_from_aws():
+            found = self._connection.get_item(account_id, entry_sk(entry_id), consistent_read=True)
+        return entry_from(found["Item"]) if "Item" in found else None
 
     def claim(self, account_id: str, name: str) -> Claim | None:
         row = self.get(ClaimRow, account_id, claim_sk(name))
@@ -167,28 +174,38 @@ class Table:
         until: datetime,
         limit: int,
         entry_type: EntryType | None = None,
-        start_key: dict[str, dict[str, Any]] | None = None,
+        start_key: Key | None = None,
     ) -> Page:
-        """Entries with ``since <= at < until``, newest first; strongly consistent, one call a page of ``limit``."""
-        found = self._entry.by_time.query(
-            account_id,
-            self._entry.time_key.between(instant(since), instant(until)),
-            filter_condition=self._entry.type == entry_type.value if entry_type else None,
-            consistent_read=True,
-            scan_index_forward=False,
-            limit=limit,
-            page_size=limit,
-            last_evaluated_key=start_key,
-        )
-        with contention_from_aws():
-            entries = [row.entry() for row in found]
-        return Page(entries, found.last_evaluated_key)
+        """Entries with ``since <= at < until``, newest first; strongly consistent, one call a page of ``limit``.
+
+        Of one type, a page takes as many calls as it has to look through, up to `CALLS_FOR_A_TYPE`: it may then hold
+        less than ``limit``, or nothing, and still have a next one.
+        """
+        entries: list[Entry] = []
+        for _ in range(CALLS_FOR_A_TYPE):
+            found, start_key = self._entries(
+                account_id,
+                self._entry.time_key.between(instant(since), instant(until)),
+                filter_condition=self._entry.type == entry_type.value if entry_type else None,
+                exclusive_start_key=start_key,
+                limit=ROWS_LOOKED_THROUGH if entry_type else limit,
+                scan_index_forward=False,
+            )
+            entries += found
+            if start_key is None or len(entries) >= limit:
+                break
+        if len(entries) > limit:
+            entries = entries[:limit]
+            start_key = by_time_key(entries[-1])
+        return Page(entries, start_key)
 
     def journal(self, account_id: str) -> list[Entry]:
         """Every entry of an account, oldest first."""
-        rows = self._entry.by_time.query(account_id, consistent_read=True)
-        with contention_from_aws():
-            return sorted((row.entry() for row in rows), key=lambda entry: entry.seq)
+        entries, start_key = self._entries(account_id)
+        while start_key:
+            found, start_key = self._entries(account_id, exclusive_start_key=start_key)
+            entries += found
+        return sorted(entries, key=lambda entry: entry.seq)
 
     def open(self, decision: Decision, claim: Claim) -> Account:
         """Put a new account with its first entries.
@@ -314,6 +331,17 @@ class Table:
             with contention_from_aws():
                 yield from index.query(str(shard), attribute <= until, page_size=DUE_PAGE)
 
+    def _entries(
+        self,
+        account_id: str,
+        when: Condition | None = None,
+        **asked: Any,  # noqa: ANN401 - what else a query takes
+    ) -> tuple[list[Entry], Key | None]:
+        """One call: entries in the order of time, and the key at which the next call goes on."""
+        with contention_from_aws():
+            found = self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
+        return [entry_from(item) for item in found["Items"]], found.get("LastEvaluatedKey")
+
     def _transaction(self) -> TransactWrite:
         return TransactWrite(connection=self._connection.connection)
 
@@ -358,7 +386,9 @@ class Table:
             with contention_from_aws(), write:
                 pass
         except TransactWriteError as error:
-            raise self._refusal(error, own, also) or error from error
+            if refusal := self._refusal(error, own, also):
+                raise refusal from error
+            raise  # as it came: its cause is what names the table or the permission that is missing
 
     def _refusal(self, error: TransactWriteError, own: str | None, also: Sequence[Also]) -> Exception | None:
         """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.
@@ -370,7 +400,7 @@ class Table:
         refused = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
         by_sk = {item["sk"]["S"]: item for item in items}
         if own and (item := by_sk.get(entry_sk(own))):
-            return EntryExistsError(self._entry.from_raw_data(item).entry())
+            return EntryExistsError(entry_from(item))
         for sk, item in by_sk.items():
             if sk.startswith(claim_sk("")):
                 return ClaimedError(self._claim.from_raw_data(item).claim())

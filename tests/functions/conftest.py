@@ -89,12 +89,19 @@ def client(service: str) -> Any:
     return boto3.client(service)
 
 
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Stands still until a test moves it."""
+@contextmanager
+def stopped_clock() -> Iterator[Clock]:
     clock = Clock()
-    monkeypatch.setattr("shared.clock.SystemClock.now", lambda _: clock.at)
-    return clock
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.clock.SystemClock.now", lambda _: clock.at)
+        yield clock
+
+
+@pytest.fixture(autouse=True)
+def clock(tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:  # noqa: ARG001
+    """Stands still until a test moves it. Asks for the tables first, so that they outlive what a test patches."""
+    with stopped_clock() as clock:
+        yield clock
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.functions.conftest import everything, fresh_tables
+from tests.functions.api import Api
+from tests.functions.conftest import fresh_tables, stopped_clock
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, http, user
 
 SELF_ROUTES = ("read_account", "history", "purchase", "read_purchase", "redeem_promo")
@@ -25,14 +26,10 @@ FORBIDDEN = (403, "forbidden")
 def tables(aws):  # noqa: ARG001
     """One pair of tables for all tests here: what a call may do does not depend on what was done before."""
     with fresh_tables():
+        with stopped_clock():
+            Api().open()
+            Api().open("acme", kind="agency", plan="plus")
         yield
-
-
-@pytest.fixture(autouse=True)
-def accounts(api, tables):  # noqa: ARG001
-    if not everything():
-        api.open()
-        api.open("acme", kind="agency", plan="plus")
 
 
 @pytest.mark.parametrize("route", ROUTES)

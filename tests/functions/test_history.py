@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.functions.conftest import START, everything, fresh_tables
+from tests.functions.api import Api
+from tests.functions.conftest import START, fresh_tables, stopped_clock
 from tests.functions.events import http, user
 
 ENTRY_FIELDS = {"id", "seq", "at", "type", "amount", "balance_after", "lots", "reason", "reference"}
@@ -19,18 +20,18 @@ ENTRY_FIELDS = {"id", "seq", "at", "type", "amount", "balance_after", "lots", "r
 def tables(aws):  # noqa: ARG001
     """One pair of tables for all tests here: to read changes nothing."""
     with fresh_tables():
+        with stopped_clock() as clock:
+            with_history(Api(), clock, "ann")
         yield
 
 
 @pytest.fixture(autouse=True)
-def ann(api, clock, tables):  # noqa: ARG001
-    """Two grants, and a spend on each of the six days after, of which the last is today."""
-    if not everything():
-        with_history(api, clock, "ann")
+def today(clock):
     clock.at = START + timedelta(days=6)
 
 
 def with_history(api, clock, account):
+    """Two grants, and a spend on each of the six days after, of which the last is today."""
     clock.at = START
     api.open(account)
     for day in range(1, 7):

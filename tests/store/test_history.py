@@ -85,6 +85,16 @@ def test_rows_of_one_type_come_alone_and_in_pages(desk, limit):
     assert all(len(page.entries) <= limit for page in found)
 
 
+def test_a_page_looks_through_so_much_for_a_type_and_then_says_where_to_go_on(desk, monkeypatch):
+    monkeypatch.setattr("shared.store.table.CALLS_FOR_A_TYPE", 2)
+    monkeypatch.setattr("shared.store.table.ROWS_LOOKED_THROUGH", 2)
+    desk.spend(7, "the oldest spend")
+    for number in range(9):
+        desk.credit(1, f"credit {number}")
+    found = list(pages(desk, limit=5, entry_type=EntryType.SPEND))
+    assert [amounts(page) for page in found] == [[], [], [-7], []]
+
+
 def test_an_expiry_found_late_is_dated_at_the_instant_of_expiry(desk):
     desk.at("2027-01-17").settle()
     expiries = desk.history(entry_type=EntryType.EXPIRY).entries

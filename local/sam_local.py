@@ -1,0 +1,59 @@
+"""What `sam local` works on: the stack's tables and queues, where a container finds them; until Ctrl-C.
+
+A container does not reach the loopback address that everything else here keeps to, so this listens on Docker's own
+bridge, which no other machine reaches. Another address can be given as the argument.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from local.aws import client
+from local.ministack import ROOT, EngineError, end, server_environment, wait_until_it_answers
+from tests.table import LEDGER, SANDBOX, create_table
+
+BRIDGE = "172.17.0.1"
+PORT = 4790
+# `sam local` puts a resource's logical id where the template refers to the resource.
+TABLES = (LEDGER, SANDBOX)
+QUEUES = ("MonthlyGrantQueue", "ExpirySweepQueue")
+
+
+def main(address: str = BRIDGE) -> None:
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
+    with socket.socket() as probe:
+        if probe.connect_ex((address, PORT)) == 0:
+            raise EngineError(f"port {PORT} of {address} is taken")
+    url = f"http://{address}:{PORT}"
+    environment = server_environment(PORT, None) | {"BIND_HOST": address, "MINISTACK_HOST": address}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "ministack"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until_it_answers(server, f"{url}/_ministack/ready", f"ministack at {url}")
+        for table in TABLES:
+            create_table(client("dynamodb", url), table, table)
+        for queue in QUEUES:
+            client("sqs", url).create_queue(QueueName=queue)
+        print(f"Tables and queues for sam local are at {url}. Ctrl-C ends and forgets them.", flush=True)
+        while server.poll() is None:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        print("Ended.")
+    finally:
+        end(server)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except EngineError as error:
+        raise SystemExit(f"{error} (is Docker running, and its bridge there?)") from None

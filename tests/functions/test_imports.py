@@ -1,0 +1,59 @@
+"""What a function loads as it starts, seen by a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.functions.conftest import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+SCHEDULED = ("monthly_grant", "expiry_sweep", "purchase_reconcile")
+HTTP = ("accounts", "purchase", "spend", "refund")
+FUNCTIONS = {app.parent.name for app in ROOT.glob("functions/*/app.py")}
+
+
+def loaded_by(function, environment=SETTINGS):
+    script = f"import json, sys, functions.{function}.app; print(json.dumps(sorted(sys.modules)))"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
+    for setting in SETTINGS:
+        inherited.pop(setting, None)
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=ROOT,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(ran.stdout))
+
+
+@pytest.mark.parametrize("function", SCHEDULED)
+def test_a_scheduled_function_never_loads_pydantic_nor_the_http_edge(function):
+    loaded = loaded_by(function)
+    assert not {"pydantic", "pydantic_core", "shared.edge.http", "aws_lambda_powertools.event_handler"} & loaded
+
+
+@pytest.mark.parametrize("function", ["spend", "monthly_grant"])
+def test_a_function_loads_no_tracer(function):
+    assert "aws_xray_sdk" not in loaded_by(function)
+
+
+@pytest.mark.parametrize("function", ["spend", "expiry_sweep"])
+def test_a_function_can_be_loaded_where_nothing_is_set(function):
+    """A wrong environment is for the first request to tell; a function that cannot be loaded tells nobody."""
+    started_by_lambda = {"AWS_LAMBDA_FUNCTION_NAME": function, "AWS_REGION": "us-east-1"}
+    assert f"functions.{function}.app" in loaded_by(function, started_by_lambda)
+
+
+def test_outside_the_sandbox_a_function_that_starts_loads_nothing_of_the_sandbox():
+    production = SETTINGS | {"STAGE": "production", "AWS_LAMBDA_FUNCTION_NAME": "purchase"}
+    assert not {name for name in loaded_by("purchase", production) if name.startswith("shared.sandbox")}
+
+
+def test_every_function_is_of_one_of_the_kinds_that_are_tested_here():
+    assert {*SCHEDULED, *HTTP, "sandbox_clock"} == FUNCTIONS
