@@ -25,6 +25,7 @@ class Settings:
     table: str
     stage: str
     due_shards: int
+    promo_counters: int
     account_claim: str
     agencies_claim: str
     policy: Policy
@@ -44,6 +45,7 @@ class Settings:
             table=_text(environ, "TABLE_NAME"),
             stage=_text(environ, "STAGE"),
             due_shards=_number(environ, "DUE_SHARDS"),
+            promo_counters=_number(environ, "PROMO_COUNTERS"),
             account_claim=_text(environ, "ACCOUNT_CLAIM"),
             agencies_claim=_text(environ, "AGENCIES_CLAIM"),
             policy=_policy(environ),

@@ -1,21 +1,27 @@
 """A `Desk`: the services over one store, at a time that the test sets, each request one line."""
 
 import time
+from collections import Counter as Tally
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from shared.ledger.audit import audit
-from shared.ledger.commands import Credit, OpenAccount, Settle, decide
+from shared.ledger.calendar import midnight
+from shared.ledger.campaign import Campaign, Counter, promo_claim
+from shared.ledger.commands import Credit, OpenAccount, Settle, decide, open_account
 from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
 from shared.services.ledger import Ledger, Outcome
+from shared.services.promos import put_campaign, redeem
 from shared.services.purchasing import Bought, Order, buy, read_purchase, reconcile
 from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.spending import refund_spend, spend_on_proposal
-from shared.store.rows import purchase_sk
+from shared.store.also import Put
+from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
+from shared.store.rows import ACCOUNT_SK, AccountRow, purchase_sk, shard_of
 from shared.store.table import DuePurchase, Page, Table
 from tests.core.builders import QUIET, noon
 
@@ -71,6 +77,26 @@ class Desk:
         command = OpenAccount(account, kind, plan, joined_on, request)
         return open_new_account(self.ledger, command, deadline=by or deadline())
 
+    def open_many(self, *accounts: str) -> None:
+        """As `open` leaves freelancers to whom nothing comes by itself, many in few transactions."""
+        rows, now = self.table._account, self.clock.at
+        for start in range(0, len(accounts), A_TRANSACTION_TAKES):
+            puts = []
+            for name in accounts[start : start + A_TRANSACTION_TAKES]:
+                command = OpenAccount(name, Kind.FREELANCER, Plan.BASIC, None, Request("open", "open", "f", "service"))
+                account = open_account(command, now, self.policy).account
+                row = rows(
+                    pk=name,
+                    sk=ACCOUNT_SK,
+                    kind=account.kind.value,
+                    joined_on=account.joined_on,
+                    version=1,
+                    shard=shard_of(name, self.table.shards),
+                    **AccountRow.values(account),
+                )
+                puts.append(Put(row, lambda _: AssertionError("it is open already")))
+            self.table.write(puts)
+
     def credit(self, amount: int, key: str = "credit", *, paid: bool = False, account: str = "ann") -> Outcome:
         request = Request("credit", key, f"{amount} {paid}", "staff")
         command = Credit(EntryType.REWARD, amount, paid, "Reward", {"type": "test"}, request)
@@ -119,10 +145,34 @@ class Desk:
     def settle(self, account: str = "ann") -> Account | None:
         return self.ledger.execute(account, Settle(), deadline=deadline()).account
 
-    def buy(self, quantity: int, gateway: Any, key: str = "buy", *, account: str = "ann") -> Bought:
-        request = Request("purchase", key, str(quantity), account)
-        order = Order(quantity, PaymentSource.BILLING_METHOD)
+    def buy(
+        self, quantity: int, gateway: Any, key: str = "buy", *, account: str = "ann", promo: str | None = None
+    ) -> Bought:
+        request = Request("purchase", key, f"{quantity} {promo}", account)
+        order = Order(quantity, PaymentSource.BILLING_METHOD, promo)
         return buy(self.ledger, gateway, account, order, request, deadline=deadline())
+
+    def put_campaign(
+        self, cap: int, *, code: str = "SPRING", connects: int = 5, counters: int = 4, **window: datetime
+    ) -> int:
+        """Valid through January 2026 where no other window is given. Tells how often it was redeemed."""
+        window = {"starts_at": midnight(date(2026, 1, 1)), "ends_at": midnight(date(2026, 2, 1))} | window
+        wanted = Campaign(code, connects, cap, **window)
+        campaign, redeemed = put_campaign(self.ledger, wanted, counters=counters, deadline=deadline())
+        assert campaign.has_terms_of(wanted)
+        return redeemed
+
+    def redeem(self, key: str = "redeem", *, code: str = "SPRING", account: str = "ann") -> Outcome:
+        request = Request("promo", key, code, account)
+        return redeem(self.ledger, account, code, request, deadline=deadline())
+
+    def counters(self, code: str = "SPRING") -> list[Counter]:
+        campaign = read_campaign(self.table, code)
+        assert campaign
+        return read_counters(self.table, campaign)
+
+    def redeemed(self, code: str = "SPRING") -> int:
+        return sum(counter.taken for counter in self.counters(code))
 
     def reconcile(self, purchase_id: str, gateway: Any, *, account: str = "ann") -> PurchaseState:
         reconcile(self.ledger, gateway, [DuePurchase(account, purchase_id, self.clock.at)], deadline)
@@ -157,6 +207,7 @@ class Desk:
 def problems_in(table: Table) -> list[str]:
     """Every contradiction in every account of a table, and every purchase that its journal does not bear out."""
     found = []
+    promos: Tally[str] = Tally()
     for account_id in _accounts(table):
         account, journal = table.account(account_id), table.journal(account_id)
         found += [
@@ -170,7 +221,25 @@ def problems_in(table: Table) -> list[str]:
         completed = completed_purchases(table, account_id)
         if paid_out != completed:
             found.append(f"{account_id}: purchases {completed} are completed, {paid_out} were paid out")
+        promos.update(entry.reference["code"] for entry in journal if entry.type is EntryType.PROMO)
+        found += [
+            f"{account_id}: {entry.reference['code']} was redeemed, and nobody claimed it"
+            for entry in journal
+            if entry.type is EntryType.PROMO and not table.claim(account_id, promo_claim(entry.reference["code"]))
+        ]
+    counted = counted_redemptions(table)
+    if +counted != promos:
+        found.append(f"promo codes: {counted} were counted, {promos} were given")
     return found
+
+
+def counted_redemptions(table: Table) -> Tally[str]:
+    """By code, what its counters gave in all."""
+    rows = table.rows(CampaignRow)
+    campaigns = [row.campaign() for row in rows.scan(rows.sk == CAMPAIGN_SK, consistent_read=True)]
+    return Tally(
+        {campaign.code: sum(counter.taken for counter in read_counters(table, campaign)) for campaign in campaigns}
+    )
 
 
 def completed_purchases(table: Table, account_id: str) -> dict[str, int]:

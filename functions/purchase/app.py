@@ -2,7 +2,7 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.edge.http import Amount, Body, PathId, answer, caller, header, request_of, router, serve
+from shared.edge.http import Amount, Body, PathId, PromoCode, answer, caller, header, request_of, router, serve
 from shared.edge.wiring import deadline, payment_gateway, wiring
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.purchase import PaymentSource, PurchaseState
@@ -22,6 +22,7 @@ class Payment(Body):
 class PurchaseBody(Body):
     quantity: Amount
     payment: Payment
+    promo_code: PromoCode | None = None
 
 
 @app.post("/accounts/<account_id>/purchases")
@@ -32,11 +33,11 @@ def purchase(account_id: PathId, body: PurchaseBody) -> Response[str]:
         wiring().ledger,
         _gateway(),
         account_id,
-        Order(body.quantity, body.payment.source),
+        Order(body.quantity, body.payment.source, body.promo_code),
         request_of(app, "purchase", body, who.actor),
         deadline=deadline(app.lambda_context),
     )
-    view = purchase_view(bought.purchase, bought.entry)
+    view = purchase_view(bought)
     return answer(view, STATUS[bought.purchase.state], replayed=bought.replayed)
 
 
@@ -44,7 +45,7 @@ def purchase(account_id: PathId, body: PurchaseBody) -> Response[str]:
 def read(account_id: PathId, purchase_id: PathId) -> Response[str]:
     caller(app).require_account(account_id)
     bought = read_purchase(wiring().ledger, account_id, purchase_id)
-    return answer(purchase_view(bought.purchase, bought.entry))
+    return answer(purchase_view(bought))
 
 
 def _gateway() -> PaymentGateway:

@@ -16,12 +16,13 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.edge.callers import Caller, caller_of
 from shared.edge.observability import flush_metrics, logger, metrics
 from shared.edge.problems import invalid, problem, refusal
 from shared.edge.wiring import warm_up, wiring
+from shared.ledger.campaign import normalised_code
 from shared.ledger.errors import BusyError, InvalidRequestError, LedgerError
 from shared.ledger.model import Request
 from shared.ledger.policy import MAX_AMOUNT
@@ -38,6 +39,7 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
+PromoCode = Annotated[str, AfterValidator(normalised_code)]
 Amount = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT)]
 
 
@@ -132,7 +134,8 @@ def request_of(app: APIGatewayHttpResolver, operation: str, body: Body, actor: s
         raise IdempotencyKeyMissingError
     if len(key) > 128 or not all("!" <= character <= "~" for character in key):  # noqa: PLR2004
         raise InvalidRequestError("header.Idempotency-Key", "must be 1 to 128 visible ASCII characters")
-    asked = json.dumps([body.model_dump(mode="json"), path], sort_keys=True)
+    # What was left out does not count: a release that knows one more field still knows the requests from before.
+    asked = json.dumps([body.model_dump(mode="json", exclude_none=True), path], sort_keys=True)
     return Request(operation, key, hashlib.sha256(asked.encode()).hexdigest()[:32], actor)
 
 

@@ -65,6 +65,8 @@ class Credit:
     request: Request
     once: str | None = None
     """What this may be given for only once for ever."""
+    bonus: Credit | None = None
+    """What comes with it, as an entry of its own."""
 
     def __post_init__(self) -> None:
         _check_amount(self.amount)
@@ -302,7 +304,7 @@ def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -
     bucket = Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=command.paid)
     if command.once:
         settled = settled.once(command.once)
-    return settled.post(
+    settled = settled.post(
         command.type,
         {bucket: command.amount},
         command.request,
@@ -311,6 +313,7 @@ def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -
         reason=command.reason,
         reference=command.reference,
     )
+    return _credit(settled, command.bonus, now, policy) if command.bonus else settled
 
 
 def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:

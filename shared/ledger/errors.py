@@ -15,6 +15,11 @@
     ├── AlreadyRefundedError         already_refunded
     ├── AlreadyAwardedError          already_awarded
     ├── RewardCapReachedError        reward_cap_reached      (cap, awarded)
+    ├── PromoError                   (a code that brings nothing)
+    │   ├── PromoNotFoundError       promo_not_found
+    │   ├── PromoNotActiveError      promo_not_active
+    │   ├── PromoUsedError           promo_used
+    │   └── PromoExhaustedError      promo_exhausted
     ├── NotRefundableError           not_refundable
     ├── IdempotencyKeyReusedError    idempotency_key_reused
     ├── PaymentDeclinedError         payment_declined
@@ -131,6 +136,38 @@ class RewardCapReachedError(LedgerError):
             cap=cap,
             awarded=awarded,
         )
+
+
+class PromoError(LedgerError):
+    """A code that brings nothing; ``code`` is the refusal's own, as everywhere."""
+
+
+class PromoNotFoundError(PromoError):
+    code = "promo_not_found"
+
+    def __init__(self, promo_code: str) -> None:
+        super().__init__(f"There is no promo code {promo_code}.")
+
+
+class PromoNotActiveError(PromoError):
+    code = "promo_not_active"
+
+    def __init__(self, promo_code: str) -> None:
+        super().__init__(f"Promo code {promo_code} is not valid now.")
+
+
+class PromoUsedError(PromoError):
+    code = "promo_used"
+
+    def __init__(self, promo_code: str) -> None:
+        super().__init__(f"This account redeemed promo code {promo_code} before.")
+
+
+class PromoExhaustedError(PromoError):
+    code = "promo_exhausted"
+
+    def __init__(self, promo_code: str) -> None:
+        super().__init__(f"Promo code {promo_code} was redeemed as often as it may be.")
 
 
 class NotRefundableError(LedgerError):

@@ -47,6 +47,10 @@ class Purchase:
     answered_pending: bool = False
     """The caller was told ``pending``; a repeat is told the same."""
     declined_because: str = ""
+    promo_code: str | None = None
+    """To be redeemed with it, if that can still be done when it completes."""
+    promo_refused: str | None = None
+    """The code of the refusal where it could not: a charge ends in its Connects all the same."""
     revision: int = 0
     """Counts writes."""
 

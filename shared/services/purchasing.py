@@ -17,12 +17,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Credit, check_may_buy
-from shared.ledger.errors import BusyError, InvalidRequestError, PaymentDeclinedError, PurchaseNotFoundError
+from shared.ledger.errors import (
+    BusyError,
+    InvalidRequestError,
+    PaymentDeclinedError,
+    PromoError,
+    PurchaseNotFoundError,
+)
 from shared.ledger.model import Entry, EntryType, Request, entry_id
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
 from shared.services.each import for_each
 from shared.services.ledger import Ledger, check_same_request
+from shared.services.promos import check_redeemable, promo_credit, take_one
 from shared.services.retry import attempts
 from shared.store.errors import ContentionError, PurchaseMovedError
 
@@ -30,9 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from shared.ledger.campaign import Campaign
+    from shared.store.also import Also
     from shared.store.table import DuePurchase
 
 PURCHASE = "purchase"
+PURCHASE_PROMO = "purchase_promo"
 FIRST_CHECK = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
 IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
@@ -42,14 +52,16 @@ IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
 class Order:
     quantity: int
     source: PaymentSource
+    promo_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """A purchase, and the entry of its Connects once it is completed."""
+    """A purchase and, once it is completed, the entry of its Connects and that of its promo code's, if it had any."""
 
     purchase: Purchase
     entry: Entry | None
+    promo: Entry | None = None
     replayed: bool = False
 
 
@@ -61,6 +73,7 @@ def buy(
     Raises:
         InvalidRequestError: fewer than the least that can be bought.
         PaymentDeclinedError: nothing was charged; the same key may try again.
+        PromoError: the promo code cannot be redeemed now, and nothing was charged.
         AccountFrozenError, PlanRequiredError, AccountNotFoundError, IdempotencyKeyReusedError, BusyError
     """
     if order.quantity < ledger.policy.minimum_purchase:
@@ -79,7 +92,7 @@ def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
     purchase = ledger.table.purchase(account_id, purchase_id)
     if purchase is None:
         raise PurchaseNotFoundError(purchase_id)
-    return Bought(purchase, _entry_of(ledger, purchase))
+    return Bought(purchase, *_entries_of(ledger, purchase))
 
 
 def reconcile(
@@ -114,6 +127,8 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
                 check_same_request(known.fingerprint, request)
                 return known
             check_may_buy(ledger.table.account(account_id))
+            if order.promo_code:
+                check_redeemable(ledger, account_id, order.promo_code)
             new = _attempt(ledger, account_id, purchase_id, order, request)
             if known:
                 new = replace(new, attempt=known.attempt + 1, revision=known.revision)
@@ -137,6 +152,7 @@ def _attempt(ledger: Ledger, account_id: str, purchase_id: str, order: Order, re
         actor=request.actor,
         fingerprint=request.fingerprint,
         due_at=now + FIRST_CHECK,
+        promo_code=order.promo_code,
     )
 
 
@@ -173,6 +189,32 @@ def _save(ledger: Ledger, before: Purchase, after: Purchase) -> Bought:
 
 
 def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
+    try:
+        if purchase.promo_code:
+            return _complete_with_promo(ledger, purchase, purchase.promo_code, deadline=deadline)
+        return _pay_out(ledger, purchase, deadline=deadline)
+    except PurchaseMovedError:
+        return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
+
+
+def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadline: float) -> Bought:
+    """Both or, where the code can no longer be redeemed, the purchase alone.
+
+    It has to be valid when the purchase began: that a provider is late takes nothing from who bought.
+    """
+    request = Request(PURCHASE_PROMO, purchase.purchase_id, purchase.fingerprint, purchase.actor)
+
+    def take(campaign: Campaign, taking: Also) -> Bought:
+        bonus = promo_credit(campaign, request, purchase_id=purchase.purchase_id)
+        return _pay_out(ledger, purchase, bonus, taking, deadline=deadline)
+
+    try:
+        return take_one(ledger, purchase.account_id, code, take, now=purchase.created_at, deadline=deadline)
+    except PromoError as refusal:
+        return _pay_out(ledger, replace(purchase, promo_refused=refusal.code), deadline=deadline)
+
+
+def _pay_out(ledger: Ledger, purchase: Purchase, bonus: Credit | None = None, *also: Also, deadline: float) -> Bought:
     credit = Credit(
         EntryType.PURCHASE,
         purchase.quantity,
@@ -180,14 +222,15 @@ def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
         reason=f"{purchase.quantity} Connects bought",
         reference={"type": PURCHASE, "purchase_id": purchase.purchase_id},
         request=Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor),
+        bonus=bonus,
     )
-    try:
-        completion = ledger.table.completion(purchase)
-        outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, also=[completion])
-    except PurchaseMovedError:
+    also = (ledger.table.completion(purchase), *also)
+    outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, also=also)
+    if purchase.promo_code and not outcome.written:
+        # Somebody else completed it, or this did and never heard of it: with the promo or without, the row tells.
         return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
-    completed = replace(purchase, state=PurchaseState.COMPLETED, due_at=None)
-    return Bought(completed, outcome.entry)
+    promo = next((entry for entry in outcome.written if entry.type is EntryType.PROMO), None)
+    return Bought(replace(purchase, state=PurchaseState.COMPLETED, due_at=None), outcome.entry, promo)
 
 
 def _next_check(now: datetime, checks: int) -> datetime:
@@ -199,10 +242,15 @@ def _first_answer(ledger: Ledger, purchase: Purchase) -> Bought:
     """What the first request was told: a caller who was told "pending" reads the purchase to learn more."""
     if purchase.answered_pending:
         return Bought(replace(purchase, state=PurchaseState.PENDING), None, replayed=True)
-    return Bought(purchase, _entry_of(ledger, purchase), replayed=True)
+    return Bought(purchase, *_entries_of(ledger, purchase), replayed=True)
 
 
-def _entry_of(ledger: Ledger, purchase: Purchase) -> Entry | None:
+def _entries_of(ledger: Ledger, purchase: Purchase) -> tuple[Entry | None, Entry | None]:
+    """What it brought, and what its promo code did."""
     if purchase.state is not PurchaseState.COMPLETED:
-        return None
-    return ledger.table.entry(purchase.account_id, entry_id(purchase.account_id, PURCHASE, purchase.purchase_id))
+        return None, None
+    account_id, purchase_id = purchase.account_id, purchase.purchase_id
+    bought = ledger.table.entry(account_id, entry_id(account_id, PURCHASE, purchase_id))
+    if purchase.promo_code is None or purchase.promo_refused:
+        return bought, None
+    return bought, ledger.table.entry(account_id, entry_id(account_id, PURCHASE_PROMO, purchase_id))

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from datetime import date
 
     from shared.ledger.audit import Finding
+    from shared.ledger.campaign import Campaign
     from shared.ledger.model import Account, Bucket, Entry
     from shared.ledger.policy import Policy
-    from shared.ledger.purchase import Purchase
+    from shared.services.purchasing import Bought
 
 
 def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:
@@ -59,7 +60,9 @@ def entry_view(entry: Entry) -> dict[str, Any]:
     }
 
 
-def purchase_view(purchase: Purchase, entry: Entry | None) -> dict[str, Any]:
+def purchase_view(bought: Bought) -> dict[str, Any]:
+    """``promo``, where there was one and the purchase is completed: its entry, or the code of its refusal."""
+    purchase = bought.purchase
     view: dict[str, Any] = {
         "purchase_id": purchase.purchase_id,
         "status": purchase.state.value,
@@ -69,9 +72,24 @@ def purchase_view(purchase: Purchase, entry: Entry | None) -> dict[str, Any]:
     }
     if purchase.declined_because:
         view["declined_because"] = purchase.declined_because
-    if entry:
-        view["entry"] = entry_view(entry)
+    if bought.entry:
+        view["entry"] = entry_view(bought.entry)
+    if bought.promo:
+        view["promo"] = {"entry": entry_view(bought.promo)}
+    elif purchase.promo_refused:
+        view["promo"] = {"code": purchase.promo_refused}
     return view
+
+
+def campaign_view(campaign: Campaign, redeemed: int) -> dict[str, Any]:
+    return {
+        "code": campaign.code,
+        "connects": campaign.connects,
+        "max_redemptions": campaign.max_redemptions,
+        "from": instant(campaign.starts_at),
+        "to": instant(campaign.ends_at),
+        "redeemed": redeemed,
+    }
 
 
 def audit_view(findings: list[Finding]) -> dict[str, Any]:

@@ -7,6 +7,7 @@
     ├── EntryExistsError        the key was used; carries its entry
     ├── ClaimedError            what happens once has happened; carries who holds it
     ├── PurchaseMovedError      the purchase is not in the state that the write expected
+    ├── CampaignMovedError      the campaign, or how much of it is left, is no longer as it was read
     └── ContentionError         conflict or throttling: nothing happened, try again
         └── OutcomeUnknownError     no answer came: it may have happened, and trying again will tell
 
@@ -65,6 +66,10 @@ class ClaimedError(StoreError):
 
 
 class PurchaseMovedError(StoreError):
+    pass
+
+
+class CampaignMovedError(StoreError):
     pass
 
 

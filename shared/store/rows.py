@@ -317,6 +317,8 @@ class PurchaseRow(Row):
     checks = WholeAttribute()
     answered_pending = BooleanAttribute()
     declined_because = UnicodeAttribute()
+    promo_code = UnicodeAttribute(null=True)
+    promo_refused = UnicodeAttribute(null=True)
     revision = WholeAttribute()
 
     @staticmethod
@@ -337,6 +339,8 @@ class PurchaseRow(Row):
             "checks": purchase.checks,
             "answered_pending": purchase.answered_pending,
             "declined_because": purchase.declined_because,
+            "promo_code": purchase.promo_code,
+            "promo_refused": purchase.promo_refused,
             "revision": purchase.revision,
         }
 
@@ -357,5 +361,7 @@ class PurchaseRow(Row):
             due_at=self.purchase_due,
             answered_pending=self.answered_pending,
             declined_because=self.declined_because,
+            promo_code=self.promo_code,
+            promo_refused=self.promo_refused,
             revision=self.revision,
         )

@@ -285,10 +285,10 @@ class Table:
         self._commit(write, also=items)
 
     def completion(self, purchase: Purchase) -> Also:
-        """Of a pending purchase, with the Connects that it bought. Refused with PurchaseMovedError."""
+        """Of a purchase that is still pending, with the Connects that it bought. Refused with PurchaseMovedError."""
         return Update(
             self._purchase(pk=purchase.account_id, sk=purchase_sk(purchase.purchase_id)),
-            self._completion(),
+            self._completion(purchase),
             self._still_pending(purchase),
             lambda _: PurchaseMovedError(purchase.purchase_id),
         )
@@ -367,8 +367,10 @@ class Table:
             if new[name] != old[name]
         ]
 
-    def _completion(self) -> list[Action]:
+    def _completion(self, purchase: Purchase) -> list[Action]:
+        refused = self._purchase.promo_refused
         return [
+            *([refused.set(purchase.promo_refused)] if purchase.promo_refused else []),
             self._purchase.state.set(PurchaseState.COMPLETED.value),
             self._purchase.purchase_due.remove(),
             self._purchase.revision.set(self._purchase.revision + 1),

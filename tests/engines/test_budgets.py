@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.errors import InsufficientConnectsError
+from shared.ledger.errors import InsufficientConnectsError, PromoExhaustedError
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
 from tests.core.builders import noon
@@ -266,3 +266,43 @@ def test_a_search_for_due_grants_is_the_index_queries_alone(usual, wire):
     with wire.measured() as cost:
         assert list(usual.table.due_grants(date(2020, 1, 1))) == []
     assert_costs(cost, calls=[QUERY] * SHARDS, read_units=0.5 * SHARDS)
+
+
+def test_a_redemption_of_a_promo_code_is_3_calls_9_wcu_2_rcu(usual, wire):
+    usual.put_campaign(100)
+    with wire.measured() as cost:
+        usual.redeem()
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=9, read_units=2)
+
+
+def test_a_repeat_of_a_redemption_is_3_calls_and_writes_nothing(usual, wire):
+    usual.put_campaign(100)
+    usual.redeem()
+    with wire.measured() as cost:
+        assert usual.redeem().replayed
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=0, read_units=2)
+
+
+def test_a_redemption_whose_counter_is_exhausted_is_7_calls_at_most(usual, wire):
+    """All counters are read at once, and one that has some left is tried."""
+    usual.put_campaign(4)
+    for number in range(3):
+        usual.open(f"account-{number}")
+        usual.redeem(account=f"account-{number}")
+    with wire.measured() as cost:
+        usual.redeem()
+    assert len(cost.calls) <= 7, f"measured {cost}"
+    assert cost.write_units <= 9
+
+
+def test_a_code_that_is_used_up_costs_who_comes_later_4_reads_and_no_counter_anything(usual, wire):
+    usual.put_campaign(4)
+    for number in range(5):
+        usual.open(f"account-{number}")
+    for number in range(4):
+        usual.redeem(account=f"account-{number}")
+    with pytest.raises(PromoExhaustedError):
+        usual.redeem(account="account-4")
+    with wire.measured() as cost, pytest.raises(PromoExhaustedError):
+        usual.redeem()
+    assert_costs(cost, calls=[GET] * 4, read_units=4)

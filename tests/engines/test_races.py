@@ -21,13 +21,17 @@ def at_once(*actions):
 
     def act(action):
         barrier.wait()
-        try:
-            return action()
-        except LedgerError as refusal:
-            return refusal
+        return outcome(action)
 
     with ThreadPoolExecutor(len(actions)) as crowd:
         return list(crowd.map(act, actions))
+
+
+def outcome(action):
+    try:
+        return action()
+    except LedgerError as refusal:
+        return refusal
 
 
 def crowd(action):
@@ -261,3 +265,79 @@ def test_two_who_open_an_account_that_another_spends_from_leave_one_story(desk):
     opened, spent = at_once(desk.open, lambda: desk.spend(45))
     assert not isinstance(opened, AlreadyExistsError)
     assert desk.balance() == (50 if isinstance(spent, LedgerError) else 5)
+
+
+def test_of_500_accounts_that_try_3_times_each_a_cap_of_100_lets_exactly_100_redeem(desk):
+    """Three devices of everybody at once, each with a key of its own: nothing but redemptions and refusals."""
+    accounts = [f"account-{number}" for number in range(500)]
+    desk.put_campaign(100, counters=10)
+    desk.open_many(*accounts)
+    with ThreadPoolExecutor(CROWD) as people:
+        tries = [(account, key) for account in accounts for key in ("phone", "laptop", "tablet")]
+        results = list(people.map(lambda each: outcome(lambda: desk.redeem(each[1], account=each[0])), tries))
+    assert kinds(results)["Outcome"] == 100
+    assert set(kinds(results)) == {"Outcome", "PromoUsedError", "PromoExhaustedError"}
+    assert sum(desk.balance(account) for account in accounts) == 100 * 5
+    assert desk.redeemed() == 100
+    assert [counter.taken for counter in desk.counters()] == [10] * 10
+
+
+def test_of_32_who_redeem_the_last_of_a_code_one_succeeds(desk):
+    desk.open_many(*(f"account-{number}" for number in range(CROWD)))
+    desk.put_campaign(1)
+    results = at_once(*crowd(lambda number: desk.redeem(account=f"account-{number}")))
+    assert kinds(results) == {"Outcome": 1, "PromoExhaustedError": CROWD - 1}
+    assert desk.redeemed() == 1
+
+
+def test_of_32_who_redeem_a_code_for_one_account_under_keys_of_their_own_one_succeeds(desk):
+    desk.open()
+    desk.put_campaign(100)
+    results = at_once(*crowd(lambda number: desk.redeem(str(number))))
+    assert kinds(results) == {"Outcome": 1, "PromoUsedError": CROWD - 1}
+    assert (desk.balance(), desk.redeemed()) == (5, 1)
+
+
+def test_32_times_the_same_redemption_at_once_is_one_redemption(desk):
+    desk.open()
+    desk.put_campaign(100)
+    results = at_once(*crowd(lambda _: desk.redeem()))
+    assert len({result.entry.entry_id for result in results}) == 1
+    assert sum(not result.replayed for result in results) == 1
+    assert (desk.balance(), desk.redeemed()) == (5, 1)
+
+
+def test_a_cap_that_is_raised_and_lowered_among_redemptions_holds_every_time(desk):
+    """Up and down six times while 32 redeem; the last cap, and the highest, bound what was given."""
+    desk.open_many(*(f"account-{number}" for number in range(CROWD)))
+    desk.put_campaign(4, counters=1)
+    caps = [6, 3, 12, 10, 20, 16]
+    results = at_once(
+        lambda: [desk.put_campaign(cap) for cap in caps],
+        *crowd(lambda number: desk.redeem(account=f"account-{number}")),
+    )
+    given = kinds(results)["Outcome"]
+    assert set(kinds(results)) <= {"Outcome", "PromoExhaustedError", "list"}
+    assert given == desk.redeemed() <= max(caps)
+    assert results[0] == sorted(results[0]), "what was given is never taken back"
+    for number in range(CROWD):
+        outcome(lambda number=number: desk.redeem("later", account=f"account-{number}"))
+    assert desk.redeemed() == max(caps[-1], given)
+
+
+def test_many_who_put_one_campaign_at_once_leave_the_terms_of_one_of_them(desk):
+    results = at_once(*[lambda cap=cap: desk.put_campaign(cap) for cap in range(1, 9)])
+    assert results == [0] * 8
+    assert sum(counter.share for counter in desk.counters()) in range(1, 9)
+
+
+def test_a_purchase_and_a_redemption_of_one_code_at_once_redeem_it_once(desk, provider):
+    desk.open()
+    desk.put_campaign(100)
+    succeeds = provider.that(Behaviour.SUCCEED)
+    results = at_once(
+        *[lambda key=key: desk.buy(40, succeeds, key, promo="SPRING") for key in "aabb"],
+        *[lambda key=key: desk.redeem(key) for key in "aabb"],
+    )
+    assert set(kinds(results)) <= {"Bought", "Outcome", "PromoUsedError"}
+    assert count(desk, EntryType.PROMO) == desk.redeemed() == 1

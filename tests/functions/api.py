@@ -16,6 +16,8 @@ HANDLER_OF = {
     "audit": "accounts",
     "reward": "rewards",
     "adjustment": "rewards",
+    "put_promo": "promos",
+    "redeem_promo": "promos",
     "read_purchase": "purchase",
 }
 """The function that a call's event is for, where it is not named like the function."""
@@ -121,6 +123,15 @@ class Api:
     ) -> Answer:
         body = {"amount": amount, "reason": reason}
         return self.call("adjustment", claims=STAFF, path={"account_id": account}, key=key, body=body)
+
+    def put_promo(self, code: str = "SPRING", **changes: Any) -> Answer:
+        terms = {"connects": 5, "max_redemptions": 100, "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+        return self.call("put_promo", claims=STAFF, path={"code": code}, body=terms | changes)
+
+    def redeem(self, code: Any = "SPRING", key: str = "redeem", account: str = "ann", **changes: Any) -> Answer:
+        claims = user("ann", "[acme]")
+        path, body = {"account_id": account}, {"code": code}
+        return self.call("redeem_promo", **{"claims": claims, "path": path, "key": key, "body": body, **changes})
 
     def buy(
         self, quantity: Any = 40, key: str = "buy", account: str = "ann", sandbox: str | None = None, **changes: Any

@@ -33,6 +33,7 @@ SETTINGS = {
     "SANDBOX_TABLE_NAME": "sandbox",
     "STAGE": "sandbox",
     "DUE_SHARDS": "4",
+    "PROMO_COUNTERS": "4",
     "DUE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/due",
     "EVENT_BUS_NAME": "connects",
     "OUTBOX_DEAD_LETTERS_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/aside",

@@ -6,11 +6,11 @@ from tests.functions.api import Api
 from tests.functions.conftest import fresh_tables, stopped_clock
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, http, user
 
-SELF_ROUTES = ("read_account", "history", "purchase", "read_purchase")
+SELF_ROUTES = ("read_account", "history", "purchase", "read_purchase", "redeem_promo")
 SERVICE_ROUTES = ("open_account", "change_plan", "spend", "refund", "reward")
-STAFF_ROUTES = ("audit", "adjustment", "sandbox_clock")
+STAFF_ROUTES = ("audit", "adjustment", "put_promo", "sandbox_clock")
 ROUTES = SELF_ROUTES + SERVICE_ROUTES + STAFF_ROUTES
-ONE_ACCOUNT = [route for route in ROUTES if route not in {"open_account", "sandbox_clock"}]
+ONE_ACCOUNT = [route for route in ROUTES if route not in {"open_account", "put_promo", "sandbox_clock"}]
 
 ALLOWED = {
     "self": SELF_ROUTES,

@@ -14,6 +14,8 @@ STORY = {
     "refund": 201,
     "reward": 201,
     "adjustment": 201,
+    "put_promo": 200,
+    "redeem_promo": 201,
     "change_plan": 200,
     "sandbox_clock": 200,
     "read_account": 200,
@@ -28,7 +30,7 @@ def test_the_event_files_of_the_api_work_one_after_the_other(api):
         answer = api.send(name, event(name))
         assert answer.status == status, (name, answer.text)
     assert answer.body["ok"]
-    assert api.entries()[0]["balance_after"] == api.balance() == 40 + 10 + 40 + 30 - 5 + 100 + 90
+    assert api.entries()[0]["balance_after"] == api.balance() == 40 + 10 + 40 + 30 - 5 + 5 + 100 + 90
 
 
 @pytest.mark.parametrize("function", ["monthly_grant", "expiry_sweep"])

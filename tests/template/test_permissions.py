@@ -71,10 +71,11 @@ def test_nobody_may_delete_or_scan(stack):
     ("function", "more"),
     [
         ("AccountsFunction", on("by_time", "dynamodb:Query")),
-        ("PurchaseFunction", set()),
+        ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
         ("SpendFunction", set()),
         ("RefundFunction", set()),
         ("RewardsFunction", set()),
+        ("PromosFunction", on("Table", "dynamodb:BatchGetItem")),
         (
             "MonthlyGrantFunction",
             on("grant_due", "dynamodb:Query") | on("MonthlyGrantQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
@@ -86,12 +87,19 @@ def test_nobody_may_delete_or_scan(stack):
         ("MarketplaceEventsFunction", on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"})),
         (
             "PurchaseReconcileFunction",
-            on("purchase_due", "dynamodb:Query") | on("FailedRuns", "sqs:SendMessage"),
+            on("purchase_due", "dynamodb:Query")
+            | on("FailedRuns", "sqs:SendMessage")
+            | on("Table", "dynamodb:BatchGetItem"),
         ),
     ],
 )
 def test_a_function_may_change_the_ledger_and_little_more(production, function, more):
     assert granted(production, function) == on("Table", *CHANGE) | more
+
+
+def test_only_items_of_promo_codes_may_be_read_many_at_once(stack):
+    [batch] = [each for each in statements(stack) if "dynamodb:BatchGetItem" in many(each["Action"])]
+    assert batch["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["PROMO#*"]}}
 
 
 def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):

@@ -27,6 +27,8 @@ ROUTES = {
     "POST /accounts/{account_id}/spends/{spend_id}/refund": SERVICE,
     "POST /accounts/{account_id}/rewards": SERVICE,
     "POST /accounts/{account_id}/adjustments": STAFF,
+    "POST /accounts/{account_id}/promo-redemptions": ANY_TOKEN,
+    "PUT /promos/{code}": STAFF,
 }
 SCHEDULED = ["MonthlyGrant", "ExpirySweep", "PurchaseReconcile"]
 DEAD_LETTERS = [

@@ -1,0 +1,106 @@
+"""A campaign: a promo code that brings Connects to so many accounts, once each, while it is valid.
+
+How often a code was redeemed is counted by several **counters** side by side, so that a code that many redeem at the
+same moment does not wait for one of them. Each may give out a share of the campaign's cap; the shares add up to the
+cap, so counters that never give more than their share never give more than the cap together, and all of it before the
+last one refuses.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from shared.ledger.errors import PromoNotActiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    code: str
+    connects: int
+    """What a redemption brings."""
+    max_redemptions: int
+    """Over all accounts; 0 ends it."""
+    starts_at: datetime
+    ends_at: datetime
+    """The first instant at which it is no longer valid."""
+    counters: int = 0
+    revision: int = 0
+    """Counts changes of terms. The counters carry it too: a redemption holds only for the terms it was decided on."""
+    exhausted: bool = False
+    """Somebody found every counter exhausted. Until the terms change that stays so, and none has to be asked again."""
+
+    def has_terms_of(self, other: Campaign) -> bool:
+        return self == replace(other, counters=self.counters, revision=self.revision, exhausted=self.exhausted)
+
+    def check_active(self, now: datetime) -> None:
+        """Raises PromoNotActiveError outside of [starts_at, ends_at)."""
+        if not self.starts_at <= now < self.ends_at:
+            raise PromoNotActiveError(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """How many redemptions one counter gave out, and how many it may."""
+
+    taken: int
+    share: int
+    revision: int
+
+    @property
+    def exhausted(self) -> bool:
+        return self.taken >= self.share
+
+
+def normalised_code(text: str) -> str:
+    """A code as it is known: case and outer spaces do not matter.
+
+    Raises:
+        ValueError: no code looks like that.
+    """
+    code = text.strip()
+    # Before it is turned to upper case: that makes ASCII of some letters that are not.
+    if not CODE.fullmatch(code):
+        raise ValueError("must be 1 to 64 of A-Z a-z 0-9 _ -")
+    return code.upper()
+
+
+def promo_claim(code: str) -> str:
+    """An account redeems a code at most once."""
+    return f"promo#{code}"
+
+
+def counters_for(max_redemptions: int, known: int, at_most: int) -> int:
+    """How many counters a campaign has: no more than redemptions, and never fewer than it had."""
+    return max(known, min(max_redemptions, at_most), 1)
+
+
+def shares(taken: Sequence[int], max_redemptions: int) -> list[int]:
+    """What each counter may give in all, where ``taken`` are given: what is left of the cap is spread evenly.
+
+    Nothing where the cap is reached, or lower than what was given: that holds however many more are given meanwhile.
+    """
+    left = max_redemptions - sum(taken)
+    if left <= 0:
+        return [0] * len(taken)
+    each, over = divmod(left, len(taken))
+    return [given + each + (number < over) for number, given in enumerate(taken)]
+
+
+def first_counter(account_id: str, counters: int) -> int:
+    """Where an account's redemption begins to look: anywhere, and for one account always there."""
+    return zlib.crc32(account_id.encode()) % counters
+
+
+def next_counter(counters: Sequence[Counter], first: int) -> int | None:
+    """The nearest from ``first`` on that has some left: what some leave over spreads among all others."""
+    order = [*range(first, len(counters)), *range(first)]
+    return next((number for number in order if not counters[number].exhausted), None)

@@ -1,0 +1,183 @@
+"""Promo codes: campaigns, and redeeming them, alone or with a purchase.
+
+A redemption is one transaction: the account, its entry, the claim that this account had this code, and one more taken
+from one of the campaign's counters. So the cap holds exactly, whoever comes at the same moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.ledger.campaign import Campaign, counters_for, first_counter, next_counter, promo_claim
+from shared.ledger.commands import Credit
+from shared.ledger.errors import BusyError, PromoError, PromoExhaustedError, PromoNotFoundError, PromoUsedError
+from shared.ledger.model import EntryType, Request
+from shared.services.ledger import Ledger, Outcome
+from shared.services.retry import attempts
+from shared.store.errors import CampaignMovedError, ClaimedError, ContentionError, OutcomeUnknownError
+from shared.store.promos import note_exhausted, read_campaign, read_counters, save_campaign, taking_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from shared.store.also import Also
+
+PROMO = "promo"
+
+T = TypeVar("T")
+
+
+def put_campaign(ledger: Ledger, wanted: Campaign, *, counters: int, deadline: float) -> tuple[Campaign, int]:
+    """Create a campaign or change its terms; the same terms again change nothing. Tells how often it was redeemed.
+
+    A cap below what was given takes nothing back: it ends the campaign.
+
+    Args:
+        ledger: Where it lies.
+        wanted: The terms.
+        counters: How many a new campaign gets at most.
+        deadline: Monotonic seconds by which to give up.
+
+    Raises:
+        BusyError: redemptions left no moment in between.
+    """
+    unanswered = False
+    for _ in attempts(deadline):
+        try:
+            before = read_campaign(ledger.table, wanted.code) or replace(wanted, counters=0, revision=0)
+            known = read_counters(ledger.table, before)
+            redeemed = sum(counter.taken for counter in known)
+            if before.revision and before.has_terms_of(wanted):
+                return before, redeemed
+            after = replace(wanted, counters=counters_for(wanted.max_redemptions, before.counters, counters))
+            return save_campaign(ledger.table, before, after, known), redeemed
+        except CampaignMovedError:
+            continue
+        except ContentionError as error:
+            unanswered = unanswered or isinstance(error, OutcomeUnknownError)
+    raise BusyError(unanswered=unanswered)
+
+
+def redeem(ledger: Ledger, account_id: str, code: str, request: Request, *, deadline: float) -> Outcome:
+    """The Connects of a promo code, once for an account. Frozen agencies get them too, to use when they thaw.
+
+    Raises:
+        PromoNotFoundError, PromoNotActiveError, PromoUsedError, PromoExhaustedError: in this order of precedence.
+        AccountNotFoundError, IdempotencyKeyReusedError, BusyError
+    """
+    try:
+        return take_one(
+            ledger,
+            account_id,
+            code,
+            lambda campaign, taking: ledger.execute(
+                account_id, promo_credit(campaign, request), deadline=deadline, also=[taking]
+            ),
+            now=ledger.clock.now(),
+            deadline=deadline,
+        )
+    except PromoError as refusal:
+        return _repeat_or(refusal, ledger, account_id, request)
+
+
+def promo_credit(campaign: Campaign, request: Request, **reference: str) -> Credit:
+    """What a redemption brings. ``reference`` says more of what it came with."""
+    return Credit(
+        EntryType.PROMO,
+        campaign.connects,
+        paid=False,
+        reason=f"Promo code {campaign.code}",
+        reference={"type": PROMO, "code": campaign.code, **reference},
+        request=request,
+        once=promo_claim(campaign.code),
+    )
+
+
+def check_redeemable(ledger: Ledger, account_id: str, code: str) -> None:
+    """Refuse a code that could not be redeemed now. Whether it can be in a moment is another question.
+
+    Raises:
+        PromoNotFoundError, PromoNotActiveError, PromoUsedError, PromoExhaustedError: in this order of precedence.
+    """
+    campaign = _campaign(ledger, code, ledger.clock.now())
+    if ledger.table.claim(account_id, promo_claim(code)):
+        raise PromoUsedError(code)
+    if campaign.exhausted or all(counter.exhausted for counter in read_counters(ledger.table, campaign)):
+        raise PromoExhaustedError(code)
+
+
+def take_one(
+    ledger: Ledger, account_id: str, code: str, take: Callable[[Campaign, Also], T], *, now: datetime, deadline: float
+) -> T:
+    """Have ``take`` write one redemption, out of the first counter that has one left.
+
+    Where the first one refuses, all are read at once, instead of trying one after the other.
+
+    Args:
+        ledger: Where all of it happens.
+        account_id: Whose redemption.
+        code: As it is known.
+        take: Writes it, in one transaction with what it is given.
+        now: When the code has to be valid.
+        deadline: Monotonic seconds by which to give up.
+
+    Raises:
+        PromoNotFoundError, PromoNotActiveError, PromoUsedError, PromoExhaustedError: in this order of precedence.
+        BusyError, and what ``take`` raises
+    """
+    refused = False
+    for _ in attempts(deadline):
+        try:
+            campaign = _campaign(ledger, code, now)
+            if campaign.exhausted:
+                raise _refusal_when_exhausted(ledger, account_id, code)
+            number = first_counter(account_id, campaign.counters)
+            if refused:
+                number = _with_some_left(ledger, campaign, number)
+            return take(campaign, taking_one(ledger.table, campaign, number))
+        except CampaignMovedError:
+            refused = True
+        except ContentionError:
+            continue
+        except ClaimedError as error:
+            raise PromoUsedError(code) from error
+    raise BusyError
+
+
+def _campaign(ledger: Ledger, code: str, now: datetime) -> Campaign:
+    campaign = read_campaign(ledger.table, code)
+    if campaign is None:
+        raise PromoNotFoundError(code)
+    campaign.check_active(now)
+    return campaign
+
+
+def _with_some_left(ledger: Ledger, campaign: Campaign, first: int) -> int:
+    counters = read_counters(ledger.table, campaign)
+    if any(counter.revision != campaign.revision for counter in counters):
+        raise CampaignMovedError(campaign.code)
+    number = next_counter(counters, first)
+    if number is None:
+        note_exhausted(ledger.table, campaign)
+        raise PromoExhaustedError(campaign.code)
+    return number
+
+
+def _refusal_when_exhausted(ledger: Ledger, account_id: str, code: str) -> PromoError:
+    """Who used the code is told so, whatever is left of it."""
+    used = ledger.table.claim(account_id, promo_claim(code))
+    return PromoUsedError(code) if used else PromoExhaustedError(code)
+
+
+def _repeat_or(refusal: PromoError, ledger: Ledger, account_id: str, request: Request) -> Outcome:
+    """A refusal holds only if the account is there, and the same request did not succeed before."""
+    try:
+        ledger.table.account(account_id)
+        before = ledger.repeat(account_id, request)
+    except ContentionError as error:
+        raise BusyError(unanswered=True) from error
+    if before is None:
+        raise refusal
+    return before

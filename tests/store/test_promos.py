@@ -1,0 +1,454 @@
+"""Promo codes: a cap over all accounts, once an account, alone or with a purchase."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from shared.ledger.calendar import midnight
+from shared.ledger.errors import (
+    AccountNotFoundError,
+    IdempotencyKeyReusedError,
+    PaymentDeclinedError,
+    PromoExhaustedError,
+    PromoNotActiveError,
+    PromoNotFoundError,
+    PromoUsedError,
+)
+from shared.ledger.model import EntryType, Kind, Plan
+from shared.ledger.purchase import PurchaseState
+from shared.sandbox.payments import Behaviour
+from shared.services.purchasing import read_purchase
+from tests.core.builders import free
+from tests.wire import GET, TRANSACT, answer_lost, request_lost
+
+BATCH = "BatchGetItem"
+TICK = timedelta(milliseconds=1)
+START, END = midnight(date(2026, 1, 1)), midnight(date(2026, 2, 1))
+
+
+@pytest.fixture
+def desk(desk):
+    desk.open()
+    return desk
+
+
+@pytest.fixture
+def succeeds(provider):
+    return provider.that(Behaviour.SUCCEED)
+
+
+def promos(desk, account="ann"):
+    return [entry.amount for entry in desk.journal(account) if entry.type is EntryType.PROMO]
+
+
+def purchases(desk):
+    return [entry.amount for entry in desk.journal() if entry.type is EntryType.PURCHASE]
+
+
+def open_accounts(desk, *names):
+    for name in names:
+        desk.open(name)
+
+
+def exhausted_by_others(desk, cap=1):
+    """A campaign of which nothing is left, though Ann had none of it."""
+    desk.put_campaign(cap)
+    for number in range(cap):
+        desk.open(f"other-{number}")
+        desk.redeem(account=f"other-{number}")
+
+
+def test_a_promo_code_brings_free_connects_that_last_as_long_as_any(desk):
+    desk.put_campaign(100)
+    entry = desk.redeem().entry
+    assert (entry.type, entry.slices) == (EntryType.PROMO, {free("2027-01-16"): 5})
+    assert (entry.reason, entry.reference) == ("Promo code SPRING", {"type": "promo", "code": "SPRING"})
+    assert (desk.balance(), desk.redeemed()) == (5, 1)
+
+
+def test_an_unknown_code_is_refused(desk):
+    with pytest.raises(PromoNotFoundError):
+        desk.redeem(code="AUTUMN")
+
+
+def test_an_account_that_does_not_exist_is_missed_before_the_code_is(desk):
+    with pytest.raises(AccountNotFoundError):
+        desk.redeem(code="AUTUMN", account="nobody")
+    desk.put_campaign(100)
+    with pytest.raises(AccountNotFoundError):
+        desk.redeem(account="nobody")
+
+
+@pytest.mark.parametrize("now", [START - TICK, END], ids=["before", "at its end"])
+def test_a_code_out_of_its_window_is_refused(desk, now):
+    desk.put_campaign(100)
+    with pytest.raises(PromoNotActiveError):
+        desk.at(now).redeem()
+    assert desk.redeemed() == 0
+
+
+@pytest.mark.parametrize("now", [START, END - TICK], ids=["first", "last"])
+def test_a_code_is_redeemed_in_the_first_and_the_last_instant_of_its_window(desk, now):
+    desk.at(START - timedelta(days=9)).open("bob")
+    desk.put_campaign(100)
+    assert desk.at(now).redeem(account="bob").entry.amount == 5
+
+
+def test_an_account_redeems_a_code_once_under_whatever_key(desk):
+    desk.put_campaign(100)
+    desk.redeem()
+    with pytest.raises(PromoUsedError):
+        desk.redeem("another key")
+    assert (promos(desk), desk.redeemed()) == ([5], 1)
+
+
+def test_an_account_redeems_several_codes(desk):
+    desk.put_campaign(100)
+    desk.put_campaign(100, code="SUMMER", connects=7)
+    desk.redeem("one")
+    desk.redeem("two", code="SUMMER")
+    assert promos(desk) == [5, 7]
+
+
+def test_who_used_a_code_is_told_so_also_when_nothing_is_left_of_it(desk):
+    desk.put_campaign(1)
+    desk.redeem()
+    with pytest.raises(PromoUsedError):
+        desk.redeem("another key")
+
+
+def test_the_same_redemption_sent_again_is_answered_as_the_first_time(desk):
+    desk.put_campaign(100)
+    first = desk.redeem()
+    again = desk.redeem()
+    assert (again.entry, again.replayed) == (first.entry, True)
+    assert desk.redeemed() == 1
+
+
+def ends(desk):
+    desk.at(END)
+
+
+def runs_out(desk):
+    desk.put_campaign(0)
+
+
+def changes(desk):
+    desk.put_campaign(100, connects=9)
+
+
+@pytest.mark.parametrize("happens", [ends, runs_out, changes])
+def test_a_redemption_is_repeated_whatever_became_of_the_campaign(desk, happens):
+    desk.put_campaign(100)
+    first = desk.redeem()
+    happens(desk)
+    assert desk.redeem().entry == first.entry
+
+
+def test_the_key_of_a_redemption_serves_no_other_code(desk):
+    desk.put_campaign(100)
+    desk.put_campaign(100, code="SUMMER")
+    desk.redeem()
+    for code in ("SUMMER", "AUTUMN"):
+        with pytest.raises(IdempotencyKeyReusedError):
+            desk.redeem(code=code)
+
+
+def test_a_refusal_does_not_use_the_key_up(desk):
+    with pytest.raises(PromoNotFoundError):
+        desk.redeem()
+    desk.put_campaign(0)
+    with pytest.raises(PromoExhaustedError):
+        desk.redeem()
+    desk.put_campaign(1)
+    assert not desk.redeem().replayed
+
+
+@pytest.mark.parametrize("cap", [1, 3, 4, 9])
+def test_a_code_brings_its_connects_exactly_as_often_as_its_cap_says(desk, cap):
+    exhausted_by_others(desk, cap)
+    with pytest.raises(PromoExhaustedError):
+        desk.redeem()
+    assert (promos(desk), desk.redeemed()) == ([], cap)
+    assert all(counter.taken <= counter.share for counter in desk.counters())
+
+
+def test_an_exhausted_counter_sends_on_to_the_others_without_trying_each(desk, wire):
+    desk.put_campaign(10, counters=10)
+    open_accounts(desk, *(f"other-{number}" for number in range(10)))
+    for number in range(9):
+        desk.redeem(account=f"other-{number}")
+    with wire.measured() as cost:
+        desk.redeem(account="other-9")
+    assert cost.calls.count(TRANSACT) <= 2
+    assert cost.calls.count(BATCH) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "plans"),
+    [(Kind.AGENCY, [Plan.BASIC]), (Kind.AGENCY, [Plan.PLUS]), (Kind.AGENCY, [Plan.PLUS, Plan.BASIC])],
+    ids=["basic", "plus", "frozen"],
+)
+def test_an_agency_redeems_on_whatever_plan_and_keeps_them_while_it_is_frozen(desk, kind, plans):
+    desk.put_campaign(100)
+    desk.open("acme", kind=kind, plan=plans[0])
+    for plan in plans[1:]:
+        desk.change_plan(plan, account="acme")
+    desk.redeem(account="acme")
+    assert desk.balance("acme") == 5
+
+
+def test_a_code_that_was_found_exhausted_is_not_once_its_cap_is_raised(desk):
+    exhausted_by_others(desk, 3)
+    for _ in range(2):
+        with pytest.raises(PromoExhaustedError):
+            desk.redeem()
+    with pytest.raises(PromoUsedError):
+        desk.redeem("another key", account="other-0")
+    assert desk.redeem("redeem", account="other-0").replayed
+    desk.put_campaign(4)
+    assert desk.redeem().entry.amount == 5
+
+
+# --- Putting a campaign
+
+
+def test_a_campaign_put_again_is_the_same(desk, wire):
+    desk.put_campaign(100)
+    desk.redeem()
+    with wire.measured() as cost:
+        assert desk.put_campaign(100) == 1
+    assert cost.calls == [GET, BATCH]
+
+
+def test_a_raised_cap_lets_more_redeem_and_counts_what_was_given(desk):
+    exhausted_by_others(desk, 3)
+    assert desk.put_campaign(5) == 3
+    open_accounts(desk, "bob", "carol")
+    desk.redeem()
+    desk.redeem(account="bob")
+    with pytest.raises(PromoExhaustedError):
+        desk.redeem(account="carol")
+    assert desk.redeemed() == 5
+
+
+def test_a_raised_cap_gets_more_counters_and_a_lowered_one_keeps_them(desk):
+    desk.put_campaign(1, counters=10)
+    assert len(desk.counters()) == 1
+    desk.put_campaign(100, counters=10)
+    assert [counter.share for counter in desk.counters()] == [10] * 10
+    desk.put_campaign(25, counters=2)
+    assert [counter.share for counter in desk.counters()] == [3] * 5 + [2] * 5
+
+
+@pytest.mark.parametrize("cap", [0, 2, 3])
+def test_a_cap_of_no_more_than_was_given_ends_the_campaign(desk, cap):
+    desk.put_campaign(100)
+    open_accounts(desk, "bob", "carol", "dave")
+    for account in ("bob", "carol", "dave"):
+        desk.redeem(account=account)
+    assert desk.put_campaign(cap) == 3
+    with pytest.raises(PromoExhaustedError):
+        desk.redeem()
+    assert desk.redeemed() == 3
+
+
+def test_a_changed_campaign_brings_what_it_says_now(desk):
+    desk.put_campaign(100)
+    desk.put_campaign(100, connects=9, ends_at=END + timedelta(days=30))
+    assert desk.at(END).redeem().entry.amount == 9
+
+
+def test_terms_that_change_between_a_redemptions_read_and_its_write_are_the_ones_that_count(desk, wire):
+    desk.put_campaign(100)
+    wire.on(TRANSACT, wire.before(lambda: desk.put_campaign(100, connects=9)))
+    assert desk.redeem().entry.amount == 9
+
+
+def test_a_campaign_that_ends_between_a_redemptions_read_and_its_write_gives_nothing(desk, wire):
+    desk.put_campaign(100)
+    wire.on(TRANSACT, wire.before(lambda: desk.put_campaign(0)))
+    with pytest.raises(PromoExhaustedError):
+        desk.redeem()
+
+
+def test_the_last_one_taken_between_read_and_write_is_not_given_twice(desk, wire):
+    desk.put_campaign(1)
+    desk.open("bob")
+    wire.on(TRANSACT, wire.before(lambda: desk.redeem(account="bob")))
+    with pytest.raises(PromoExhaustedError):
+        desk.redeem()
+
+
+def test_redemptions_between_a_puts_read_and_its_write_do_not_stop_it(desk, wire):
+    desk.put_campaign(100)
+    wire.on(TRANSACT, wire.before(desk.redeem))
+    with wire.measured() as cost:
+        desk.put_campaign(50)
+    assert cost.calls.count(TRANSACT) == 1
+    assert sum(counter.share for counter in desk.counters()) == 50
+
+
+def test_a_cap_that_is_reached_between_a_puts_read_and_its_write_is_not_exceeded(desk, wire):
+    desk.put_campaign(100, counters=1)
+    wire.on(TRANSACT, wire.before(desk.redeem))
+    desk.open("bob")
+    desk.put_campaign(0)
+    desk.put_campaign(100, counters=1)
+    wire.on(TRANSACT, wire.before(lambda: desk.redeem(account="bob")))
+    desk.put_campaign(1)
+    desk.open("carol")
+    with pytest.raises(PromoExhaustedError):
+        desk.redeem(account="carol")
+
+
+def test_two_who_put_a_campaign_at_once_leave_the_terms_of_one(desk, wire):
+    wire.on(TRANSACT, wire.before(lambda: desk.put_campaign(7)))
+    desk.put_campaign(9)
+    assert sum(counter.share for counter in desk.counters()) == 9
+
+
+@pytest.mark.parametrize("fault", [request_lost, answer_lost], ids=["request", "answer"])
+def test_a_put_is_tried_again(desk, wire, fault):
+    wire.on(TRANSACT, fault)
+    desk.put_campaign(9)
+    assert sum(counter.share for counter in desk.counters()) == 9
+
+
+@pytest.mark.parametrize("fault", [request_lost, answer_lost], ids=["request", "answer"])
+def test_a_redemption_is_tried_again_and_counted_once(desk, wire, fault):
+    desk.put_campaign(100)
+    wire.on(TRANSACT, fault)
+    outcome = desk.redeem()
+    assert (outcome.entry.amount, outcome.replayed, desk.redeemed()) == (5, False, 1)
+
+
+# --- With a purchase
+
+
+def test_a_promo_code_comes_with_a_purchase_as_an_entry_of_its_own(desk, succeeds, wire):
+    desk.put_campaign(100)
+    with wire.measured() as cost:
+        bought = desk.buy(40, succeeds, promo="SPRING")
+    assert (bought.entry.amount, bought.promo.amount) == (40, 5)
+    assert bought.promo.reference == {
+        "type": "promo",
+        "code": "SPRING",
+        "purchase_id": bought.purchase.purchase_id,
+    }
+    assert (purchases(desk), promos(desk), desk.redeemed()) == ([40], [5], 1)
+    assert cost.calls.count(TRANSACT) == 1, "together or not at all"
+
+
+def test_a_purchase_with_a_promo_code_is_read_and_repeated_as_it_was_answered(desk, succeeds):
+    desk.put_campaign(100)
+    bought = desk.buy(40, succeeds, promo="SPRING")
+    again = desk.buy(40, succeeds, promo="SPRING")
+    read = read_purchase(desk.ledger, "ann", bought.purchase.purchase_id)
+    assert (again.entry, again.promo, again.replayed) == (bought.entry, bought.promo, True)
+    assert (read.entry, read.promo) == (bought.entry, bought.promo)
+
+
+def used(desk):
+    desk.put_campaign(100)
+    desk.redeem()
+
+
+def over(desk):
+    desk.put_campaign(100, ends_at=desk.clock.at)
+
+
+@pytest.mark.parametrize(
+    ("before", "refusal"),
+    [
+        (lambda _: None, PromoNotFoundError),
+        (over, PromoNotActiveError),
+        (used, PromoUsedError),
+        (exhausted_by_others, PromoExhaustedError),
+    ],
+    ids=["unknown", "over", "used", "exhausted"],
+)
+def test_a_purchase_with_a_code_that_brings_nothing_is_refused_before_anything_is_charged(
+    desk, provider, succeeds, before, refusal
+):
+    before(desk)
+    with pytest.raises(refusal):
+        desk.buy(40, succeeds, promo="SPRING")
+    assert (provider.charges, purchases(desk)) == ([], [])
+    assert desk.buy(40, succeeds).purchase.state is PurchaseState.COMPLETED, "the key is free"
+
+
+class Meanwhile:
+    """A provider that charges, and meanwhile something else happens."""
+
+    def __init__(self, gateway, action):
+        self.gateway, self.action = gateway, action
+
+    def charge(self, charge):
+        self.action()
+        return self.gateway.charge(charge)
+
+
+def exhaust(desk):
+    desk.put_campaign(0)
+
+
+def use(desk):
+    desk.redeem()
+
+
+@pytest.mark.parametrize(
+    ("happens", "code", "given"),
+    [(exhaust, "promo_exhausted", []), (use, "promo_used", [5])],
+    ids=["exhausted", "used"],
+)
+def test_a_charge_ends_in_its_connects_also_if_the_code_is_gone_by_then(desk, succeeds, happens, code, given):
+    desk.put_campaign(100)
+    bought = desk.buy(40, Meanwhile(succeeds, lambda: happens(desk)), promo="SPRING")
+    again = desk.buy(40, succeeds, promo="SPRING")
+    read = read_purchase(desk.ledger, "ann", bought.purchase.purchase_id)
+    for told in (bought, again, read):
+        assert (told.purchase.state, told.purchase.promo_refused, told.promo) == (PurchaseState.COMPLETED, code, None)
+        assert told.entry.amount == 40
+    assert promos(desk) == given
+
+
+def test_the_reconciliation_redeems_the_code_of_a_purchase_that_was_left_pending(desk, provider):
+    desk.put_campaign(100)
+    late = provider.that(Behaviour.LATE)
+    pending = desk.buy(40, late, promo="SPRING")
+    assert (pending.promo, promos(desk), desk.redeemed()) == (None, [], 0)
+    desk.reconcile(pending.purchase.purchase_id, late)
+    assert (purchases(desk), promos(desk), desk.redeemed()) == ([40], [5], 1)
+
+
+def test_a_code_that_was_valid_when_the_purchase_began_is_redeemed_however_late_the_provider(desk, provider):
+    desk.put_campaign(100)
+    late = provider.that(Behaviour.LATE)
+    pending = desk.at(END - TICK).buy(40, late, promo="SPRING")
+    desk.at(END + timedelta(days=1)).reconcile(pending.purchase.purchase_id, late)
+    assert (purchases(desk), promos(desk)) == ([40], [5])
+
+
+def test_a_code_that_ran_out_before_the_reconciliation_does_not_keep_the_connects_back(desk, provider):
+    desk.put_campaign(100)
+    late = provider.that(Behaviour.LATE)
+    pending = desk.buy(40, late, promo="SPRING")
+    desk.put_campaign(0)
+    assert desk.reconcile(pending.purchase.purchase_id, late) is PurchaseState.COMPLETED
+    read = read_purchase(desk.ledger, "ann", pending.purchase.purchase_id)
+    assert (read.entry.amount, read.promo, read.purchase.promo_refused) == (40, None, "promo_exhausted")
+
+
+def test_a_declined_purchase_leaves_its_code_to_the_next(desk, provider, succeeds):
+    desk.put_campaign(1)
+    with pytest.raises(PaymentDeclinedError):
+        desk.buy(40, provider.that(Behaviour.DECLINE), promo="SPRING")
+    assert desk.buy(40, succeeds, promo="SPRING").promo.amount == 5
+
+
+def test_a_completion_with_a_promo_whose_answer_was_lost_tells_of_both(desk, succeeds, wire):
+    desk.put_campaign(100)
+    wire.on(TRANSACT, answer_lost)
+    bought = desk.buy(40, succeeds, promo="SPRING")
+    assert (bought.entry.amount, bought.promo.amount, desk.redeemed()) == (40, 5, 1)
