@@ -75,6 +75,9 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             minimum_purchase=_number(environ, "MINIMUM_PURCHASE"),
             currency=_text(environ, "CURRENCY"),
             expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
+            badge_min_price=_number(environ, "BADGE_MIN_PRICE"),
+            badge_max_price=_number(environ, "BADGE_MAX_PRICE"),
+            badge_price_step=_number(environ, "BADGE_PRICE_STEP"),
         )
     except ValueError as error:
         raise ConfigurationError(f"the product's numbers make no sense: {error}") from error

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from shared.ledger.badge import ONE_WEEK, is_badge, named
 from shared.ledger.model import Account, Bucket, Entry, EntryType
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def audit(account: Account, entries: Sequence[Entry]) -> list[Finding]:
         "each balance follows from the one before": _balances(account, entries),
         "a key has one effect, and a spend at most one refund of what it took": _once(entries),
         "what is awarded once for ever was awarded once": _awards(entries),
+        "no week of a badge was paid for twice, and the last one ends when the account says": _badge(account, entries),
     }
     return [Finding(invariant, tuple(problems)) for invariant, problems in checks.items()]
 
@@ -110,3 +113,14 @@ def _awards(entries: Sequence[Entry]) -> Iterator[str]:
     for (award, subject), times in Counter(awards).items():
         if times > 1:
             yield f"{award} {subject}".rstrip() + f" was awarded {times} times"
+
+
+def _badge(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
+    weeks = [datetime.fromisoformat(entry.reference["starts_at"]) for entry in entries if is_badge(entry)]
+    for before, after in pairwise(weeks):
+        if after < before + ONE_WEEK:
+            yield f"the badge was paid for from {named(before)} and again from {named(after)}"
+    paid_until = max(weeks, default=None)
+    expected, known = paid_until and paid_until + ONE_WEEK, account.badge and account.badge.paid_until
+    if known != expected:
+        yield f"the badge is paid for until {known}, its entries say {expected}"

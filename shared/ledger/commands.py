@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared.ledger.badge import RenewBadge, SwitchBadge, is_badge, renew, switch
 from shared.ledger.calendar import add_months, cycle_of_month, cycle_on, expiry_of_lot, midnight
 from shared.ledger.errors import (
     AccountFrozenError,
@@ -130,7 +131,7 @@ class Settle:
     """Nothing but what the calendar brings."""
 
 
-Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | Settle
+Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | SwitchBadge | RenewBadge | Settle
 
 
 def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
@@ -164,7 +165,9 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
     return _settle(decision, now, policy)
 
 
-def decide(account: Account, command: Command, now: datetime, policy: Policy) -> Decision:
+def decide(  # noqa: C901 - a case a command
+    account: Account, command: Command, now: datetime, policy: Policy
+) -> Decision:
     """Settle the account, then do what the command says.
 
     Returns:
@@ -194,6 +197,10 @@ def decide(account: Account, command: Command, now: datetime, policy: Policy) ->
             decided = _adjust(settled, command, now, policy)
         case ChangePlan():
             decided = _change_plan(settled, command, now, policy)
+        case SwitchBadge():
+            decided = switch(settled, command, now)
+        case RenewBadge():
+            decided = renew(settled, command, now)
     # What came back may expire at once, by a grace of 0 days.
     return _settle(decided, now, policy)
 
@@ -324,7 +331,7 @@ def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:
         raise InsufficientConnectsError(balance=account.balance, required=command.amount)
     return settled.post(
         EntryType.SPEND,
-        _burn(account.lots, command.amount),
+        account.burn(command.amount),
         command.request,
         at=now,
         now=now,
@@ -333,20 +340,9 @@ def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:
     )
 
 
-def _burn(lots: Mapping[Bucket, int], amount: int) -> dict[Bucket, int]:
-    """What a debit takes from each bucket, in burn order."""
-    slices = {}
-    for bucket in sorted(lots):
-        taken = min(lots[bucket], amount)
-        slices[bucket] = -taken
-        amount -= taken
-        if not amount:
-            break
-    return slices
-
-
 def _refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -> Decision:
     check_refundable(command.reason)
+    _check_on_proposal(command.spend)
     slices = _back(command.spend, -command.spend.amount, now.date(), policy)
     return settled.once(refund_claim(command.spend)).post(
         EntryType.REFUND,
@@ -357,6 +353,12 @@ def _refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -
         reason=BACK[command.reason],
         reference={"type": "spend", "spend_id": command.spend.entry_id, "why": command.reason},
     )
+
+
+def _check_on_proposal(spend: Entry) -> None:
+    """What a badge cost never comes back, nor does it win an interview."""
+    if is_badge(spend):
+        raise NotRefundableError("badge")
 
 
 def _back(spend: Entry, amount: int, today: date, policy: Policy) -> dict[Bucket, int]:
@@ -378,6 +380,7 @@ def _back(spend: Entry, amount: int, today: date, policy: Policy) -> dict[Bucket
 
 def _interview(settled: Decision, command: Interview, now: datetime, policy: Policy) -> Decision:
     """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward."""
+    _check_on_proposal(command.spend)
     missing = max(policy.interview - command.came_back, 0)
     refunded = min(-command.spend.amount - command.came_back, missing)
     rewarded = missing - refunded
@@ -428,7 +431,7 @@ def _adjust(settled: Decision, command: Adjust, now: datetime, policy: Policy) -
     elif account.balance + command.amount < 0:
         raise InsufficientConnectsError(balance=account.balance, required=-command.amount)
     else:
-        slices = _burn(account.lots, -command.amount)
+        slices = account.burn(-command.amount)
     return settled.post(
         EntryType.ADJUSTMENT,
         slices,

@@ -58,6 +58,21 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
+class Badge:
+    """The availability badge of an account that has had it. Off, it still knows how far it was paid for."""
+
+    enabled: bool
+    max_per_week: int
+    """The most Connects that the account will pay for a week."""
+    paid_until: datetime
+    """When the newest week that was paid for ends; where it is on, when the next one is charged."""
+
+    @property
+    def renews_at(self) -> datetime | None:
+        return self.paid_until if self.enabled else None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One account as of its last change. Immutable; ``version`` counts writes and ``seq`` entries."""
 
@@ -87,11 +102,23 @@ class Account:
     expiry_due: date | None = None
     """No lot expires before this day. A lower bound: spending a lot up leaves it alone, so that a spend never
     rewrites an index; the sweep moves it on."""
+    badge: Badge | None = None
 
     @property
     def balance(self) -> int:
         """All lots, also those that have expired and are still to be written off: settle first."""
         return sum(self.lots.values())
+
+    def burn(self, amount: int) -> dict[Bucket, int]:
+        """What a debit takes from each bucket, in burn order. There has to be as much."""
+        slices = {}
+        for bucket in sorted(self.lots):
+            taken = min(self.lots[bucket], amount)
+            slices[bucket] = -taken
+            amount -= taken
+            if not amount:
+                break
+        return slices
 
 
 @dataclass(frozen=True, slots=True)

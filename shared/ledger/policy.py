@@ -35,6 +35,11 @@ class Policy:
     minimum_purchase: int = 10
     currency: str = "USD"
     expiring_soon_days: int = 30
+    badge_min_price: int = 4
+    """What a week of the availability badge costs where hardly anybody has one."""
+    badge_max_price: int = 20
+    badge_price_step: int = 1000
+    """So many badges that are on make the week one Connect dearer."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that contradict each other."""
@@ -46,3 +51,7 @@ class Policy:
             raise ValueError("lot_lifetime_months must be 1 or more")
         if self.rising_talent < 1 or self.interview < 1:
             raise ValueError("rising_talent and interview must be 1 or more: every reward is an entry")
+        if not 1 <= self.badge_min_price <= self.badge_max_price:
+            raise ValueError("badge_min_price must be 1 or more, and no more than badge_max_price")
+        if self.badge_price_step < 1:
+            raise ValueError("badge_price_step must be 1 or more")

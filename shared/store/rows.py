@@ -25,7 +25,7 @@ from pynamodb.constants import MAP, NUMBER, STRING
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
-from shared.ledger.model import Account, Bucket, Claim, Entry, EntryType, Kind, Plan
+from shared.ledger.model import Account, Badge, Bucket, Claim, Entry, EntryType, Kind, Plan
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 
 if TYPE_CHECKING:
@@ -164,6 +164,15 @@ class ExpiryDue(GlobalSecondaryIndex["AccountRow"]):
     expiry_due = UnicodeAttribute(range_key=True)
 
 
+class BadgeDue(GlobalSecondaryIndex["AccountRow"]):
+    class Meta:
+        index_name = "badge_due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    badge_due = UnicodeAttribute(range_key=True)
+
+
 class PurchaseDue(GlobalSecondaryIndex["PurchaseRow"]):
     class Meta:
         index_name = "purchase_due"
@@ -183,6 +192,7 @@ class Row(Model):
     by_time = ByTime()
     by_grant_due = GrantDue()
     by_expiry_due = ExpiryDue()
+    by_badge_due = BadgeDue()
     by_purchase_due = PurchaseDue()
 
 
@@ -202,6 +212,10 @@ class AccountRow(Row):
     shard = UnicodeAttribute()
     grant_due = DateAttribute(null=True)
     expiry_due = DateAttribute(null=True)
+    badge_max = WholeAttribute(null=True)
+    badge_paid_until = InstantAttribute(null=True)
+    badge_due = InstantAttribute(null=True)
+    """There while it is on."""
 
     @staticmethod
     def values(account: Account) -> dict[str, Any]:
@@ -218,6 +232,9 @@ class AccountRow(Row):
             "interviews": account.interviews or None,
             "grant_due": account.grant_due,
             "expiry_due": account.expiry_due,
+            "badge_max": account.badge and account.badge.max_per_week,
+            "badge_paid_until": account.badge and account.badge.paid_until,
+            "badge_due": account.badge and account.badge.renews_at,
         }
 
     def account(self) -> Account:
@@ -237,7 +254,13 @@ class AccountRow(Row):
             interviews=self.interviews or {},
             grant_due=self.grant_due,
             expiry_due=self.expiry_due,
+            badge=self._badge(),
         )
+
+    def _badge(self) -> Badge | None:
+        if not self.badge_max:
+            return None
+        return Badge(self.badge_due is not None, self.badge_max, self.badge_paid_until)
 
 
 class EntryRow(Row):

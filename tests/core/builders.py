@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 
 from shared.ledger.audit import audit
+from shared.ledger.badge import RenewBadge, SwitchBadge
 from shared.ledger.commands import (
     Adjust,
     ChangePlan,
@@ -131,6 +132,12 @@ class Book:
 
     def change_plan(self, plan: Plan) -> list[Entry]:
         return self.do(ChangePlan(plan, self.request("plan")))
+
+    def switch_badge(self, *, on: bool = True, most: int | None = 5, price: int = 4) -> list[Entry]:
+        return self.do(SwitchBadge(on, most, price, Request("badge", "", "", "account:ann")))
+
+    def renew_badge(self, *, price: int = 4) -> list[Entry]:
+        return self.do(RenewBadge(price, Request("badge", "", "", "system")))
 
     def request(self, operation: str) -> Request:
         self.keys += 1

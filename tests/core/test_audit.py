@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import pytest
 
 from shared.ledger.audit import audit
-from shared.ledger.model import Account, Entry, EntryType, Plan
-from tests.core.builders import Book, free, paid
+from shared.ledger.model import Account, Badge, Entry, EntryType, Plan
+from tests.core.builders import Book, free, paid, start_of
 
 LOTS = "every lot is positive, so the balance is never negative"
 BUCKETS = "the entries of each bucket add up to what is left in it"
@@ -16,6 +16,7 @@ SLICES = "an entry's slices add up to its amount"
 SEQUENCE = "seq counts from 1 without a gap, and time never runs backwards"
 BALANCES = "each balance follows from the one before"
 ONCE = "a key has one effect, and a spend at most one refund of what it took"
+BADGE = "no week of a badge was paid for twice, and the last one ends when the account says"
 AWARDS = "what is awarded once for ever was awarded once"
 
 Broken = tuple[Account, list[Entry]]
@@ -109,6 +110,18 @@ def awarded_again(book: Book, **reference: str) -> Broken:
     return posted(replace(book, account=once[0], entries=once[1]), reward, entry_id="other")
 
 
+def badge_paid(book: Book, *days: int, until: int | None) -> Broken:
+    """Weeks of the badge that begin so many days after its first; for until when the account takes it to be paid."""
+    week = replace(book.entries[4], amount=-1, slices={free("2025-01-11"): -1})
+    account, entries, first = book.account, book.entries, start_of("2024-02-10")
+    for number, day in enumerate(days):
+        reference = {"type": "badge", "starts_at": (first + timedelta(days=day)).isoformat()}
+        after = replace(book, account=account, entries=entries)
+        account, entries = posted(after, week, entry_id=f"week {number}", reference=reference)
+    badge = None if until is None else Badge(enabled=True, max_per_week=4, paid_until=first + timedelta(days=until))
+    return replace(account, badge=badge), entries
+
+
 BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a lot of nothing": (lambda book: set_lot(book, paid("2026-01-01"), 0), {LOTS}),
     "a lot below zero": (lambda book: set_lot(book, paid("2025-01-13"), -1), {LOTS, BUCKETS, BALANCES}),
@@ -156,6 +169,11 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "Rising Talent twice": (lambda book: awarded_again(book, type="rising_talent"), {AWARDS}),
     "a certificate twice": (lambda book: awarded_again(book, type="certification", certificate="go"), {AWARDS}),
     "an interview twice": (lambda book: awarded_again(book, type="interview", spend_id="one"), {AWARDS}),
+    "a week of a badge twice": (lambda book: badge_paid(book, 0, 0, until=7), {BADGE}),
+    "weeks of a badge that overlap": (lambda book: badge_paid(book, 0, 6, until=13), {BADGE}),
+    "a badge that was not paid for": (lambda book: badge_paid(book, until=7), {BADGE}),
+    "a badge paid for longer than its entries say": (lambda book: badge_paid(book, 0, until=8), {BADGE}),
+    "a badge that was paid for and is not there": (lambda book: badge_paid(book, 0, until=None), {BADGE}),
     "a refund of nothing that it names": (lambda book: edit(book, 6, reference={"type": "spend"}), {ONCE}),
 }
 
@@ -187,6 +205,11 @@ def test_audit_accepts_different_awards():
         account, entries = posted(book, reward)
         book = replace(book, account=account, entries=entries)
     assert violated(book.account, book.entries) == set()
+
+
+@pytest.mark.parametrize("days", [(0,), (0, 7), (0, 7, 30, 37)])
+def test_audit_accepts_weeks_of_a_badge_that_follow_each_other_or_later(days):
+    assert violated(*badge_paid(sound_book(), *days, until=days[-1] + 7)) == set()
 
 
 def test_audit_breaks_every_invariant_that_it_names():

@@ -1,0 +1,152 @@
+"""The availability badge: a price that follows demand from week to week, and weeks that each account pays for.
+
+The price is one for all and is set for a calendar week, from Monday 00:00 UTC. A badge's own weeks begin when it was
+switched on, and follow each other every 7 days to the instant. ``paid_until`` remembers how far it was paid for: off
+and on again within that costs nothing, and off brings nothing back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.ledger.errors import (
+    AccountFrozenError,
+    InsufficientConnectsError,
+    InvalidRequestError,
+    LedgerError,
+    PriceChangedError,
+)
+from shared.ledger.model import Badge, EntryType, Request
+
+if TYPE_CHECKING:
+    from shared.ledger.model import Account, Decision, Entry
+    from shared.ledger.policy import Policy
+
+BADGE = "badge"
+"""The type of the reference of a week's entry, and the operation of its key."""
+ONE_WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class WeekPrice:
+    """What a week of the badge costs where it is charged in the calendar week that begins on ``week``, a Monday."""
+
+    week: date
+    price: int
+    active: int
+    """How many badges were on when it was set."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchBadge:
+    """Have the badge on, for at most ``max_per_week``, or off. Setting what is set changes nothing.
+
+    ``price`` is what a week costs now. Off may leave ``max_per_week`` out: the one from before stays.
+    """
+
+    enabled: bool
+    max_per_week: int | None
+    price: int
+    request: Request
+
+    def __post_init__(self) -> None:
+        if self.enabled and not self.max_per_week:
+            raise InvalidRequestError("body.max_per_week", "is needed to switch the badge on")
+
+
+@dataclass(frozen=True, slots=True)
+class RenewBadge:
+    """Pay for the week that has begun, or have the badge go off. Nothing where its week has not ended."""
+
+    price: int
+    request: Request
+
+
+def price_for(active: int, policy: Policy) -> int:
+    """The rule: the lowest price, one Connect more for every so many badges that are on, and the highest at most."""
+    return min(policy.badge_min_price + active // policy.badge_price_step, policy.badge_max_price)
+
+
+def calendar_week(now: datetime) -> date:
+    """The Monday of the week that ``now`` falls into."""
+    today = now.date()
+    return today - timedelta(days=today.weekday())
+
+
+def is_badge(entry: Entry) -> bool:
+    return entry.reference.get("type") == BADGE
+
+
+def named(at: datetime) -> str:
+    """An instant in keys and references, ``2026-11-22T10:00:00.000Z``."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def switch(settled: Decision, command: SwitchBadge, now: datetime) -> Decision:
+    """Within a week that was paid for nothing is charged. A renewal that is due is, unless it goes off.
+
+    Raises:
+        AccountFrozenError, PriceChangedError, InsufficientConnectsError: in this order of precedence.
+    """
+    badge = settled.account.badge
+    if badge is None:
+        return _pay(settled, command, command.max_per_week or 0, now, now) if command.enabled else settled
+    most = command.max_per_week or badge.max_per_week
+    if command.enabled and badge.paid_until <= now:
+        start = _week_of(now, badge.paid_until) if badge.enabled else now
+        return _pay(settled, command, most, start, now)
+    if command.enabled and settled.account.frozen:
+        raise AccountFrozenError
+    return _show(settled, replace(badge, enabled=command.enabled, max_per_week=most))
+
+
+def renew(settled: Decision, command: RenewBadge, now: datetime) -> Decision:
+    """A week that cannot be paid for switches the badge off, and nothing is charged."""
+    badge = settled.account.badge
+    if badge is None or not badge.enabled or now < badge.paid_until:
+        return settled
+    try:
+        return _pay(settled, command, badge.max_per_week, _week_of(now, badge.paid_until), now)
+    except LedgerError:
+        return _show(settled, replace(badge, enabled=False))
+
+
+def _week_of(now: datetime, paid_until: datetime) -> datetime:
+    """The start of the week that ``now`` falls into, of those that follow ``paid_until``.
+
+    So a badge's weeks never drift, however late a renewal is; those that passed altogether are not made up for.
+    """
+    return paid_until + (now - paid_until) // ONE_WEEK * ONE_WEEK
+
+
+def _pay(
+    settled: Decision, command: SwitchBadge | RenewBadge, max_per_week: int, start: datetime, now: datetime
+) -> Decision:
+    """Charge the week from ``start`` on, under a key of its own."""
+    _check_payable(settled.account, max_per_week, command.price)
+    end = start + ONE_WEEK
+    paid = settled.post(
+        EntryType.SPEND,
+        settled.account.burn(command.price),
+        Request(BADGE, named(start), "", command.request.actor),
+        at=start,
+        now=now,
+        reason="Availability badge for a week",
+        reference={"type": BADGE, "starts_at": named(start), "ends_at": named(end)},
+    )
+    return _show(paid, Badge(enabled=True, max_per_week=max_per_week, paid_until=end))
+
+
+def _check_payable(account: Account, max_per_week: int, price: int) -> None:
+    if account.frozen:
+        raise AccountFrozenError
+    if price > max_per_week:
+        raise PriceChangedError(price=price)
+    if account.balance < price:
+        raise InsufficientConnectsError(balance=account.balance, required=price)
+
+
+def _show(decision: Decision, badge: Badge) -> Decision:
+    return replace(decision, account=replace(decision.account, badge=badge))
