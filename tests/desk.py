@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from shared.ledger.audit import audit
+from shared.ledger.badge import is_badge
 from shared.ledger.calendar import midnight
 from shared.ledger.campaign import Campaign, Counter, promo_claim
 from shared.ledger.commands import Credit, OpenAccount, Settle, decide, open_account
@@ -14,6 +15,7 @@ from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Plan,
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
+from shared.services.badges import Switched, renew_badges, set_price, switch_badge
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
 from shared.services.purchasing import Bought, Order, buy, read_purchase, reconcile
@@ -177,6 +179,24 @@ class Desk:
     def reconcile(self, purchase_id: str, gateway: Any, *, account: str = "ann") -> PurchaseState:
         reconcile(self.ledger, gateway, [DuePurchase(account, purchase_id, self.clock.at)], deadline)
         return read_purchase(self.ledger, account, purchase_id).purchase.state
+
+    def badge(
+        self, *, on: bool = True, most: int | None = 5, account: str = "ann", by: float | None = None
+    ) -> Switched:
+        return switch_badge(
+            self.ledger, account, f"account:{account}", enabled=on, max_per_week=most, deadline=by or deadline()
+        )
+
+    def renew_badges(self) -> int:
+        """What a run of the schedule finds due, renewed."""
+        set_price(self.ledger)
+        due = [found.account_id for found in self.table.due_badges(self.clock.at)]
+        return renew_badges(self.ledger, due, deadline)
+
+    def badge_weeks(self, account: str = "ann") -> list[tuple[str, int]]:
+        """The days on which the weeks begin that a badge was paid for, and what each cost."""
+        badges = filter(is_badge, self.journal(account))
+        return [(entry.reference["starts_at"][:10], -entry.amount) for entry in badges]
 
     def balance(self, account: str = "ann") -> int:
         return self.ledger.view(account, self.clock.now()).balance

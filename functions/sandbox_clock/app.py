@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 from shared.edge.http import Body, answer, caller, router, serve
 from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
 from shared.sandbox.clock import MAX_AHEAD
+from shared.services.badges import renew_badges, set_price
 from shared.services.due import settle_accounts
 from shared.services.purchasing import reconcile
 from shared.store.rows import instant
@@ -44,9 +45,19 @@ def move_clock(body: ClockBody) -> Response[str]:
     due = chain(ledger.table.due_expiries(now.date()), ledger.table.due_grants(now.date()))
     accounts = sorted({found.account_id for found in due})
     purchases = list(ledger.table.due_purchases(now))
+    badges = [found.account_id for found in ledger.table.due_badges(now)]
     settled = settle_accounts(ledger, accounts, until)
     reconciled = reconcile(ledger, payment_gateway(), purchases, until)
-    return answer({"now": instant(now), "settled_accounts": settled, "reconciled_purchases": reconciled})
+    set_price(ledger)
+    renewed = renew_badges(ledger, badges, until)
+    return answer(
+        {
+            "now": instant(now),
+            "settled_accounts": settled,
+            "reconciled_purchases": reconciled,
+            "renewed_badges": renewed,
+        }
+    )
 
 
 def until() -> float:

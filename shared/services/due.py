@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,7 +51,7 @@ def dispatch(due: Iterable[Due], queue: Queue, now: datetime) -> Dispatched:
         nonlocal found, oldest
         while page := list(islice(waiting, ACCOUNTS_PER_MESSAGE)):
             found += len(page)
-            oldest = min(oldest, *(midnight(account.since) for account in page))
+            oldest = min(oldest, *(_instant(account.since) for account in page))
             yield json.dumps({"accounts": [account.account_id for account in page]})
 
     queue.send(pages())
@@ -65,3 +65,7 @@ def settle_accounts(ledger: Ledger, accounts: Iterable[str], deadline: Callable[
         ExceptionGroup: at the end, what went wrong with some; the others are settled.
     """
     return for_each(accounts, lambda account_id: ledger.execute(account_id, Settle(), deadline=deadline()))
+
+
+def _instant(since: date) -> datetime:
+    return since if isinstance(since, datetime) else midnight(since)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shared.ledger.audit import Finding
     from shared.ledger.campaign import Campaign
-    from shared.ledger.model import Account, Bucket, Entry
+    from shared.ledger.model import Account, Badge, Bucket, Entry
     from shared.ledger.policy import Policy
     from shared.services.purchasing import Bought
 
@@ -43,6 +43,17 @@ def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any
             "ends_on": (cycle.next_starts_on - ONE_DAY).isoformat(),
             "next_grant_on": account.grant_due and account.grant_due.isoformat(),
         },
+        "badge": badge_view(account.badge),
+    }
+
+
+def badge_view(badge: Badge | None) -> dict[str, Any]:
+    """``renews_at`` is None where it is off; ``paid_until`` then says how long it costs nothing to switch it on."""
+    return {
+        "enabled": badge is not None and badge.enabled,
+        "max_per_week": badge and badge.max_per_week,
+        "renews_at": badge and badge.renews_at and instant(badge.renews_at),
+        "paid_until": badge and instant(badge.paid_until),
     }
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.badge import WeekPrice
 from shared.store.also import Update
-from shared.store.errors import StoreError, contention_from_aws
+from shared.store.errors import ContentionError, StoreError, contention_from_aws
 from shared.store.rows import AccountRow, DateAttribute, Row, WholeAttribute
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def read_price(table: Table) -> WeekPrice | None:
 
 
 def save_price(table: Table, price: WeekPrice) -> None:
-    """Where nobody has set that week's price: it stands for the whole week."""
+    """Where nobody has set that week's price: it stands for the whole week.
+
+    If it cannot be written now, the next run will.
+    """
     row = table.rows(PriceRow)
     setting = Update(
         row(pk=PK, sk=SK),
@@ -51,7 +54,7 @@ def save_price(table: Table, price: WeekPrice) -> None:
         row.week.does_not_exist() | (row.week < price.week),
         lambda _: PriceSetError(),
     )
-    with suppress(PriceSetError):
+    with suppress(PriceSetError, ContentionError):
         table.write([setting])
 
 

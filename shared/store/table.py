@@ -65,7 +65,7 @@ Key = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An account that an index says has work waiting, and since which day."""
+    """An account that an index says has work waiting, and since which day or instant."""
 
     account_id: str
     since: date
@@ -320,6 +320,11 @@ class Table:
         """Accounts that may hold lots that expired by ``until``, shard by shard."""
         for row in self._due(self._account.by_expiry_due, self._account.expiry_due, until):
             yield Due(row.pk, row.expiry_due)
+
+    def due_badges(self, until: datetime) -> Iterator[Due]:
+        """Accounts whose badge is to be paid for again by ``until``, shard by shard."""
+        for row in self._due(self._account.by_badge_due, self._account.badge_due, until):
+            yield Due(row.pk, row.badge_due)
 
     def due_purchases(self, until: datetime) -> Iterator[DuePurchase]:
         """Purchases whose charge is to be asked after by ``until``, shard by shard."""

@@ -12,7 +12,9 @@ import pytest
 from shared.ledger.errors import InsufficientConnectsError, PromoExhaustedError
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
+from shared.services.badges import renew_badges, set_price
 from tests.core.builders import noon
+from tests.desk import deadline
 from tests.store.fixtures import SHARDS
 from tests.wire import GET, QUERY, TRANSACT, Cost
 
@@ -266,6 +268,71 @@ def test_a_search_for_due_grants_is_the_index_queries_alone(usual, wire):
     with wire.measured() as cost:
         assert list(usual.table.due_grants(date(2020, 1, 1))) == []
     assert_costs(cost, calls=[QUERY] * SHARDS, read_units=0.5 * SHARDS)
+
+
+@pytest.fixture
+def with_badge(usual):
+    """An account with 24 buckets whose badge is to be paid for again."""
+    usual.badge()
+    return usual.at(TODAY + timedelta(days=7))
+
+
+def test_a_badge_that_is_switched_on_is_3_calls_6_wcu(usual, wire):
+    """The price, the account, and its place in the due index."""
+    with wire.measured() as cost:
+        usual.badge()
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=6, read_units=2)
+
+
+def test_a_badge_that_is_as_it_is_asked_to_be_is_2_reads(usual, wire):
+    usual.badge()
+    with wire.measured() as cost:
+        usual.badge()
+    assert_costs(cost, calls=[GET, GET], read_units=2)
+
+
+def test_a_renewal_of_a_badge_is_2_calls_7_wcu_and_a_look_at_the_price(with_badge, wire):
+    with wire.measured() as cost:
+        renew_badges(with_badge.ledger, ["ann"], deadline)
+    assert len(with_badge.badge_weeks()) == 2
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=7, read_units=2)
+
+
+def test_a_page_of_renewals_looks_at_the_price_once(with_badge, wire):
+    with_badge.open("bob")
+    with wire.measured() as cost:
+        renew_badges(with_badge.ledger, ["ann", "bob"], deadline)
+    assert_costs(cost, calls=[GET, GET, TRANSACT, GET], write_units=7, read_units=3)
+
+
+def test_a_badge_that_goes_off_is_2_calls_3_wcu_and_a_look_at_the_price(with_badge, wire):
+    with_badge.spend(with_badge.balance())
+    with wire.measured() as cost:
+        renew_badges(with_badge.ledger, ["ann"], deadline)
+    assert with_badge.stored().badge.enabled is False
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=3, read_units=2)
+
+
+def test_a_spend_costs_the_same_with_a_badge(with_badge, wire):
+    with wire.measured() as cost:
+        with_badge.spend(4)
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=5, read_units=1)
+    assert account_bytes(with_badge.table) <= READ_UNIT_BYTES
+
+
+def test_a_look_for_badges_of_which_none_is_due_is_the_index_queries_and_the_price(usual, wire):
+    usual.badge()
+    set_price(usual.ledger)
+    with wire.measured() as cost:
+        assert usual.renew_badges() == 0
+    assert_costs(cost, calls=[GET, *[QUERY] * SHARDS, GET], read_units=2 + 0.5 * SHARDS)
+
+
+def test_setting_the_price_is_a_count_a_shard_once_a_week(usual, wire):
+    usual.badge()
+    with wire.measured() as cost:
+        set_price(usual.ledger)
+    assert_costs(cost, calls=[GET, *[QUERY] * SHARDS, TRANSACT], write_units=2, read_units=1 + 0.5 * SHARDS)
 
 
 def test_a_redemption_of_a_promo_code_is_3_calls_9_wcu_2_rcu(usual, wire):

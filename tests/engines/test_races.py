@@ -11,6 +11,8 @@ from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PurchaseState
 from shared.sandbox.payments import Behaviour
+from shared.services.badges import renew_badges, set_price, week_price
+from tests.desk import deadline
 
 CROWD = 32
 
@@ -341,3 +343,49 @@ def test_a_purchase_and_a_redemption_of_one_code_at_once_redeem_it_once(desk, pr
     )
     assert set(kinds(results)) <= {"Bought", "Outcome", "PromoUsedError"}
     assert count(desk, EntryType.PROMO) == desk.redeemed() == 1
+
+
+def test_32_times_the_same_badge_switched_on_at_once_is_one_week(desk):
+    desk.open()
+    desk.credit(20)
+    results = at_once(*crowd(lambda _: desk.badge()))
+    assert kinds(results) == {"Switched": CROWD}
+    assert {result.badge for result in results} == {desk.stored().badge}
+    assert (desk.balance(), desk.badge_weeks()) == (16, [("2026-01-15", 4)])
+
+
+def test_on_and_off_by_many_at_once_is_charged_once(desk):
+    desk.open()
+    desk.credit(20)
+    at_once(*crowd(lambda number: desk.badge(on=number % 2 == 0)))
+    assert (desk.balance(), len(desk.badge_weeks())) == (16, 1)
+
+
+def test_renewals_and_switches_at_once_charge_the_week_once(desk):
+    desk.open()
+    desk.credit(20)
+    desk.badge()
+    desk.at("2026-01-24")
+    at_once(*[lambda: renew_badges(desk.ledger, ["ann"], deadline)] * 12, *[lambda: desk.badge(most=9)] * 12)
+    assert desk.badge_weeks() == [("2026-01-15", 4), ("2026-01-22", 4)]
+
+
+def test_renewals_among_spends_never_overdraw(desk):
+    desk.open()
+    desk.credit(14)
+    desk.badge()
+    desk.at("2026-01-22")
+    results = at_once(
+        *[lambda: renew_badges(desk.ledger, ["ann"], deadline)] * 4,
+        *[lambda key=key: desk.spend(1, str(key)) for key in range(12)],
+    )
+    spent = kinds(results)["Outcome"]
+    renewed = len(desk.badge_weeks()) == 2
+    assert (spent, desk.balance()) == ((6, 0) if renewed else (10, 0))
+    assert desk.stored().badge.enabled is renewed
+
+
+def test_many_who_set_a_weeks_price_at_once_set_one(desk):
+    desk.open()
+    results = at_once(*[lambda: (set_price(desk.ledger), week_price(desk.ledger))[1]] * 16)
+    assert set(results) == {4}

@@ -133,6 +133,11 @@ class Api:
         path, body = {"account_id": account}, {"code": code}
         return self.call("redeem_promo", **{"claims": claims, "path": path, "key": key, "body": body, **changes})
 
+    def badge(self, on: bool = True, most: Any = 6, account: str = "ann", **changes: Any) -> Answer:
+        body = {"enabled": on, "max_per_week": most}
+        sent = {"claims": user("ann", "[acme]"), "path": {"account_id": account}, "body": body}
+        return self.call("badge", **sent | changes)
+
     def buy(
         self, quantity: Any = 40, key: str = "buy", account: str = "ann", sandbox: str | None = None, **changes: Any
     ) -> Answer:

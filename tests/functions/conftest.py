@@ -55,6 +55,9 @@ SETTINGS = {
     "MINIMUM_PURCHASE": "10",
     "CURRENCY": "USD",
     "EXPIRING_SOON_DAYS": "30",
+    "BADGE_MIN_PRICE": "4",
+    "BADGE_MAX_PRICE": "6",
+    "BADGE_PRICE_STEP": "2",
     "POWERTOOLS_SERVICE_NAME": "Tested",
     "POWERTOOLS_METRICS_NAMESPACE": "ConnectsLedger",
 }

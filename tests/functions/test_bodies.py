@@ -9,7 +9,17 @@ from tests.functions.conftest import everything, fresh_tables, stopped_clock
 from tests.functions.events import STAFF, event
 
 INVALID = (400, "invalid_request")
-WRITES = ("open_account", "change_plan", "purchase", "spend", "refund", "reward", "adjustment", "sandbox_clock")
+WRITES = (
+    "open_account",
+    "change_plan",
+    "purchase",
+    "spend",
+    "refund",
+    "reward",
+    "adjustment",
+    "badge",
+    "sandbox_clock",
+)
 HUGE = "9" * 5000
 
 AMOUNTS = {

@@ -16,13 +16,15 @@ STORY = {
     "adjustment": 201,
     "put_promo": 200,
     "redeem_promo": 201,
+    "badge": 200,
     "change_plan": 200,
     "sandbox_clock": 200,
     "read_account": 200,
     "history": 200,
     "audit": 200,
 }
-SCHEDULED = ("monthly_grant", "expiry_sweep", "purchase_reconcile")
+QUEUED = ("monthly_grant", "expiry_sweep", "badge_renewals")
+SCHEDULED = (*QUEUED, "purchase_reconcile")
 
 
 def test_the_event_files_of_the_api_work_one_after_the_other(api):
@@ -30,17 +32,17 @@ def test_the_event_files_of_the_api_work_one_after_the_other(api):
         answer = api.send(name, event(name))
         assert answer.status == status, (name, answer.text)
     assert answer.body["ok"]
-    assert api.entries()[0]["balance_after"] == api.balance() == 40 + 10 + 40 + 30 - 5 + 5 + 100 + 90
+    assert api.entries()[0]["balance_after"] == api.balance() == 40 + 10 + 40 + 30 - 5 + 5 - 4 - 4 + 100 + 90
 
 
-@pytest.mark.parametrize("function", ["monthly_grant", "expiry_sweep"])
+@pytest.mark.parametrize("function", QUEUED)
 def test_the_event_files_of_the_queues_work(api, function):
     api.send("open_account", event("open_account"))
     assert api.invoke(function, event(f"{function}_queue")) == {"batchItemFailures": []}
 
 
 def test_there_is_an_event_file_for_every_function_and_no_other():
-    queues = {f"{name}_queue" for name in ("monthly_grant", "expiry_sweep")}
+    queues = {f"{name}_queue" for name in QUEUED}
     assert {file.stem for file in FOLDER.glob("*.json")} == {
         *STORY,
         *SCHEDULED,

@@ -10,7 +10,7 @@ from shared.store.errors import ContentionError
 from shared.store.table import Table
 from tests.functions.conftest import SETTINGS, client
 
-GRANT, SWEEP = "monthly_grant", "expiry_sweep"
+GRANT, SWEEP, RENEWALS = "monthly_grant", "expiry_sweep", "badge_renewals"
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_a_run_changes_no_account_itself(api, clock, received):
 
 def test_a_run_of_which_nothing_is_due_sends_nothing(api, received):
     api.open()
-    assert [api.run(GRANT), api.run(SWEEP)] == [{"accounts": 0}] * 2
+    assert [api.run(GRANT), api.run(SWEEP), api.run(RENEWALS)] == [{"accounts": 0}] * 3
     assert received() == []
 
 
@@ -112,12 +112,12 @@ def test_a_run_that_the_queue_takes_only_part_of_fails(api, clock, monkeypatch):
     def refuses(**_):
         return {"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
 
-    monkeypatch.setattr("shared.edge.due.boto3.client", lambda _: type("Sqs", (), {"send_message_batch": refuses}))
+    monkeypatch.setattr("shared.edge.queue.boto3.client", lambda _: type("Sqs", (), {"send_message_batch": refuses}))
     with pytest.raises(Exception, match="InternalError"):
         api.run(GRANT)
 
 
-@pytest.mark.parametrize("function", [GRANT, SWEEP])
+@pytest.mark.parametrize("function", [GRANT, SWEEP, RENEWALS])
 def test_a_function_without_its_queue_says_so(api, restart, function):
     restart(DUE_QUEUE_URL=None)
     with pytest.raises(Exception, match="DUE_QUEUE_URL is not set"):
@@ -213,6 +213,96 @@ def test_a_spend_sees_the_grant_that_no_schedule_has_brought_yet(api, clock):
     assert grants_of(api) == [*FIRST, ("2026-12-22", 10)]
 
 
+# --- Renewals of badges
+
+
+def weeks_of(api, account="ann"):
+    spends = api.entries(account, type="spend")
+    return [(spend["reference"]["starts_at"], -spend["amount"]) for spend in spends][::-1]
+
+
+def test_a_badge_is_renewed_on_its_instant_by_way_of_the_queue(api, clock, received):
+    api.open()
+    api.open("bob")
+    api.badge()
+    clock.go(days=7, milliseconds=-1)
+    assert api.run(RENEWALS) == {"accounts": 0}
+    clock.go(milliseconds=1)
+    assert api.run(RENEWALS) == {"accounts": 1}
+    bodies = received()
+    assert accounts_in(bodies) == ["ann"]
+    for _ in range(2):
+        assert api.deliver(RENEWALS, *bodies) == []
+    assert weeks_of(api) == [("2026-11-22T10:00:00.000Z", 4), ("2026-11-29T10:00:00.000Z", 4)]
+    assert api.read()["badge"]["renews_at"] == "2026-12-06T10:00:00.000Z"
+
+
+def test_a_renewal_weeks_late_charges_the_week_it_falls_into_alone(api, clock):
+    api.open()
+    api.badge()
+    clock.go(days=25)
+    assert api.deliver(RENEWALS, page("ann"), page("ann")) == []
+    assert [start for start, _ in weeks_of(api)] == ["2026-11-22T10:00:00.000Z", "2026-12-13T10:00:00.000Z"]
+
+
+def test_a_run_sets_the_price_of_its_week_and_renewals_are_charged_it(api, clock):
+    """Two badges that are on make it one Connect dearer. The 22nd is a Sunday."""
+    for name in ("ann", "bob", "carol"):
+        api.open(name)
+        api.badge(account=name, most=4 if name == "carol" else 6, claims={"scope": "connects/service"})
+    api.run(RENEWALS)
+    assert api.badge().body["price"] == 4 + 3 // 2
+    api.badge(False, account="bob", claims={"scope": "connects/service"})
+    clock.go(days=7)
+    api.run(RENEWALS)
+    api.deliver(RENEWALS, page("ann", "bob", "carol"))
+    assert [price for _, price in weeks_of(api)] == [4, 5]
+    assert api.read("carol")["badge"]["enabled"] is False
+    assert len(weeks_of(api, "bob")) == len(weeks_of(api, "carol")) == 1
+    clock.go(days=1)
+    api.run(RENEWALS)
+    assert api.badge().body["price"] == 4
+
+
+def test_a_run_tells_how_long_the_oldest_badge_has_waited_from_its_instant(api, clock, log):
+    api.open()
+    api.badge()
+    clock.go(days=7, hours=3)
+    log.metrics()
+    api.run(RENEWALS)
+    assert (log.metrics()["OldestDueHours"], log.metrics()) == ([3], {})
+
+
+def test_a_badge_that_cannot_be_paid_for_goes_off_at_its_renewal(api, clock):
+    api.open()
+    api.badge()
+    api.spend(46)
+    clock.go(days=7)
+    assert api.deliver(RENEWALS, page("ann")) == []
+    badge = {"max_per_week": 6, "paid_until": "2026-11-29T10:00:00.000Z"}
+    assert api.read()["badge"] == {"enabled": False, "renews_at": None} | badge
+    assert api.balance() == 0
+
+
+def test_a_frozen_agencys_badge_goes_off_at_its_renewal(api, clock):
+    api.open("acme", kind="agency", plan="plus")
+    api.buy(40, account="acme")
+    api.badge(account="acme")
+    api.call("change_plan", path={"account_id": "acme"}, body={"plan": "basic"})
+    clock.go(days=7)
+    assert api.deliver(RENEWALS, page("acme")) == []
+    assert (api.read("acme")["badge"]["enabled"], api.balance("acme")) == (False, 36)
+
+
+def test_moving_the_clock_renews_badges_at_the_price_of_the_week(api):
+    for name in ("ann", "bob"):
+        api.open(name)
+        api.badge(account=name, claims={"scope": "connects/service"})
+    moved = api.call("sandbox_clock", claims={"scope": "connects/staff"}, body={"advance": "P7D"})
+    assert moved.body["renewed_badges"] == 2
+    assert [price for _, price in weeks_of(api)] == [4, 5]
+
+
 # --- Messages that cannot be settled
 
 
@@ -229,7 +319,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
-@pytest.mark.parametrize("function", [GRANT, SWEEP])
+@pytest.mark.parametrize("function", [GRANT, SWEEP, RENEWALS])
 def test_a_message_that_cannot_be_settled_comes_back_alone(api, clock, function, poison):
     api.open()
     api.open("bob")
@@ -310,7 +400,7 @@ def test_a_run_tells_how_late_it_is_and_how_long_the_oldest_has_waited(api, cloc
     assert 90 <= told["ScheduleLagSeconds"][0] < 150
 
 
-@pytest.mark.parametrize("function", [GRANT, SWEEP, "purchase_reconcile"])
+@pytest.mark.parametrize("function", [GRANT, SWEEP, RENEWALS, "purchase_reconcile"])
 def test_a_run_of_which_nothing_is_due_tells_so(api, log, function):
     api.run(function, scheduled_time="2099-01-01T00:00:00Z")  # a clock that is behind counts as no lag
     told = log.metrics()
@@ -335,7 +425,9 @@ def test_moving_the_clock_brings_what_falls_due(api):
     api.open()
     api.buy(sandbox="late")
     moved = api.call("sandbox_clock", claims={"scope": "connects/staff"}, body={"advance": "P31D"})
-    assert moved.body == {"now": "2026-12-23T10:00:00.000Z", "settled_accounts": 1, "reconciled_purchases": 1}
+    assert moved.body == {"now": "2026-12-23T10:00:00.000Z", "settled_accounts": 1, "reconciled_purchases": 1} | {
+        "renewed_badges": 0
+    }
     assert grants_of(api) == [*FIRST, ("2026-12-22", 10)]
     assert api.balance() == 100
 

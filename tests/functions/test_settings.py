@@ -58,7 +58,15 @@ def test_certificates_that_make_no_sense_are_refused_by_their_setting(text):
         certifications(text)
 
 
-NUMBERS = ["RISING_TALENT_CONNECTS", "INTERVIEW_CONNECTS", "INTERVIEW_CAP_CONNECTS", "INTERVIEW_WINDOW_DAYS"]
+NUMBERS = [
+    "RISING_TALENT_CONNECTS",
+    "INTERVIEW_CONNECTS",
+    "INTERVIEW_CAP_CONNECTS",
+    "INTERVIEW_WINDOW_DAYS",
+    "BADGE_MIN_PRICE",
+    "BADGE_MAX_PRICE",
+    "BADGE_PRICE_STEP",
+]
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -73,3 +81,9 @@ def test_a_number_that_is_missing_or_none_is_refused_by_its_setting(name, value)
 def test_a_reward_of_nothing_is_refused(name):
     with pytest.raises(ConfigurationError, match=name.removesuffix("_CONNECTS").lower()):
         Settings.read(SETTINGS | {name: "0"})
+
+
+@pytest.mark.parametrize("wrong", [{"BADGE_MIN_PRICE": "0"}, {"BADGE_MAX_PRICE": "3"}, {"BADGE_PRICE_STEP": "0"}])
+def test_a_price_of_the_badge_without_sound_bounds_is_refused(wrong):
+    with pytest.raises(ConfigurationError, match="badge"):
+        Settings.read(SETTINGS | wrong)
