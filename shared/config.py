@@ -75,6 +75,7 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             minimum_purchase=_number(environ, "MINIMUM_PURCHASE"),
             currency=_text(environ, "CURRENCY"),
             expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
+            job_prices=_amounts(environ, "JOB_PRICES"),
         )
     except ValueError as error:
         raise ConfigurationError(f"the product's numbers make no sense: {error}") from error

@@ -76,13 +76,16 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
+    """An amount of 0 is for what is free: a row that explains it."""
+
     amount: int
     reason: str
     reference: Mapping[str, str]
     request: Request
 
     def __post_init__(self) -> None:
-        _check_amount(self.amount)
+        if self.amount:
+            _check_amount(self.amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,11 +344,11 @@ def _burn(lots: Mapping[Bucket, int], amount: int) -> dict[Bucket, int]:
     """What a debit takes from each bucket, in burn order."""
     slices = {}
     for bucket in sorted(lots):
+        if not amount:
+            break
         taken = min(lots[bucket], amount)
         slices[bucket] = -taken
         amount -= taken
-        if not amount:
-            break
     return slices
 
 
