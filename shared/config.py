@@ -78,6 +78,7 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             badge_min_price=_number(environ, "BADGE_MIN_PRICE"),
             badge_max_price=_number(environ, "BADGE_MAX_PRICE"),
             badge_price_step=_number(environ, "BADGE_PRICE_STEP"),
+            job_prices=_amounts(environ, "JOB_PRICES"),
         )
     except ValueError as error:
         raise ConfigurationError(f"the product's numbers make no sense: {error}") from error

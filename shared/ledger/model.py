@@ -113,11 +113,11 @@ class Account:
         """What a debit takes from each bucket, in burn order. There has to be as much."""
         slices = {}
         for bucket in sorted(self.lots):
+            if not amount:
+                break
             taken = min(self.lots[bucket], amount)
             slices[bucket] = -taken
             amount -= taken
-            if not amount:
-                break
         return slices
 
 

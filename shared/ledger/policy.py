@@ -11,6 +11,20 @@ MAX_AMOUNT = 1_000_000
 """No single request moves more Connects than this."""
 
 
+JOB_PRICES = {
+    "small/simple": 2,
+    "small/moderate": 4,
+    "small/complex": 6,
+    "medium/simple": 4,
+    "medium/moderate": 8,
+    "medium/complex": 12,
+    "large/simple": 8,
+    "large/moderate": 12,
+    "large/complex": 16,
+}
+"""Users saw 1 to 16; no page says how it follows from size and scope."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the product promises, in Connects, whole cents, days and months."""
@@ -40,6 +54,8 @@ class Policy:
     badge_max_price: int = 20
     badge_price_step: int = 1000
     """So many badges that are on make the week one Connect dearer."""
+    job_prices: Mapping[str, int] = field(default_factory=lambda: JOB_PRICES, hash=False)
+    """What a proposal costs, by the job's ``size/scope``."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that contradict each other."""
@@ -51,6 +67,8 @@ class Policy:
             raise ValueError("lot_lifetime_months must be 1 or more")
         if self.rising_talent < 1 or self.interview < 1:
             raise ValueError("rising_talent and interview must be 1 or more: every reward is an entry")
+        if not all(0 < price <= MAX_AMOUNT for price in self.job_prices.values()):
+            raise ValueError(f"job_prices must be from 1 to {MAX_AMOUNT}")
         if not 1 <= self.badge_min_price <= self.badge_max_price:
             raise ValueError("badge_min_price must be 1 or more, and no more than badge_max_price")
         if self.badge_price_step < 1:

@@ -7,11 +7,13 @@ pk                sk                       what
 ``<account id>``  ``ENTRY#<entry id>``     a row of the journal, which is also its key's idempotency record
 ``<account id>``  ``CLAIM#<name>``         something that happens once for ever (opening, the refund of a spend)
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
+``JOB#<job id>``  ``JOB``                  a job and its price
+``JOB#<job id>``  ``PROPOSAL#<account>``   an account's one proposal on it
 ================  =======================  ==========================================================
 
-``by_time`` (local, so that it reads what was just written) lists an account's entries in the order of time. The three
-``*_due`` indexes are global, sparse and KEYS_ONLY, spread over ``shard``: they name accounts and purchases that the
-calendar has work for, and the item itself decides.
+``by_time`` (local, so that it reads what was just written) lists an account's entries in the order of time. The
+``*_due`` indexes are global, sparse and KEYS_ONLY, spread over ``shard``: they name accounts, purchases and jobs that
+there is work for, and the item itself decides.
 """
 
 from __future__ import annotations
@@ -182,6 +184,15 @@ class PurchaseDue(GlobalSecondaryIndex["PurchaseRow"]):
     purchase_due = UnicodeAttribute(range_key=True)
 
 
+class JobDue(GlobalSecondaryIndex["Row"]):
+    class Meta:
+        index_name = "job_due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    job_due = UnicodeAttribute(range_key=True)
+
+
 class Row(Model):
     """What every item has. Bound to a table by `shared.store.table.Table`."""
 
@@ -194,6 +205,7 @@ class Row(Model):
     by_expiry_due = ExpiryDue()
     by_badge_due = BadgeDue()
     by_purchase_due = PurchaseDue()
+    by_job_due = JobDue()
 
 
 class AccountRow(Row):

@@ -58,6 +58,7 @@ SETTINGS = {
     "BADGE_MIN_PRICE": "4",
     "BADGE_MAX_PRICE": "6",
     "BADGE_PRICE_STEP": "2",
+    "JOB_PRICES": "small/simple=2,small/complex=6,large/complex=16",
     "POWERTOOLS_SERVICE_NAME": "Tested",
     "POWERTOOLS_METRICS_NAMESPACE": "ConnectsLedger",
 }
