@@ -75,6 +75,7 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             minimum_purchase=_number(environ, "MINIMUM_PURCHASE"),
             currency=_text(environ, "CURRENCY"),
             expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
+            expiry_notice_days=_numbers(environ, "EXPIRY_NOTICE_DAYS"),
         )
     except ValueError as error:
         raise ConfigurationError(f"the product's numbers make no sense: {error}") from error
@@ -91,6 +92,14 @@ def _number(environ: Mapping[str, str], name: str) -> int:
     if not text.isdecimal():
         raise ConfigurationError(f"{name} must be a whole number from 0 up, not {text!r}")
     return int(text)
+
+
+def _numbers(environ: Mapping[str, str], name: str) -> tuple[int, ...]:
+    """Whole numbers, separated by commas: ``30,7,1``."""
+    numbers = [number.strip() for number in _text(environ, name).split(",")]
+    if not all(number.isdecimal() for number in numbers):
+        raise ConfigurationError(f"{name} must be like 30,7,1, not {environ[name]!r}")
+    return tuple(map(int, numbers))
 
 
 def _amounts(environ: Mapping[str, str], name: str) -> dict[str, int]:

@@ -9,8 +9,8 @@ from typing import Any
 from shared.ledger.audit import audit
 from shared.ledger.calendar import midnight
 from shared.ledger.campaign import Campaign, Counter, promo_claim
-from shared.ledger.commands import Credit, OpenAccount, Settle, decide, open_account
-from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Plan, Request
+from shared.ledger.commands import Credit, OpenAccount, Settle, TellExpiring, decide, open_account
+from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Notice, Plan, Request
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
@@ -21,7 +21,7 @@ from shared.services.rewarding import adjust, reward_certification, reward_inter
 from shared.services.spending import refund_spend, spend_on_proposal
 from shared.store.also import Put
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
-from shared.store.rows import ACCOUNT_SK, AccountRow, purchase_sk, shard_of
+from shared.store.rows import ACCOUNT_SK, NOTICES, AccountRow, purchase_sk, shard_of
 from shared.store.table import DuePurchase, Page, Table
 from tests.core.builders import QUIET, noon
 
@@ -144,6 +144,13 @@ class Desk:
 
     def settle(self, account: str = "ann") -> Account | None:
         return self.ledger.execute(account, Settle(), deadline=deadline()).account
+
+    def tell_expiring(self, account: str = "ann") -> Account | None:
+        return self.ledger.execute(account, TellExpiring(), deadline=deadline()).account
+
+    def notices(self, account: str = "ann") -> list[Notice]:
+        rows = self.table._notice.query(account, self.table._notice.sk.startswith(NOTICES), consistent_read=True)
+        return [row.notice() for row in rows]
 
     def buy(
         self, quantity: int, gateway: Any, key: str = "buy", *, account: str = "ann", promo: str | None = None

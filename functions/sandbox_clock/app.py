@@ -9,12 +9,15 @@ from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from shared.edge.http import Body, answer, caller, router, serve
 from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
+from shared.ledger.commands import TellExpiring
 from shared.sandbox.clock import MAX_AHEAD
 from shared.services.due import settle_accounts
 from shared.services.purchasing import reconcile
 from shared.store.rows import instant
 
 app = router()
+
+TELL = TellExpiring()
 
 
 def _text(value: object) -> str:
@@ -45,8 +48,10 @@ def move_clock(body: ClockBody) -> Response[str]:
     accounts = sorted({found.account_id for found in due})
     purchases = list(ledger.table.due_purchases(now))
     settled = settle_accounts(ledger, accounts, until)
+    told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(now.date())], until, TELL)
     reconciled = reconcile(ledger, payment_gateway(), purchases, until)
-    return answer({"now": instant(now), "settled_accounts": settled, "reconciled_purchases": reconciled})
+    done = {"settled_accounts": settled, "told_accounts": told, "reconciled_purchases": reconciled}
+    return answer({"now": instant(now), **done})
 
 
 def until() -> float:

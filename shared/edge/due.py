@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from shared.config import ConfigurationError
 from shared.edge.observability import count_run, flush_metrics, logger
 from shared.edge.wiring import deadline, warm_up, wiring
-from shared.services.due import dispatch, settle_accounts
+from shared.services.due import SETTLE, dispatch, settle_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
+    from shared.ledger.commands import Settle, TellExpiring
     from shared.store.table import Due, Table
 
     Handler = Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse | dict[str, Any]]
@@ -52,8 +53,8 @@ class SqsQueue:
                 raise SendError(f"{len(failed)} of {len(batch)} messages: {failed[0]}")
 
 
-def serve_due(find: Callable[[Table, date], Iterable[Due]]) -> Handler:
-    """The Lambda handler that dispatches what ``find`` finds due, and settles what it had dispatched.
+def serve_due(find: Callable[[Table, date], Iterable[Due]], command: Settle | TellExpiring = SETTLE) -> Handler:
+    """The Lambda handler that dispatches what ``find`` finds due, and settles what it had dispatched by ``command``.
 
     A schedule's event is ``{"scheduled_time": ISO 8601}``, a queue's has ``Records``; the answer to those names the
     messages that failed, and only they come again.
@@ -64,7 +65,8 @@ def serve_due(find: Callable[[Table, date], Iterable[Due]]) -> Handler:
 
     def settle(record: SQSRecord, lambda_context: LambdaContext) -> None:
         try:
-            settle_accounts(wiring().ledger, record.json_body["accounts"], lambda: deadline(lambda_context))
+            accounts = record.json_body["accounts"]
+            settle_accounts(wiring().ledger, accounts, lambda: deadline(lambda_context), command)
         except Exception:
             # Logged here because Powertools only counts it, and a message that is no page at all should be found too.
             logger.exception("a message was not settled whole", message_id=record.message_id)

@@ -35,6 +35,8 @@ class Policy:
     minimum_purchase: int = 10
     currency: str = "USD"
     expiring_soon_days: int = 30
+    expiry_notice_days: tuple[int, ...] = (30, 7, 1)
+    """How many days ahead an owner is told that Connects are about to expire."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that contradict each other."""
@@ -44,5 +46,7 @@ class Policy:
             raise ValueError("monthly_plus cannot be less than monthly_basic")
         if self.lot_lifetime_months < 1:
             raise ValueError("lot_lifetime_months must be 1 or more")
+        if not self.expiry_notice_days or min(self.expiry_notice_days) < 1:
+            raise ValueError("expiry_notice_days must be 1 or more each")
         if self.rising_talent < 1 or self.interview < 1:
             raise ValueError("rising_talent and interview must be 1 or more: every reward is an entry")

@@ -84,6 +84,10 @@ def test_nobody_may_delete_or_scan(stack):
             "ExpirySweepFunction",
             on("expiry_due", "dynamodb:Query") | on("ExpirySweepQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
         ),
+        (
+            "ExpiryNoticesFunction",
+            on("notice_due", "dynamodb:Query") | on("ExpiryNoticesQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
+        ),
         ("MarketplaceEventsFunction", on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"})),
         (
             "PurchaseReconcileFunction",
@@ -130,7 +134,7 @@ def test_in_the_sandbox_the_others_may_only_read_the_clock(sandbox, function):
 
 
 def test_a_schedule_may_invoke_its_function_and_leave_a_failed_run(stack):
-    for name in ("MonthlyGrant", "ExpirySweep", "PurchaseReconcile"):
+    for name in ("MonthlyGrant", "ExpirySweep", "ExpiryNotices", "PurchaseReconcile"):
         role = stack["Resources"][f"{name}FunctionScheduleRole"]["Properties"]
         pairs = {
             (many(statement["Action"])[0], named(statement["Resource"]))
