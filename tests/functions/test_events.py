@@ -47,6 +47,7 @@ def test_there_is_an_event_file_for_every_function_and_no_other():
         *queues,
         "outbox",
         "marketplace_events",
+        "mailer",
     }
 
 

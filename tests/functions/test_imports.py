@@ -12,7 +12,7 @@ from tests.functions.conftest import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "purchase_reconcile")
-EVENTS = ("outbox", "marketplace_events")
+EVENTS = ("outbox", "marketplace_events", "mailer")
 HTTP = ("accounts", "purchase", "spend", "refund", "rewards", "promos")
 FUNCTIONS = {app.parent.name for app in ROOT.glob("functions/*/app.py")}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.transform import Json, of_type
+from tests.template.transform import Json, of_type, transform
 
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -46,7 +46,7 @@ def named(resource: Any) -> str:
             return name
         case {"Fn::GetAtt": [name, attribute]}:
             return f"{name}.{attribute}"
-        case {"Fn::Sub": text}:
+        case {"Fn::Sub": str(text)}:
             return text.replace("${Table.Arn}/index/", "")
     return str(resource)
 
@@ -109,6 +109,19 @@ def test_only_items_of_promo_codes_may_be_read_many_at_once(stack):
 def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):
     assert granted(stack, "OutboxFunction") == (
         on("Table.StreamArn", *STREAM) | on("Bus", "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
+    )
+
+
+@pytest.mark.parametrize(("identity", "named_"), [("", "SenderAddress"), ("example.com", "SenderIdentity")])
+def test_the_mailer_may_look_up_addresses_and_send_from_its_own(identity, named_):
+    stack = transform(SenderAddress="connects@example.com", SenderIdentity=identity)
+    granted_ = granted(stack, "MailerFunction")
+    (sends,) = [resource for action, resource in granted_ if action == "ses:SendEmail"]
+    assert f"{{'Ref': '{named_}'}}" in sends
+    assert {pair for pair in granted_ if pair[1] != sends} == (
+        on("MailerQueue", *QUEUE - {"sqs:SendMessage"})
+        | on("UserPool", "cognito-idp:AdminGetUser")
+        | on("MailsTable", "dynamodb:GetItem", "dynamodb:PutItem")
     )
 
 
