@@ -76,6 +76,7 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             currency=text_of(environ, "CURRENCY"),
             expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
             expiry_notice_days=_numbers(environ, "EXPIRY_NOTICE_DAYS"),
+            job_prices=_amounts(environ, "JOB_PRICES"),
         )
     except ValueError as error:
         raise ConfigurationError(f"the product's numbers make no sense: {error}") from error

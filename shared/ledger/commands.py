@@ -66,6 +66,8 @@ class Credit:
     request: Request
     once: str | None = None
     """What this may be given for only once for ever."""
+    freelancers_only: bool = False
+    """Agencies get no free Connects."""
     bonus: Credit | None = None
     """What comes with it, as an entry of its own."""
 
@@ -75,13 +77,16 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
+    """An amount of 0 is for what is free: a row that explains it."""
+
     amount: int
     reason: str
     reference: Mapping[str, str]
     request: Request
 
     def __post_init__(self) -> None:
-        _check_amount(self.amount)
+        if self.amount:
+            _check_amount(self.amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +314,8 @@ def _grant(decision: Decision, issued_on: date, now: datetime, policy: Policy) -
 
 
 def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -> Decision:
+    if command.freelancers_only and settled.account.kind is not Kind.FREELANCER:
+        raise InvalidRequestError("account", "is an agency, and agencies get no free Connects")
     bucket = Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=command.paid)
     if command.once:
         settled = settled.once(command.once)
@@ -345,11 +352,11 @@ def _burn(lots: Mapping[Bucket, int], amount: int) -> dict[Bucket, int]:
     """What a debit takes from each bucket, in burn order."""
     slices = {}
     for bucket in sorted(lots):
+        if not amount:
+            break
         taken = min(lots[bucket], amount)
         slices[bucket] = -taken
         amount -= taken
-        if not amount:
-            break
     return slices
 
 

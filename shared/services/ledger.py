@@ -57,6 +57,7 @@ class Ledger:
         *,
         deadline: float,
         also: Sequence[Also] = (),
+        read: Account | None = None,
     ) -> Outcome:
         """Carry a command out exactly once.
 
@@ -67,6 +68,7 @@ class Ledger:
             command: What is to happen; its request's key is used up if it does, and not by a refusal.
             deadline: Monotonic seconds by which to give up.
             also: What else has to be true, or become true, in the same transaction.
+            read: The account, where the caller has just read it: a call less.
 
         Raises:
             LedgerError: the refusal; nothing changed. `BusyError` where contention outlasted the deadline.
@@ -75,7 +77,7 @@ class Ledger:
             StoreError: what one of ``also`` is refused with.
         """
         own = _own_entry(account_id, command)
-        moved: Account | None = None
+        moved = read
         unanswered = False
         for _ in attempts(deadline):
             try:

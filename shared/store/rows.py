@@ -8,11 +8,13 @@ pk                sk                       what
 ``<account id>``  ``CLAIM#<name>``         something that happens once for ever (opening, the refund of a spend)
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
 ``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
+``JOB#<job id>``  ``JOB``                  a job and its price
+``JOB#<job id>``  ``PROPOSAL#<account>``   an account's one proposal on it
 ================  =======================  ==========================================================
 
 ``by_time`` (local, so that it reads what was just written) lists an account's entries in the order of time. The
-``*_due`` indexes are global, sparse and KEYS_ONLY, spread over ``shard``: they name accounts and purchases that the
-calendar has work for, and the item itself decides.
+``*_due`` indexes are global, sparse and KEYS_ONLY, spread over ``shard``: they name accounts, purchases and jobs that
+there is work for, and the item itself decides.
 """
 
 from __future__ import annotations
@@ -188,6 +190,15 @@ class PurchaseDue(GlobalSecondaryIndex["PurchaseRow"]):
     purchase_due = UnicodeAttribute(range_key=True)
 
 
+class JobDue(GlobalSecondaryIndex["Row"]):
+    class Meta:
+        index_name = "job_due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    job_due = UnicodeAttribute(range_key=True)
+
+
 class Row(Model):
     """What every item has. Bound to a table by `shared.store.table.Table`."""
 
@@ -200,6 +211,7 @@ class Row(Model):
     by_expiry_due = ExpiryDue()
     by_notice_due = NoticeDue()
     by_purchase_due = PurchaseDue()
+    by_job_due = JobDue()
 
 
 class AccountRow(Row):

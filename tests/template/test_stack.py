@@ -29,12 +29,15 @@ ROUTES = {
     "POST /accounts/{account_id}/adjustments": STAFF,
     "POST /accounts/{account_id}/promo-redemptions": ANY_TOKEN,
     "PUT /promos/{code}": STAFF,
+    "PUT /jobs/{job_id}": SERVICE,
+    "GET /jobs/{job_id}": ANY_TOKEN,
+    "POST /jobs/{job_id}/events": SERVICE,
 }
-SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "PurchaseReconcile"]
+SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "PurchaseReconcile"]
+FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds"]
+QUEUES = [*FANNED_OUT, "MarketplaceEvents"]
 DEAD_LETTERS = [
-    "MonthlyGrantDeadLetters",
-    "ExpirySweepDeadLetters",
-    "ExpiryNoticesDeadLetters",
+    *(f"{name}DeadLetters" for name in FANNED_OUT),
     "FailedRuns",
     "OutboxDeadLetters",
     "MarketplaceEventsDeadLetters",
@@ -163,7 +166,7 @@ def test_only_a_schedule_or_a_queue_calls_without_waiting_for_the_answer(stack):
     ]
 
 
-@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "MarketplaceEvents"])
+@pytest.mark.parametrize("name", QUEUES)
 def test_a_message_that_fails_five_times_goes_aside(stack, name):
     queue = of_type(stack, "AWS::SQS::Queue")[f"{name}Queue"]
     assert queue["RedrivePolicy"] == {
@@ -172,7 +175,7 @@ def test_a_message_that_fails_five_times_goes_aside(stack, name):
     }
 
 
-@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "MarketplaceEvents"])
+@pytest.mark.parametrize("name", QUEUES)
 def test_a_message_is_hidden_six_times_as_long_as_its_function_may_take(stack, name):
     queue = of_type(stack, "AWS::SQS::Queue")[f"{name}Queue"]
     assert queue["VisibilityTimeout"] >= 6 * functions_of(stack)[f"{name}Function"]["Timeout"]
@@ -180,7 +183,7 @@ def test_a_message_is_hidden_six_times_as_long_as_its_function_may_take(stack, n
 
 def test_a_failed_message_does_not_take_its_batch_along(stack):
     triggers = of_type(stack, "AWS::Lambda::EventSourceMapping").values()
-    assert len(triggers) == 5
+    assert len(triggers) == len(QUEUES) + 1
     assert {tuple(trigger["FunctionResponseTypes"]) for trigger in triggers} == {("ReportBatchItemFailures",)}
 
 
@@ -323,7 +326,7 @@ def test_the_functions_are_told_all_that_the_code_reads(sandbox):
         assert read - OF_SOME <= set(function["Environment"]["Variables"]), name
 
 
-@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep", "ExpiryNotices"])
+@pytest.mark.parametrize("name", FANNED_OUT)
 def test_a_function_that_fans_out_knows_its_own_queue(stack, name):
     variables = functions_of(stack)[f"{name}Function"]["Environment"]["Variables"]
     assert variables["DUE_QUEUE_URL"] == {"Ref": f"{name}Queue"}
