@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from shared.edge.http import Body, Instant, answer, caller, router, serve, text_only
 from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
+from shared.ledger.commands import TellExpiring
 from shared.sandbox.clock import MAX_AHEAD
 from shared.services.due import settle_accounts
 from shared.services.jobs import handle_message, sweep
@@ -19,6 +20,8 @@ from shared.store.jobs import Jobs
 from shared.store.rows import instant
 
 app = router()
+
+TELL = TellExpiring()
 
 
 class ClockBody(Body):
@@ -44,12 +47,14 @@ def move_clock(body: ClockBody) -> Response[str]:
     purchases = list(ledger.table.due_purchases(now))
     jobs = list(Jobs(ledger.table).due(now))
     settled = settle_accounts(ledger, accounts, until)
+    told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(now.date())], until, TELL)
     reconciled = reconcile(ledger, payment_gateway(), purchases, until)
     refunded = sweep(ledger, jobs, AtOnce()).proposals
     return answer(
         {
             "now": instant(now),
             "settled_accounts": settled,
+            "told_accounts": told,
             "reconciled_purchases": reconciled,
             "refunded_proposals": refunded,
         }

@@ -22,6 +22,7 @@ from shared.ledger.errors import (
     PlanRequiredError,
     RewardCapReachedError,
 )
+from shared.ledger.expiry_notices import tell_expiring, wait_for_notices
 from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
 
@@ -135,7 +136,12 @@ class Settle:
     """Nothing but what the calendar brings."""
 
 
-Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | Settle
+@dataclass(frozen=True, slots=True)
+class TellExpiring:
+    """Tell the owner of lots that are about to expire."""
+
+
+Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | Settle | TellExpiring
 
 
 def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
@@ -166,7 +172,7 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
             reason="Sign-up Connects",
             reference={"type": "sign_up"},
         )
-    return _settle(decision, now, policy)
+    return wait_for_notices(_settle(decision, now, policy), now.date(), policy)
 
 
 def decide(account: Account, command: Command, now: datetime, policy: Policy) -> Decision:
@@ -183,7 +189,7 @@ def decide(account: Account, command: Command, now: datetime, policy: Policy) ->
     now = max(now, account.last_at or now)
     settled = _settle(Decision(account), now, policy)
     if not settled.complete:
-        return settled
+        return wait_for_notices(settled, now.date(), policy)
     match command:
         case Settle():
             decided = settled
@@ -199,8 +205,10 @@ def decide(account: Account, command: Command, now: datetime, policy: Policy) ->
             decided = _adjust(settled, command, now, policy)
         case ChangePlan():
             decided = _change_plan(settled, command, now, policy)
+        case TellExpiring():
+            decided = tell_expiring(settled, now, policy)
     # What came back may expire at once, by a grace of 0 days.
-    return _settle(decided, now, policy)
+    return wait_for_notices(_settle(decided, now, policy), now.date(), policy)
 
 
 def settled_view(account: Account, now: datetime, policy: Policy) -> Account:

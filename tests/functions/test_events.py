@@ -25,8 +25,8 @@ STORY = {
     "history": 200,
     "audit": 200,
 }
-SCHEDULED = ("monthly_grant", "expiry_sweep", "job_refunds", "purchase_reconcile")
-QUEUES = ("monthly_grant", "expiry_sweep", "job_refunds")
+SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds", "purchase_reconcile")
+QUEUES = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds")
 
 
 def test_the_event_files_of_the_api_work_one_after_the_other(api):
@@ -51,6 +51,7 @@ def test_there_is_an_event_file_for_every_function_and_no_other():
         *queues,
         "outbox",
         "marketplace_events",
+        "mailer",
     }
 
 
