@@ -13,9 +13,9 @@ from shared.ledger.audit import audit
 from shared.ledger.badge import is_badge
 from shared.ledger.calendar import midnight
 from shared.ledger.campaign import Campaign, Counter, promo_claim
-from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, decide, open_account
+from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpiring, decide, open_account
 from shared.ledger.job import Job, JobStatus, Posting, Proposal
-from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Plan, Request
+from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Notice, Plan, Request
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
@@ -29,7 +29,7 @@ from shared.services.spending import ProposalSent, refund_spend, spend_on_propos
 from shared.store.also import Put
 from shared.store.jobs import Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
-from shared.store.rows import ACCOUNT_SK, AccountRow, EntryRow, Row, purchase_sk, shard_of
+from shared.store.rows import ACCOUNT_SK, NOTICES, AccountRow, EntryRow, Row, purchase_sk, shard_of
 from shared.store.table import DuePurchase, Page, Table
 from tests.core.builders import QUIET, noon
 
@@ -195,6 +195,13 @@ class Desk:
 
     def settle(self, account: str = "ann") -> Account | None:
         return self.ledger.execute(account, Settle(), deadline=deadline()).account
+
+    def tell_expiring(self, account: str = "ann") -> Account | None:
+        return self.ledger.execute(account, TellExpiring(), deadline=deadline()).account
+
+    def notices(self, account: str = "ann") -> list[Notice]:
+        rows = self.table._notice.query(account, self.table._notice.sk.startswith(NOTICES), consistent_read=True)
+        return [row.notice() for row in rows]
 
     def buy(
         self, quantity: int, gateway: Any, key: str = "buy", *, account: str = "ann", promo: str | None = None

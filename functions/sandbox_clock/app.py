@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from shared.edge.http import Body, Instant, answer, caller, router, serve, text_only
 from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
+from shared.ledger.commands import TellExpiring
 from shared.sandbox.clock import MAX_AHEAD
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import settle_accounts
@@ -20,6 +21,8 @@ from shared.store.jobs import Jobs
 from shared.store.rows import instant
 
 app = router()
+
+TELL = TellExpiring()
 
 
 class ClockBody(Body):
@@ -46,6 +49,7 @@ def move_clock(body: ClockBody) -> Response[str]:
     badges = [found.account_id for found in ledger.table.due_badges(now)]
     jobs = list(Jobs(ledger.table).due(now))
     settled = settle_accounts(ledger, accounts, until)
+    told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(now.date())], until, TELL)
     reconciled = reconcile(ledger, payment_gateway(), purchases, until)
     refunded = sweep(ledger, jobs, AtOnce()).proposals
     set_price(ledger)
@@ -54,6 +58,7 @@ def move_clock(body: ClockBody) -> Response[str]:
         {
             "now": instant(now),
             "settled_accounts": settled,
+            "told_accounts": told,
             "reconciled_purchases": reconciled,
             "refunded_proposals": refunded,
             "renewed_badges": renewed,

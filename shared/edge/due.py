@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from shared.edge.observability import count_run, flush_metrics, logger
 from shared.edge.queue import due_queue
 from shared.edge.wiring import deadline, warm_up, wiring
-from shared.services.due import dispatch, settle_accounts
+from shared.services.due import SETTLE, dispatch, settle_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from shared.ledger.commands import Settle, TellExpiring
     from shared.services.ledger import Ledger
     from shared.store.table import Due, Table
 
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 ONE_HOUR = timedelta(hours=1)
 
 
-def serve_due(find: Callable[[Table, date], Iterable[Due]]) -> Handler:
-    """The Lambda handler that dispatches the accounts that ``find`` finds due, and settles those it had dispatched."""
+def serve_due(find: Callable[[Table, date], Iterable[Due]], command: Settle | TellExpiring = SETTLE) -> Handler:
+    """The Lambda handler that dispatches the accounts that ``find`` finds due, and settles those it had dispatched.
+
+    ``command`` is what settles them.
+    """
 
     def look(ledger: Ledger) -> tuple[int, datetime]:
         now = ledger.clock.now()
@@ -39,7 +43,7 @@ def serve_due(find: Callable[[Table, date], Iterable[Due]]) -> Handler:
         return found.accounts, found.oldest
 
     def settle(ledger: Ledger, message: Any, until: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
-        settle_accounts(ledger, message["accounts"], until)
+        settle_accounts(ledger, message["accounts"], until, command)
 
     return serve_work("accounts", look, settle)
 

@@ -23,6 +23,7 @@ from shared.ledger.errors import (
     PlanRequiredError,
     RewardCapReachedError,
 )
+from shared.ledger.expiry_notices import tell_expiring, wait_for_notices
 from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
 
@@ -136,7 +137,12 @@ class Settle:
     """Nothing but what the calendar brings."""
 
 
-Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | SwitchBadge | RenewBadge | Settle
+@dataclass(frozen=True, slots=True)
+class TellExpiring:
+    """Tell the owner of lots that are about to expire."""
+
+
+Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | SwitchBadge | RenewBadge | Settle | TellExpiring
 
 
 def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
@@ -167,7 +173,7 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
             reason="Sign-up Connects",
             reference={"type": "sign_up"},
         )
-    return _settle(decision, now, policy)
+    return wait_for_notices(_settle(decision, now, policy), now.date(), policy)
 
 
 def decide(  # noqa: C901 - a case a command
@@ -186,7 +192,7 @@ def decide(  # noqa: C901 - a case a command
     now = max(now, account.last_at or now)
     settled = _settle(Decision(account), now, policy)
     if not settled.complete:
-        return settled
+        return wait_for_notices(settled, now.date(), policy)
     match command:
         case Settle():
             decided = settled
@@ -202,12 +208,14 @@ def decide(  # noqa: C901 - a case a command
             decided = _adjust(settled, command, now, policy)
         case ChangePlan():
             decided = _change_plan(settled, command, now, policy)
+        case TellExpiring():
+            decided = tell_expiring(settled, now, policy)
         case SwitchBadge():
             decided = switch(settled, command, now)
         case RenewBadge():
             decided = renew(settled, command, now)
     # What came back may expire at once, by a grace of 0 days.
-    return _settle(decided, now, policy)
+    return wait_for_notices(_settle(decided, now, policy), now.date(), policy)
 
 
 def settled_view(account: Account, now: datetime, policy: Policy) -> Account:

@@ -49,6 +49,8 @@ class Policy:
     minimum_purchase: int = 10
     currency: str = "USD"
     expiring_soon_days: int = 30
+    expiry_notice_days: tuple[int, ...] = (30, 7, 1)
+    """How many days ahead an owner is told that Connects are about to expire."""
     badge_min_price: int = 4
     """What a week of the availability badge costs where hardly anybody has one."""
     badge_max_price: int = 20
@@ -65,6 +67,8 @@ class Policy:
             raise ValueError("monthly_plus cannot be less than monthly_basic")
         if self.lot_lifetime_months < 1:
             raise ValueError("lot_lifetime_months must be 1 or more")
+        if not self.expiry_notice_days or min(self.expiry_notice_days) < 1:
+            raise ValueError("expiry_notice_days must be 1 or more each")
         if self.rising_talent < 1 or self.interview < 1:
             raise ValueError("rising_talent and interview must be 1 or more: every reward is an entry")
         if not all(0 < price <= MAX_AMOUNT for price in self.job_prices.values()):

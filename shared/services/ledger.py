@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Settle, decide, settled_view
+from shared.ledger.commands import Settle, TellExpiring, decide, settled_view
 from shared.ledger.errors import AccountNotFoundError, BusyError, IdempotencyKeyReusedError, LedgerError
 from shared.ledger.model import Account, Claim, Decision, Entry, Request, entry_id
 from shared.services.retry import attempts
@@ -142,12 +142,12 @@ def _own_entry(account_id: str, command: Command) -> str | None:
 
 
 def _claims(decision: Decision, own: str | None, command: Command) -> list[Claim]:
-    if own is None or isinstance(command, Settle):
+    if own is None or isinstance(command, Settle | TellExpiring):
         return []
     return [Claim(name, own, command.request.fingerprint) for name in decision.claims]
 
 
 def _repeat(entry: Entry, command: Command, *, replayed: bool) -> Outcome:
-    if not isinstance(command, Settle):
+    if not isinstance(command, Settle | TellExpiring):
         check_same_request(entry.fingerprint, command.request)
     return Outcome(entry, replayed=replayed)

@@ -25,6 +25,7 @@ from shared.store.rows import (
     AccountRow,
     ClaimRow,
     EntryRow,
+    NoticeRow,
     PurchaseRow,
     Row,
     by_time_key,
@@ -119,6 +120,7 @@ class Table:
         self._account = self.rows(AccountRow)
         self._entry = self.rows(EntryRow)
         self._claim = self.rows(ClaimRow)
+        self._notice = self.rows(NoticeRow)
         self._purchase = self.rows(PurchaseRow)
 
     def connect(self) -> None:
@@ -325,6 +327,11 @@ class Table:
         for row in self.due(self._account.by_expiry_due, self._account.expiry_due, until):
             yield Due(row.pk, row.expiry_due)
 
+    def due_notices(self, until: date) -> Iterator[Due]:
+        """Accounts whose owners are to be told of lots about to expire, shard by shard."""
+        for row in self.due(self._account.by_notice_due, self._account.notice_due, until):
+            yield Due(row.pk, row.notice_due)
+
     def due_badges(self, until: datetime) -> Iterator[Due]:
         """Accounts whose badge is to be paid for again by ``until``, shard by shard."""
         for row in self.due(self._account.by_badge_due, self._account.badge_due, until):
@@ -369,6 +376,9 @@ class Table:
     def _put(self, write: TransactWrite, decision: Decision, claims: Sequence[Claim]) -> None:
         for entry in decision.entries:
             write.save(self._entry(**EntryRow.values(entry)), self._entry.pk.does_not_exist(), ALL_OLD)
+        for notice in decision.notices:
+            # No condition: the outbox publishes what is new, and writing a notice again is telling nothing.
+            write.save(self._notice(**NoticeRow.values(notice)))
         for claim in claims:
             row = self._claim(
                 pk=decision.account.account_id,

@@ -326,6 +326,24 @@ def test_moving_a_bound_that_a_spend_left_behind_is_2_calls_4_wcu(usual, wire):
     assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
 
 
+def test_a_notice_is_2_calls_6_wcu(usual, wire):
+    """The account and its place in the index, and the notice."""
+    settled_on_the_eve_of(usual, usual.stored().notice_due)
+    with wire.measured() as cost:
+        usual.tell_expiring()
+    assert len(usual.notices()) == 1
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=6, read_units=1)
+
+
+def test_a_look_at_lots_that_were_spent_is_2_calls_4_wcu(usual, wire):
+    usual.spend(2400)
+    settled_on_the_eve_of(usual, usual.stored().notice_due)
+    with wire.measured() as cost:
+        usual.tell_expiring()
+    assert usual.notices() == []
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
+
+
 def test_a_sweep_over_accounts_of_which_none_is_due_is_the_empty_index_queries(usual, wire):
     for name in ("bob", "carol", "dave"):
         usual.open(name)

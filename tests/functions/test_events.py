@@ -26,8 +26,8 @@ STORY = {
     "history": 200,
     "audit": 200,
 }
-SCHEDULED = ("monthly_grant", "expiry_sweep", "badge_renewals", "job_refunds", "purchase_reconcile")
-QUEUES = ("monthly_grant", "expiry_sweep", "badge_renewals", "job_refunds")
+SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds", "badge_renewals", "purchase_reconcile")
+QUEUES = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds", "badge_renewals")
 
 
 def test_the_event_files_of_the_api_work_one_after_the_other(api):
@@ -52,6 +52,7 @@ def test_there_is_an_event_file_for_every_function_and_no_other():
         *queues,
         "outbox",
         "marketplace_events",
+        "mailer",
     }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.transform import Json, of_type
+from tests.template.transform import Json, of_type, transform
 
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -46,7 +46,7 @@ def named(resource: Any) -> str:
             return name
         case {"Fn::GetAtt": [name, attribute]}:
             return f"{name}.{attribute}"
-        case {"Fn::Sub": text}:
+        case {"Fn::Sub": str(text)}:
             return text.replace("${Table.Arn}/index/", "")
     return str(resource)
 
@@ -92,6 +92,10 @@ def test_nobody_may_delete_or_scan(stack):
             "ExpirySweepFunction",
             on("expiry_due", "dynamodb:Query") | on("ExpirySweepQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
         ),
+        (
+            "ExpiryNoticesFunction",
+            on("notice_due", "dynamodb:Query") | on("ExpiryNoticesQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
+        ),
         ("BadgeFunction", set()),
         (
             "BadgeRenewalsFunction",
@@ -134,6 +138,19 @@ def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):
     )
 
 
+@pytest.mark.parametrize(("identity", "named_"), [("", "SenderAddress"), ("example.com", "SenderIdentity")])
+def test_the_mailer_may_look_up_addresses_and_send_from_its_own(identity, named_):
+    stack = transform(SenderAddress="connects@example.com", SenderIdentity=identity)
+    granted_ = granted(stack, "MailerFunction")
+    (sends,) = [resource for action, resource in granted_ if action == "ses:SendEmail"]
+    assert f"{{'Ref': '{named_}'}}" in sends
+    assert {pair for pair in granted_ if pair[1] != sends} == (
+        on("MailerQueue", *QUEUE - {"sqs:SendMessage"})
+        | on("UserPool", "cognito-idp:AdminGetUser")
+        | on("MailsTable", "dynamodb:GetItem", "dynamodb:PutItem")
+    )
+
+
 @pytest.mark.parametrize("function", ["PurchaseFunction", "PurchaseReconcileFunction", "SandboxClockFunction"])
 def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, function):
     assert on("SandboxTable", *CHANGE) <= granted(sandbox, function)
@@ -160,7 +177,7 @@ def test_in_the_sandbox_the_others_may_only_read_the_clock(sandbox, function):
 
 
 def test_a_schedule_may_invoke_its_function_and_leave_a_failed_run(stack):
-    for name in ("MonthlyGrant", "ExpirySweep", "BadgeRenewals", "JobRefunds", "PurchaseReconcile"):
+    for name in ("MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "BadgeRenewals", "PurchaseReconcile"):
         role = stack["Resources"][f"{name}FunctionScheduleRole"]["Properties"]
         pairs = {
             (many(statement["Action"])[0], named(statement["Resource"]))

@@ -34,8 +34,8 @@ ROUTES = {
     "GET /jobs/{job_id}": ANY_TOKEN,
     "POST /jobs/{job_id}/events": SERVICE,
 }
-SCHEDULED = ["MonthlyGrant", "ExpirySweep", "BadgeRenewals", "JobRefunds", "PurchaseReconcile"]
-FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "BadgeRenewals", "JobRefunds"]
+SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "BadgeRenewals", "PurchaseReconcile"]
+FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "BadgeRenewals"]
 QUEUES = [*FANNED_OUT, "MarketplaceEvents"]
 DEAD_LETTERS = [
     *(f"{name}DeadLetters" for name in FANNED_OUT),
@@ -209,6 +209,28 @@ def test_the_bus_may_fill_the_queue_and_nobody_else(stack):
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["MarketplaceEventsRule", "Arn"]}}}
+
+
+def test_without_a_sender_nothing_mails(production):
+    assert not [name for name in production["Resources"] if "Mail" in name]
+
+
+def test_with_a_sender_notices_are_mailed_by_a_queue_that_leaves_what_fails_aside():
+    stack = transform(SenderAddress="connects@example.com")
+    rule = of_type(stack, "AWS::Events::Rule")["MailerRule"]
+    assert rule["EventPattern"] == {"source": ["connects.ledger"], "detail-type": [{"prefix": "notice."}]}
+    assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["MailerQueue", "Arn"]}
+    queue = of_type(stack, "AWS::SQS::Queue")["MailerQueue"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["MailerDeadLetters", "Arn"]}
+    assert queue["VisibilityTimeout"] >= 6 * functions_of(stack)["MailerFunction"]["Timeout"]
+    assert {"Fn::GetAtt": ["MailerDeadLetters", "QueueName"]} in alarms_on(stack, "ApproximateNumberOfMessagesVisible")
+    assert {"Ref": "MailerFunction"} in alarms_on(stack, "Errors")
+
+
+def test_a_sender_needs_the_stacks_own_user_pool(written):
+    """The ledger knows no addresses."""
+    (rule,) = [rule for name, rule in written["Rules"].items() if "Sender" in name]
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "Issuer"}, ""]}
 
 
 def test_late_events_raise_an_alarm(stack):
