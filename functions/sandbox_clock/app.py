@@ -7,6 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
+from shared.edge.about import about
 from shared.edge.http import Body, answer, caller, router, serve
 from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
 from shared.sandbox.clock import MAX_AHEAD
@@ -36,7 +37,15 @@ class ClockBody(Body):
         return self
 
 
-@app.post("/sandbox/clock")
+@app.post(
+    "/sandbox/clock",
+    **about(
+        "move_clock",
+        "Move the product's clock and run what has fallen due. There only where Stage is sandbox",
+        who="staff",
+        answers={200: "Clock"},
+    ),
+)
 def move_clock(body: ClockBody) -> Response[str]:
     caller(app).require_staff()
     ledger, clock = wiring().ledger, sandbox_clock(wiring().settings)

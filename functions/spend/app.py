@@ -4,6 +4,7 @@ from typing import Literal
 
 from aws_lambda_powertools.event_handler import Response
 
+from shared.edge.about import about
 from shared.edge.http import Amount, Body, Id, PathId, answer, caller, request_of, router, serve
 from shared.edge.wiring import deadline, wiring
 from shared.services.spending import spend_on_proposal
@@ -24,7 +25,17 @@ class SpendBody(Body):
     expected_price: Amount | None = None
 
 
-@app.post("/accounts/<account_id>/spends")
+@app.post(
+    "/accounts/<account_id>/spends",
+    **about(
+        "spend",
+        "Spend Connects on a proposal",
+        who="service",
+        answers={201: "Entry"},
+        refuses=("account_frozen", "account_not_found", "insufficient_connects", "price_changed"),
+        keyed=True,
+    ),
+)
 def spend(account_id: PathId, body: SpendBody) -> Response[str]:
     who = caller(app)
     who.require_service()
