@@ -65,6 +65,8 @@ class Credit:
     request: Request
     once: str | None = None
     """What this may be given for only once for ever."""
+    freelancers_only: bool = False
+    """Agencies get no free Connects."""
     bonus: Credit | None = None
     """What comes with it, as an entry of its own."""
 
@@ -301,6 +303,8 @@ def _grant(decision: Decision, issued_on: date, now: datetime, policy: Policy) -
 
 
 def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -> Decision:
+    if command.freelancers_only and settled.account.kind is not Kind.FREELANCER:
+        raise InvalidRequestError("account", "is an agency, and agencies get no free Connects")
     bucket = Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=command.paid)
     if command.once:
         settled = settled.once(command.once)

@@ -76,8 +76,6 @@ def buy(
         PromoError: the promo code cannot be redeemed now, and nothing was charged.
         AccountFrozenError, PlanRequiredError, AccountNotFoundError, IdempotencyKeyReusedError, BusyError
     """
-    if order.quantity < ledger.policy.minimum_purchase:
-        raise InvalidRequestError("body.quantity", f"must be {ledger.policy.minimum_purchase} or more")
     purchase = _begin(ledger, account_id, order, request, deadline=deadline)
     if purchase.state is PurchaseState.COMPLETED or purchase.answered_pending:
         return _first_answer(ledger, purchase)
@@ -126,6 +124,8 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
             if known and known.state is not PurchaseState.DECLINED:
                 check_same_request(known.fingerprint, request)
                 return known
+            if order.quantity < ledger.policy.minimum_purchase:
+                raise InvalidRequestError("body.quantity", f"must be {ledger.policy.minimum_purchase} or more")
             check_may_buy(ledger.table.account(account_id))
             if order.promo_code:
                 check_redeemable(ledger, account_id, order.promo_code)

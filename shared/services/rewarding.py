@@ -24,7 +24,7 @@ INTERVIEW = "This proposal's interview"
 
 
 def reward_rising_talent(ledger: Ledger, account_id: str, request: Request, *, deadline: float) -> Outcome:
-    """Once for ever. Raises AlreadyAwardedError."""
+    """Once for ever, to a freelancer. Raises AlreadyAwardedError, InvalidRequestError."""
     reference = {"type": "rising_talent"}
     credit = _reward(ledger.policy.rising_talent, "Rising Talent", reference, request, once="rising_talent")
     return _once(ledger, account_id, credit, "Rising Talent", deadline)
@@ -36,7 +36,7 @@ def reward_certification(
     """What a certificate brings, once for each.
 
     Raises:
-        InvalidRequestError: no such certificate is configured.
+        InvalidRequestError: no such certificate is configured, or the account is an agency.
         AlreadyAwardedError: this account had it.
     """
     amount = ledger.policy.certifications.get(certificate)
@@ -110,7 +110,16 @@ def _both_entries(ledger: Ledger, outcome: Outcome, request: Request) -> list[En
 
 
 def _reward(amount: int, reason: str, reference: Mapping[str, str], request: Request, *, once: str) -> Credit:
-    return Credit(EntryType.REWARD, amount, paid=False, reason=reason, reference=reference, request=request, once=once)
+    return Credit(
+        EntryType.REWARD,
+        amount,
+        paid=False,
+        reason=reason,
+        reference=reference,
+        request=request,
+        once=once,
+        freelancers_only=True,
+    )
 
 
 def _once(ledger: Ledger, account_id: str, credit: Credit, what: str, deadline: float) -> Outcome:

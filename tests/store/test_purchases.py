@@ -8,6 +8,7 @@ import pytest
 from shared.ledger.errors import (
     AccountFrozenError,
     IdempotencyKeyReusedError,
+    InvalidRequestError,
     PaymentDeclinedError,
     PlanRequiredError,
     PurchaseNotFoundError,
@@ -174,6 +175,14 @@ def test_an_agency_buys_only_on_plus(desk, succeeds):
     with pytest.raises(AccountFrozenError):
         desk.buy(40, succeeds, account="acme")
     assert desk.balance("acme") == 0
+
+
+def test_a_repeat_is_a_repeat_whatever_has_become_the_least_that_can_be_bought(desk, succeeds):
+    desk.buy(40, succeeds)
+    desk.under(minimum_purchase=50)
+    assert desk.buy(40, succeeds).replayed
+    with pytest.raises(InvalidRequestError):
+        desk.buy(40, succeeds, "another")
 
 
 def test_a_purchase_that_never_was_is_not_found(desk, succeeds):

@@ -81,6 +81,15 @@ def test_each_account_has_its_own_rising_talent(desk):
     assert not desk.rising_talent(account="bob").replayed
 
 
+def test_talent_and_certificates_bring_an_agency_nothing(desk):
+    desk.open("acme", kind=Kind.AGENCY, plan=Plan.PLUS)
+    with pytest.raises(InvalidRequestError, match="agencies get no free Connects"):
+        desk.rising_talent(account="acme")
+    with pytest.raises(InvalidRequestError, match="agencies get no free Connects"):
+        desk.certification("python", account="acme")
+    assert desk.journal("acme") == []
+
+
 def test_a_rising_talent_that_another_overtakes_is_refused(desk, wire):
     wire.on(TRANSACT, wire.before(lambda: desk.rising_talent("faster")))
     with pytest.raises(AlreadyAwardedError):
