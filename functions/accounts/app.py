@@ -22,6 +22,7 @@ app = router()
 
 CSV = "text/csv"
 DEFAULT_DAYS = 30
+INSTANT = "A date or a time in ISO 8601; UTC where it names no offset."
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Far before any entry, and far from where computing with times and sorting them as text ends."""
 
@@ -110,9 +111,9 @@ def set_plan(account_id: PathId, body: PlanBody) -> Response[str]:
 )
 def history(  # noqa: PLR0917 - called by name, from the query
     account_id: PathId,
-    days: Annotated[Literal["7", "30", "90"] | None, Query()] = None,
-    since: Annotated[str | None, Query(alias="from")] = None,
-    until: Annotated[str | None, Query(alias="to")] = None,
+    days: Annotated[Literal["7", "30", "90"] | None, Query(description="Not together with from or to.")] = None,
+    since: Annotated[str | None, Query(alias="from", description=INSTANT)] = None,
+    until: Annotated[str | None, Query(alias="to", description=INSTANT)] = None,
     entry_type: Annotated[EntryType | None, Query(alias="type")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,

@@ -8,7 +8,18 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from shared.edge.about import about
-from shared.edge.http import Amount, Body, PathId, PromoCode, answer, caller, request_of, router, serve
+from shared.edge.http import (
+    PROMO_CODE_SCHEMA,
+    Amount,
+    Body,
+    PathId,
+    PromoCode,
+    answer,
+    caller,
+    request_of,
+    router,
+    serve,
+)
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.campaign import Campaign, normalised_code
 from shared.services.promos import PROMO, put_campaign, redeem
@@ -33,7 +44,7 @@ def _stored(at: datetime) -> datetime:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_text), Field(ge=FIRST, lt=LAST), AfterValidator(_stored)]
-PathCode = Annotated[str, AfterValidator(normalised_code), Path()]
+PathCode = Annotated[str, AfterValidator(normalised_code), Path(json_schema_extra=PROMO_CODE_SCHEMA)]
 
 
 class CampaignBody(Body):

@@ -1,9 +1,9 @@
 """``POST /accounts/{account_id}/rewards`` (services) and ``POST /accounts/{account_id}/adjustments`` (staff)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from shared.edge.about import about
 from shared.edge.http import Body, Id, PathId, answer, caller, request_of, router, serve
@@ -24,13 +24,31 @@ class Reference(Body):
     certificate: Id | None = None
 
 
+def _needs(what: str) -> dict[str, Any]:
+    return {
+        "required": ["reference"],
+        "properties": {"reference": {"properties": {what: {"type": "string"}}, "required": [what]}},
+    }
+
+
 class RewardBody(Body):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "allOf": [
+                {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": _needs(what)}
+                for kind, what in (("interview", "spend_id"), ("certification", "certificate"))
+            ]
+        },
+    )
+
     kind: Literal["rising_talent", "interview", "certification"]
     reference: Reference = Reference()
 
 
 class AdjustmentBody(Body):
-    amount: Annotated[int, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+    amount: Annotated[int, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT, json_schema_extra={"not": {"const": 0}})]
     reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
 
 

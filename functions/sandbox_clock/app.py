@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from shared.edge.about import about
 from shared.edge.http import Body, answer, caller, router, serve
@@ -26,6 +26,14 @@ def _text(value: object) -> str:
 
 class ClockBody(Body):
     """One of the two: an instant, or how far to go from where the clock stands, like ``P31D`` or ``PT1H``."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "oneOf": [{"required": [one], "properties": {one: {"type": "string"}}} for one in ("now", "advance")]
+        },
+    )
 
     now: Annotated[AwareDatetime, BeforeValidator(_text)] | None = None
     advance: Annotated[timedelta, BeforeValidator(_text), Field(le=MAX_AHEAD)] | None = None

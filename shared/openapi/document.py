@@ -50,6 +50,7 @@ Times are ISO 8601 in UTC, dates `YYYY-MM-DD`, Connects whole numbers, money who
 SCOPES: dict[str, list[str]] = {"self": [], "service": [SERVICE, STAFF], "staff": [STAFF]}
 """Of which the gateway asks for one."""
 
+# A path with a character that no id has is taken for no call at all: `not_found`, where there are ids in the path.
 EVERY_CALL_REFUSES = ("invalid_request", "forbidden", "internal_error", "busy")
 KEYED_CALLS_REFUSE = ("idempotency_key_missing", "idempotency_key_reused")
 GATEWAY_REFUSES = {401: "No valid token", 403: "A scope is missing", 429: "Too many requests"}
@@ -108,7 +109,7 @@ def generate() -> Json:
         for path, operations in one["paths"].items():
             for method, operation in operations.items():
                 where = f"functions/{folder}/app.py: {method.upper()} {path}"
-                paths[path][method] = _operation(operation, refused, where)
+                paths[path][method] = {"tags": [folder], **_operation(operation, refused, where)}
     _check_unique(paths)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return {
@@ -214,7 +215,12 @@ def _never_null(schema: Json) -> Json:
 def _responses(told: Json, refused: Json, where: str) -> Json:
     """By status. What is refused is told once for all calls, in ``refused``, by its name."""
     responses = {int(status): _success(int(status), of, told, where) for status, of in told["answers"].items()}
-    codes = [*EVERY_CALL_REFUSES, *told["refuses"], *(KEYED_CALLS_REFUSE if told["keyed"] else ())]
+    codes = [
+        *EVERY_CALL_REFUSES,
+        *(["not_found"] if "{" in where else []),
+        *told["refuses"],
+        *(KEYED_CALLS_REFUSE if told["keyed"] else ()),
+    ]
     if unknown := set(codes) - STATUS.keys():
         raise UndocumentedError(f"{where}: {unknown} have no status")
     for status in {STATUS[code] for code in codes} | GATEWAY_REFUSES.keys():
