@@ -156,7 +156,7 @@ class Bench:
         self.spends.append(self.spend_with(f"s{self.count}")["id"])
 
     def spend_with(self, key: str) -> dict[str, Any]:
-        body = {"amount": 6, "reference": {"type": "proposal", "proposal_id": "proposal-1", "job_id": "job-1"}}
+        body = {"amount": 6, "reference": {"type": "proposal", "proposal_id": "proposal-1"}}
         return answered(self.spend(event("POST", "/accounts/ann/spends", body, key), Context()))
 
     def refund_once(self) -> None:

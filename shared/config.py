@@ -42,12 +42,12 @@ class Settings:
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """Raises ConfigurationError with the name of the variable that is missing or wrong."""
         return cls(
-            table=_text(environ, "TABLE_NAME"),
-            stage=_text(environ, "STAGE"),
+            table=text_of(environ, "TABLE_NAME"),
+            stage=text_of(environ, "STAGE"),
             due_shards=_number(environ, "DUE_SHARDS"),
             promo_counters=_number(environ, "PROMO_COUNTERS"),
-            account_claim=_text(environ, "ACCOUNT_CLAIM"),
-            agencies_claim=_text(environ, "AGENCIES_CLAIM"),
+            account_claim=text_of(environ, "ACCOUNT_CLAIM"),
+            agencies_claim=text_of(environ, "AGENCIES_CLAIM"),
             policy=_policy(environ),
             due_queue_url=environ.get("DUE_QUEUE_URL"),
             sandbox_table=environ.get("SANDBOX_TABLE_NAME"),
@@ -70,27 +70,38 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             certifications=_amounts(environ, "CERTIFICATION_CONNECTS"),
             lot_lifetime_months=_number(environ, "LOT_LIFETIME_MONTHS"),
             refund_grace_days=_number(environ, "REFUND_GRACE_DAYS"),
-            anchor_policy=AnchorPolicy(_text(environ, "ANCHOR_POLICY")),
+            anchor_policy=AnchorPolicy(text_of(environ, "ANCHOR_POLICY")),
             unit_price_cents=_number(environ, "UNIT_PRICE_CENTS"),
             minimum_purchase=_number(environ, "MINIMUM_PURCHASE"),
-            currency=_text(environ, "CURRENCY"),
+            currency=text_of(environ, "CURRENCY"),
             expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
+            expiry_notice_days=_numbers(environ, "EXPIRY_NOTICE_DAYS"),
+            job_prices=_amounts(environ, "JOB_PRICES"),
         )
     except ValueError as error:
         raise ConfigurationError(f"the product's numbers make no sense: {error}") from error
 
 
-def _text(environ: Mapping[str, str], name: str) -> str:
+def text_of(environ: Mapping[str, str], name: str) -> str:
+    """Raises ConfigurationError where it is not set."""
     if not (value := environ.get(name)):
         raise ConfigurationError(f"{name} is not set")
     return value
 
 
 def _number(environ: Mapping[str, str], name: str) -> int:
-    text = _text(environ, name)
+    text = text_of(environ, name)
     if not text.isdecimal():
         raise ConfigurationError(f"{name} must be a whole number from 0 up, not {text!r}")
     return int(text)
+
+
+def _numbers(environ: Mapping[str, str], name: str) -> tuple[int, ...]:
+    """Whole numbers, separated by commas: ``30,7,1``."""
+    numbers = [number.strip() for number in text_of(environ, name).split(",")]
+    if not all(number.isdecimal() for number in numbers):
+        raise ConfigurationError(f"{name} must be like 30,7,1, not {environ[name]!r}")
+    return tuple(map(int, numbers))
 
 
 def _amounts(environ: Mapping[str, str], name: str) -> dict[str, int]:

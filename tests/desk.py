@@ -1,27 +1,33 @@
 """A `Desk`: the services over one store, at a time that the test sets, each request one line."""
 
+import json
 import time
 from collections import Counter as Tally
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 from shared.ledger.audit import audit
 from shared.ledger.calendar import midnight
 from shared.ledger.campaign import Campaign, Counter, promo_claim
-from shared.ledger.commands import Credit, OpenAccount, Settle, decide, open_account
-from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Plan, Request
+from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpiring, decide, open_account
+from shared.ledger.job import Job, JobStatus, Posting, Proposal
+from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Notice, Plan, Request
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
+from shared.services.jobs import end_job, handle_message, post_job, read_job, sweep
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
 from shared.services.purchasing import Bought, Order, buy, read_purchase, reconcile
 from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
-from shared.services.spending import refund_spend, spend_on_proposal
+from shared.services.spending import ProposalSent, refund_spend, spend_on_proposal
 from shared.store.also import Put
+from shared.store.jobs import Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
-from shared.store.rows import ACCOUNT_SK, AccountRow, purchase_sk, shard_of
+from shared.store.rows import ACCOUNT_SK, NOTICES, AccountRow, EntryRow, Row, purchase_sk, shard_of
 from shared.store.table import DuePurchase, Page, Table
 from tests.core.builders import QUIET, noon
 
@@ -40,6 +46,30 @@ class SetClock:
 
 def deadline() -> float:
     return time.monotonic() + PATIENCE_S
+
+
+@dataclass
+class AtOnce:
+    """In the place of a queue: what is sent is handled in the same moment."""
+
+    desk: "Desk"
+
+    def send(self, bodies: Iterable[str]) -> None:
+        for body in bodies:
+            self.desk.handle(body, self)
+
+
+class Letters:
+    """A queue that keeps what is sent, and may break after some."""
+
+    def __init__(self, takes=1_000):
+        self.bodies, self.takes = [], takes
+
+    def send(self, bodies):
+        for body in bodies:
+            if len(self.bodies) == self.takes:
+                raise ConnectionError
+            self.bodies.append(body)
 
 
 @dataclass
@@ -103,15 +133,34 @@ class Desk:
         return self.ledger.execute(account, command, deadline=deadline())
 
     def spend(self, amount: int, key: str = "spend", *, account: str = "ann", by: float | None = None) -> Outcome:
-        return spend_on_proposal(
-            self.ledger,
-            account,
-            amount=amount,
-            expected_price=None,
-            reference={"type": "proposal", "job_id": "j1"},
-            request=Request("spend", key, str(amount), "service"),
-            deadline=by or deadline(),
-        )
+        """On a proposal for no job in particular."""
+        request = Request("spend", key, str(amount), "service")
+        sent = ProposalSent("p1", amount=amount)
+        return spend_on_proposal(self.ledger, account, sent, request, deadline=by or deadline())
+
+    def propose(
+        self, job: str = "j1", key: str = "propose", *, account: str = "ann", by: float | None = None, **seen: Any
+    ) -> Outcome:
+        request = Request("spend", key, f"{job} {seen}", "service")
+        sent = ProposalSent(f"p-{account}", job, **seen)
+        return spend_on_proposal(self.ledger, account, sent, request, deadline=by or deadline())
+
+    def post(self, job: str = "j1", *, version: int = 1, **said: Any) -> Job:
+        return post_job(self.ledger, job, Posting(version, **said), deadline=deadline())
+
+    def end(self, job: str = "j1", how: JobStatus = JobStatus.CANCELED) -> Job:
+        return end_job(self.ledger, job, how, deadline=deadline())
+
+    def job(self, job: str = "j1") -> Job:
+        return read_job(self.ledger, job)
+
+    def sweep(self, queue: Any = None) -> int:
+        """One run of the schedule of refunds; its messages are handled as they are sent where no queue is given."""
+        due = list(Jobs(self.table).due(self.clock.at))
+        return sweep(self.ledger, due, queue or AtOnce(self)).proposals
+
+    def handle(self, body: str, queue: Any = None) -> None:
+        handle_message(self.ledger, json.loads(body), queue or AtOnce(self), deadline)
 
     def refund(
         self, spend_id: str, key: str = "refund", *, reason: str = "job_canceled", account: str = "ann"
@@ -144,6 +193,13 @@ class Desk:
 
     def settle(self, account: str = "ann") -> Account | None:
         return self.ledger.execute(account, Settle(), deadline=deadline()).account
+
+    def tell_expiring(self, account: str = "ann") -> Account | None:
+        return self.ledger.execute(account, TellExpiring(), deadline=deadline()).account
+
+    def notices(self, account: str = "ann") -> list[Notice]:
+        rows = self.table._notice.query(account, self.table._notice.sk.startswith(NOTICES), consistent_read=True)
+        return [row.notice() for row in rows]
 
     def buy(
         self, quantity: int, gateway: Any, key: str = "buy", *, account: str = "ann", promo: str | None = None
@@ -191,6 +247,29 @@ class Desk:
     def history(self, **wanted: Any) -> Page:
         return self.table.history("ann", **(ALWAYS | {"limit": 50} | wanted))
 
+    def proposed_by(self, names: list[str], *, job: str = "j1", holding: int = 20, cost: int = 7) -> None:
+        """New accounts with a proposal on one job each, written in batches: what their requests would have written."""
+        rows: list[Row] = []
+        now = self.clock.at
+        for name in names:
+            request = Request("spend", "propose", "f", "service")
+            opened = open_account(OpenAccount(name, Kind.FREELANCER, Plan.BASIC, None, request), now, self.policy)
+            once = replace(request, operation="credit")
+            credit = Credit(EntryType.REWARD, holding, False, "Reward", {"type": "test"}, once)
+            credited = decide(opened.account, credit, now, self.policy)
+            sent = ProposalSent(f"p-{name}", job)
+            spent = decide(credited.account, Spend(cost, "Proposal", sent.reference, request), now, self.policy)
+            (entry,) = spent.entries
+            proposal = Proposal(job, name, sent.proposal_id, entry.entry_id, cost)
+            rows += [
+                self.table._whole(replace(spent.account, version=1)),
+                *(self.table._entry(**EntryRow.values(each)) for each in (*credited.entries, entry)),
+                Jobs(self.table).first(proposal).row,
+            ]
+        with self.table.rows(Row).batch_write() as batch:
+            for row in rows:
+                batch.save(row)
+
     def credit_often(self, credits_: list[tuple[date, int, bool]]) -> None:
         """Many credits (day, amount, paid) in few transactions, for an account with a long past."""
         for start in range(0, len(credits_), A_TRANSACTION_TAKES):
@@ -230,7 +309,30 @@ def problems_in(table: Table) -> list[str]:
     counted = counted_redemptions(table)
     if +counted != promos:
         found.append(f"promo codes: {counted} were counted, {promos} were given")
-    return found
+    job_of = cache(Jobs(table).job)
+    rows = proposals_in(table)
+    return found + [problem for row in rows for problem in problems_of(table, row, job_of(row.proposal().job_id))]
+
+
+def problems_of(table: Table, row: ProposalRow, job: Job | None) -> list[str]:
+    """A proposal stands for a spend, and comes back with its job and not otherwise."""
+    proposal = row.proposal()
+    name = f"proposal of {proposal.account_id} on {proposal.job_id}"
+    spend = table.entry(proposal.account_id, proposal.spend_id)
+    back = table.claim(proposal.account_id, f"refund#{proposal.spend_id}")
+    problems = []
+    if spend is None or spend.amount != -proposal.cost:
+        problems.append(f"{name} cost {proposal.cost}, its entry is {spend}")
+    if row.refunded_at and not (back and job and job.status.refunds):
+        problems.append(f"{name} is marked as refunded, its claim is {back}, its job {job}")
+    if job and job.status.refunds and not job.refunds_due and proposal.cost and not back:
+        problems.append(f"{name} has not come back, its job is {job}")
+    return problems
+
+
+def proposals_in(table: Table) -> list[ProposalRow]:
+    rows = table.rows(ProposalRow)
+    return list(rows.scan(rows.proposal_id.exists(), consistent_read=True))
 
 
 def counted_redemptions(table: Table) -> Tally[str]:

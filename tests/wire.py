@@ -17,7 +17,8 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from urllib3 import HTTPResponse
 
 TRANSACT, GET, PUT, QUERY = "TransactWriteItems", "GetItem", "PutItem", "Query"
-READS = {GET, QUERY}
+BATCH_GET, UPDATE = "BatchGetItem", "UpdateItem"
+READS = {GET, QUERY, BATCH_GET}
 
 Send = Callable[[], AWSResponse]
 Fault = Callable[[Send], AWSResponse | None]

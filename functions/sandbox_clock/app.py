@@ -1,27 +1,28 @@
 """``POST /sandbox/clock``: move the product's clock and run what has fallen due. For staff, in a sandbox only."""
 
+import json
+from collections.abc import Iterable
 from datetime import timedelta
 from itertools import chain
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from shared.edge.about import about
-from shared.edge.http import Body, answer, caller, router, serve
+from shared.edge.http import Body, Instant, answer, caller, router, serve, text_only
 from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
+from shared.ledger.commands import TellExpiring
 from shared.sandbox.clock import MAX_AHEAD
 from shared.services.due import settle_accounts
+from shared.services.jobs import handle_message, sweep
 from shared.services.purchasing import reconcile
+from shared.store.jobs import Jobs
 from shared.store.rows import instant
 
 app = router()
 
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be text in ISO 8601")  # noqa: TRY004 - pydantic turns ValueError into a refusal
-    return value
+TELL = TellExpiring()
 
 
 class ClockBody(Body):
@@ -35,8 +36,8 @@ class ClockBody(Body):
         },
     )
 
-    now: Annotated[AwareDatetime, BeforeValidator(_text)] | None = None
-    advance: Annotated[timedelta, BeforeValidator(_text), Field(le=MAX_AHEAD)] | None = None
+    now: Instant | None = None
+    advance: Annotated[timedelta, BeforeValidator(text_only), Field(le=MAX_AHEAD)] | None = None
 
     @model_validator(mode="after")
     def one_of_both(self) -> "ClockBody":
@@ -61,9 +62,28 @@ def move_clock(body: ClockBody) -> Response[str]:
     due = chain(ledger.table.due_expiries(now.date()), ledger.table.due_grants(now.date()))
     accounts = sorted({found.account_id for found in due})
     purchases = list(ledger.table.due_purchases(now))
+    jobs = list(Jobs(ledger.table).due(now))
     settled = settle_accounts(ledger, accounts, until)
+    told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(now.date())], until, TELL)
     reconciled = reconcile(ledger, payment_gateway(), purchases, until)
-    return answer({"now": instant(now), "settled_accounts": settled, "reconciled_purchases": reconciled})
+    refunded = sweep(ledger, jobs, AtOnce()).proposals
+    return answer(
+        {
+            "now": instant(now),
+            "settled_accounts": settled,
+            "told_accounts": told,
+            "reconciled_purchases": reconciled,
+            "refunded_proposals": refunded,
+        }
+    )
+
+
+class AtOnce:
+    """In the place of the queue: does what a message asks for as it is sent."""
+
+    def send(self, bodies: Iterable[str]) -> None:
+        for body in bodies:
+            handle_message(wiring().ledger, json.loads(body), self, until)
 
 
 def until() -> float:

@@ -1,28 +1,35 @@
 """``POST /accounts/{account_id}/spends``: spend Connects on a proposal. For services."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
+from pydantic import Field
 
 from shared.edge.about import about
 from shared.edge.http import Amount, Body, Id, PathId, answer, caller, request_of, router, serve
 from shared.edge.wiring import deadline, wiring
-from shared.services.spending import spend_on_proposal
+from shared.ledger.job import Channel
+from shared.ledger.policy import MAX_AMOUNT
+from shared.services.spending import ProposalSent, spend_on_proposal
 from shared.services.views import entry_view
 
 app = router()
 
 
-class Proposal(Body):
+class Reference(Body):
     type: Literal["proposal"]
     proposal_id: Id
-    job_id: Id
+    job_id: Id | None = None
+    channel: Channel = Channel.SEARCH
+    """How the proposal came about; all but ``search`` are free."""
 
 
 class SpendBody(Body):
-    amount: Amount
-    reference: Proposal
-    expected_price: Amount | None = None
+    """``amount`` may be left out where the job, and so its price, is known."""
+
+    amount: Amount | None = None
+    reference: Reference
+    expected_price: Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)] | None = None
 
 
 @app.post(
@@ -32,20 +39,26 @@ class SpendBody(Body):
         "Spend Connects on a proposal",
         who="service",
         answers={201: "Entry"},
-        refuses=("account_frozen", "account_not_found", "insufficient_connects", "price_changed"),
+        refuses=(
+            "account_frozen",
+            "account_not_found",
+            "insufficient_connects",
+            "price_changed",
+            "already_exists",
+            "job_not_open",
+        ),
         keyed=True,
     ),
 )
 def spend(account_id: PathId, body: SpendBody) -> Response[str]:
     who = caller(app)
     who.require_service()
+    sent = body.reference
     outcome = spend_on_proposal(
         wiring().ledger,
         account_id,
-        amount=body.amount,
-        expected_price=body.expected_price,
-        reference=body.reference.model_dump(),
-        request=request_of(app, "spend", body, who.actor),
+        ProposalSent(sent.proposal_id, sent.job_id, sent.channel, body.amount, body.expected_price),
+        request_of(app, "spend", body, who.actor),
         deadline=deadline(app.lambda_context),
     )
     return answer(entry_view(outcome.posted), 201, replayed=outcome.replayed)

@@ -1,70 +1,71 @@
-"""The handler of a function that settles what falls due: its schedule's runs look, its queue's messages do."""
+"""The handler of a function that does what falls due: its schedule's runs look for it, its queue's messages do it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from shared.config import ConfigurationError
 from shared.edge.observability import count_run, flush_metrics, logger
+from shared.edge.queue import due_queue
 from shared.edge.wiring import deadline, warm_up, wiring
-from shared.services.due import dispatch, settle_accounts
+from shared.services.due import SETTLE, dispatch, settle_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import date
+    from datetime import date, datetime
 
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
+    from shared.ledger.commands import Settle, TellExpiring
+    from shared.services.ledger import Ledger
     from shared.store.table import Due, Table
 
     Handler = Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse | dict[str, Any]]
+    Look = Callable[[Ledger], tuple[int, datetime]]
+    Work = Callable[[Ledger, Any, Callable[[], float]], object]
 
 ONE_HOUR = timedelta(hours=1)
-BATCH = 10
-"""As many messages as one SendMessageBatch takes."""
 
 
-class SendError(Exception):
-    """SQS did not take every message. The next run finds the accounts again."""
+def serve_due(find: Callable[[Table, date], Iterable[Due]], command: Settle | TellExpiring = SETTLE) -> Handler:
+    """The Lambda handler that dispatches the accounts that ``find`` finds due, and settles those it had dispatched.
+
+    ``command`` is what settles them.
+    """
+
+    def look(ledger: Ledger) -> tuple[int, datetime]:
+        now = ledger.clock.now()
+        found = dispatch(find(ledger.table, now.date()), due_queue(), now)
+        return found.accounts, found.oldest
+
+    def settle(ledger: Ledger, message: Any, until: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
+        settle_accounts(ledger, message["accounts"], until, command)
+
+    return serve_work("accounts", look, settle)
 
 
-class SqsQueue:
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._client = boto3.client("sqs")
-
-    def send(self, bodies: Iterable[str]) -> None:
-        waiting = iter(bodies)
-        while batch := list(islice(waiting, BATCH)):
-            entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)
-            ]
-            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-            if failed := answer.get("Failed"):
-                raise SendError(f"{len(failed)} of {len(batch)} messages: {failed[0]}")
-
-
-def serve_due(find: Callable[[Table, date], Iterable[Due]]) -> Handler:
-    """The Lambda handler that dispatches what ``find`` finds due, and settles what it had dispatched.
+def serve_work(what: str, look: Look, work: Work) -> Handler:
+    """The Lambda handler of a schedule that looks for work and sends it to a queue, and of that queue.
 
     A schedule's event is ``{"scheduled_time": ISO 8601}``, a queue's has ``Records``; the answer to those names the
     messages that failed, and only they come again.
+
+    Args:
+        what: The name of what is counted in a run's answer.
+        look: Dispatches what is due; tells how much that was, and since when the oldest of it has waited.
+        work: Does what one message asks for.
     """
     warm_up()
     # Where every message fails they come again like any; the dead letters' alarm is the one to hear.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
-    def settle(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    def take(record: SQSRecord, lambda_context: LambdaContext) -> None:
         try:
-            settle_accounts(wiring().ledger, record.json_body["accounts"], lambda: deadline(lambda_context))
+            work(wiring().ledger, record.json_body, lambda: deadline(lambda_context))
         except Exception:
             # Logged here because Powertools only counts it, and a message that is no page at all should be found too.
             logger.exception("a message was not settled whole", message_id=record.message_id)
@@ -74,19 +75,12 @@ def serve_due(find: Callable[[Table, date], Iterable[Due]]) -> Handler:
     def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | dict[str, Any]:
         try:
             if "Records" in event:
-                return process_partial_response(event, settle, processor, context)
-            return _look(event, find)
+                return process_partial_response(event, take, processor, context)
+            ledger = wiring().ledger
+            found, oldest = look(ledger)
+            count_run(event, found=found, waited_hours=(ledger.clock.now() - oldest) / ONE_HOUR)
+            return {what: found}
         finally:
             flush_metrics()
 
     return handler
-
-
-def _look(event: dict[str, Any], find: Callable[[Table, date], Iterable[Due]]) -> dict[str, Any]:
-    settings, ledger = wiring().settings, wiring().ledger
-    if not settings.due_queue_url:
-        raise ConfigurationError("DUE_QUEUE_URL is not set")
-    now = ledger.clock.now()
-    found = dispatch(find(ledger.table, now.date()), SqsQueue(settings.due_queue_url), now)
-    count_run(event, found=found.accounts, waited_hours=(now - found.oldest) / ONE_HOUR)
-    return {"accounts": found.accounts}

@@ -22,6 +22,7 @@ from shared.ledger.errors import (
     PlanRequiredError,
     RewardCapReachedError,
 )
+from shared.ledger.expiry_notices import tell_expiring, wait_for_notices
 from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
 
@@ -76,13 +77,16 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
+    """An amount of 0 is for what is free: a row that explains it."""
+
     amount: int
     reason: str
     reference: Mapping[str, str]
     request: Request
 
     def __post_init__(self) -> None:
-        _check_amount(self.amount)
+        if self.amount:
+            _check_amount(self.amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,12 @@ class Settle:
     """Nothing but what the calendar brings."""
 
 
-Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | Settle
+@dataclass(frozen=True, slots=True)
+class TellExpiring:
+    """Tell the owner of lots that are about to expire."""
+
+
+Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | Settle | TellExpiring
 
 
 def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
@@ -163,7 +172,7 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
             reason="Sign-up Connects",
             reference={"type": "sign_up"},
         )
-    return _settle(decision, now, policy)
+    return wait_for_notices(_settle(decision, now, policy), now.date(), policy)
 
 
 def decide(account: Account, command: Command, now: datetime, policy: Policy) -> Decision:
@@ -180,7 +189,7 @@ def decide(account: Account, command: Command, now: datetime, policy: Policy) ->
     now = max(now, account.last_at or now)
     settled = _settle(Decision(account), now, policy)
     if not settled.complete:
-        return settled
+        return wait_for_notices(settled, now.date(), policy)
     match command:
         case Settle():
             decided = settled
@@ -196,8 +205,10 @@ def decide(account: Account, command: Command, now: datetime, policy: Policy) ->
             decided = _adjust(settled, command, now, policy)
         case ChangePlan():
             decided = _change_plan(settled, command, now, policy)
+        case TellExpiring():
+            decided = tell_expiring(settled, now, policy)
     # What came back may expire at once, by a grace of 0 days.
-    return _settle(decided, now, policy)
+    return wait_for_notices(_settle(decided, now, policy), now.date(), policy)
 
 
 def settled_view(account: Account, now: datetime, policy: Policy) -> Account:
@@ -341,11 +352,11 @@ def _burn(lots: Mapping[Bucket, int], amount: int) -> dict[Bucket, int]:
     """What a debit takes from each bucket, in burn order."""
     slices = {}
     for bucket in sorted(lots):
+        if not amount:
+            break
         taken = min(lots[bucket], amount)
         slices[bucket] = -taken
         amount -= taken
-        if not amount:
-            break
     return slices
 
 

@@ -15,6 +15,8 @@
     ├── AlreadyRefundedError         already_refunded
     ├── AlreadyAwardedError          already_awarded
     ├── RewardCapReachedError        reward_cap_reached      (cap, awarded)
+    ├── JobNotFoundError             job_not_found
+    ├── JobNotOpenError              job_not_open
     ├── PromoError                   (a code that brings nothing)
     │   ├── PromoNotFoundError       promo_not_found
     │   ├── PromoNotActiveError      promo_not_active
@@ -78,11 +80,18 @@ class PurchaseNotFoundError(LedgerError):
         super().__init__(f"This account has no purchase {purchase_id}.")
 
 
+class JobNotFoundError(LedgerError):
+    code = "job_not_found"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id}.")
+
+
 class AlreadyExistsError(LedgerError):
     code = "already_exists"
 
-    def __init__(self, account_id: str) -> None:
-        super().__init__(f"Account {account_id} exists already.")
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} exists already.")
 
 
 class PlanRequiredError(LedgerError):
@@ -111,6 +120,13 @@ class PriceChangedError(LedgerError):
 
     def __init__(self, *, price: int) -> None:
         super().__init__(f"The price is {price} Connects now.", price=price)
+
+
+class JobNotOpenError(LedgerError):
+    code = "job_not_open"
+
+    def __init__(self, job_id: str, status: str) -> None:
+        super().__init__(f"Job {job_id} is {status} and takes no proposals.")
 
 
 class AlreadyRefundedError(LedgerError):

@@ -87,6 +87,8 @@ class Account:
     expiry_due: date | None = None
     """No lot expires before this day. A lower bound: spending a lot up leaves it alone, so that a spend never
     rewrites an index; the sweep moves it on."""
+    notice_due: date | None = None
+    """No notice of lots about to expire is to be told before this day, and all before it were. A lower bound too."""
 
     @property
     def balance(self) -> int:
@@ -136,6 +138,20 @@ class Claim:
     """What the holder was answered, where no entry can tell it again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that an account's owner is told once: ``kind`` and ``about`` name it for ever.
+
+    For what no entry tells by itself; what an entry tells is made of the entry.
+    """
+
+    account_id: str
+    kind: str
+    about: str
+    at: datetime
+    facts: Mapping[str, str | int]
+
+
 def entry_id(account_id: str, operation: str, key: str) -> str:
     """The name of the one entry that a key of an operation can ever have on an account.
 
@@ -154,12 +170,18 @@ class Decision:
     entries: tuple[Entry, ...] = ()
     claims: tuple[str, ...] = ()
     """What this does that may happen once for ever."""
+    notices: tuple[Notice, ...] = ()
+    """What the owner is told of it."""
     complete: bool = True
     """False where so much had fallen due that the command itself waits for a next decision."""
 
     def once(self, claim: str) -> Decision:
         """Claim something that may happen once for ever."""
         return replace(self, claims=(*self.claims, claim))
+
+    def tell(self, kind: str, about: str, *, at: datetime, facts: Mapping[str, str | int]) -> Decision:
+        """Tell the account's owner something, in the same transaction."""
+        return replace(self, notices=(*self.notices, Notice(self.account.account_id, kind, about, at, facts)))
 
     def post(
         self,

@@ -11,6 +11,20 @@ MAX_AMOUNT = 1_000_000
 """No single request moves more Connects than this."""
 
 
+JOB_PRICES = {
+    "small/simple": 2,
+    "small/moderate": 4,
+    "small/complex": 6,
+    "medium/simple": 4,
+    "medium/moderate": 8,
+    "medium/complex": 12,
+    "large/simple": 8,
+    "large/moderate": 12,
+    "large/complex": 16,
+}
+"""Users saw 1 to 16; no page says how it follows from size and scope."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the product promises, in Connects, whole cents, days and months."""
@@ -35,6 +49,10 @@ class Policy:
     minimum_purchase: int = 10
     currency: str = "USD"
     expiring_soon_days: int = 30
+    expiry_notice_days: tuple[int, ...] = (30, 7, 1)
+    """How many days ahead an owner is told that Connects are about to expire."""
+    job_prices: Mapping[str, int] = field(default_factory=lambda: JOB_PRICES, hash=False)
+    """What a proposal costs, by the job's ``size/scope``."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that contradict each other."""
@@ -44,5 +62,9 @@ class Policy:
             raise ValueError("monthly_plus cannot be less than monthly_basic")
         if self.lot_lifetime_months < 1:
             raise ValueError("lot_lifetime_months must be 1 or more")
+        if not self.expiry_notice_days or min(self.expiry_notice_days) < 1:
+            raise ValueError("expiry_notice_days must be 1 or more each")
         if self.rising_talent < 1 or self.interview < 1:
             raise ValueError("rising_talent and interview must be 1 or more: every reward is an entry")
+        if not all(0 < price <= MAX_AMOUNT for price in self.job_prices.values()):
+            raise ValueError(f"job_prices must be from 1 to {MAX_AMOUNT}")

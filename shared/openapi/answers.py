@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
+from shared.ledger.job import JobStatus
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.purchase import PurchaseState
 
@@ -117,6 +118,13 @@ class Promo(Answer):
     redeemed: NonNegativeInt
 
 
+class Job(Answer):
+    job_id: str
+    price: Annotated[int | None, Field(description="Null where it ended before anything else was heard of it.")]
+    status: JobStatus
+    version: int | None
+
+
 class Invariant(Answer):
     invariant: str
     ok: bool
@@ -131,7 +139,9 @@ class Audit(Answer):
 class Clock(Answer):
     now: datetime
     settled_accounts: NonNegativeInt
+    told_accounts: NonNegativeInt
     reconciled_purchases: NonNegativeInt
+    refunded_proposals: NonNegativeInt
 
 
 class Gateway(BaseModel):

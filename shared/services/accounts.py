@@ -56,7 +56,7 @@ def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -
 def _opened_before(ledger: Ledger, command: OpenAccount, holder: str, *, replayed: bool) -> Opened:
     claim = ledger.table.claim(command.account_id, OPENING)
     if claim is None or claim.holder != holder or claim.answer is None:
-        raise AlreadyExistsError(command.account_id)
+        raise AlreadyExistsError(f"Account {command.account_id}")
     check_same_request(claim.fingerprint, command.request)
     return Opened(json.loads(claim.answer), replayed=replayed)
 

@@ -20,12 +20,15 @@ from shared.services.each import for_each
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from shared.ledger.commands import TellExpiring
     from shared.services.ledger import Ledger
     from shared.store.table import Due
 
 ACCOUNTS_PER_MESSAGE = 25
 """Some 0.3 s of work: few enough that a message tried again repeats little, enough that a queue costs next to
 nothing beside the writes."""
+
+SETTLE = Settle()
 
 
 class Queue(Protocol):
@@ -58,10 +61,12 @@ def dispatch(due: Iterable[Due], queue: Queue, now: datetime) -> Dispatched:
     return Dispatched(found, oldest)
 
 
-def settle_accounts(ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float]) -> int:
-    """Settle each account; ``deadline`` is asked anew for each. Tells how many.
+def settle_accounts(
+    ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float], command: Settle | TellExpiring = SETTLE
+) -> int:
+    """Settle each account, which every command does first; ``deadline`` is asked anew for each. Tells how many.
 
     Raises:
         ExceptionGroup: at the end, what went wrong with some; the others are settled.
     """
-    return for_each(accounts, lambda account_id: ledger.execute(account_id, Settle(), deadline=deadline()))
+    return for_each(accounts, lambda account_id: ledger.execute(account_id, command, deadline=deadline()))

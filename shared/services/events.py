@@ -1,7 +1,10 @@
-"""What others hear of the ledger: one event for each row of the journal.
+"""What others hear of the ledger: an event for each row of the journal, and for each notice to an account's owner.
 
 The contract is `shared/events/schemas/`, a JSON Schema for each type of event. Every detail has ``version``, the
 ``id`` that is the same however often the event comes, and ``account_id``.
+
+Most notices are told by an entry or by a purchase. What neither tells is written down as a `Notice`, in the transaction
+of the decision that it belongs to (`Decision.tell`), and published by its kind.
 """
 
 from __future__ import annotations
@@ -10,17 +13,23 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared.ledger.model import EntryType
 from shared.services.views import entry_view
+from shared.store.rows import instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.ledger.model import Entry
+    from shared.ledger.model import Entry, Notice
+    from shared.ledger.purchase import Purchase
     from shared.store.stream import Change
 
 SOURCE = "connects.ledger"
 VERSION = 1
 """Of every detail. A new field is no new version; another meaning of an old one is."""
+
+CAME = frozenset({EntryType.GRANT, EntryType.REWARD, EntryType.PROMO, EntryType.REFUND, EntryType.ADJUSTMENT})
+"""Connects came, if the amount is above 0; of a purchase its own notice tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +45,47 @@ class Event:
 def events_of(change: Change) -> list[Event]:
     """What one change of the table tells; most rows that are not of the journal tell nothing."""
     if entry := change.new_entry():
-        return [entry_posted(entry)]
+        return [_posted(entry), *_told_by_entry(entry)]
+    if notice := change.new_notice():
+        return [_written_down(notice)]
+    if purchase := change.decided_purchase():
+        return [_told_by_purchase(purchase)]
     return []
 
 
-def entry_posted(entry: Entry) -> Event:
+def _posted(entry: Entry) -> Event:
     return _event("entry.posted", entry.entry_id, entry.account_id, {"entry": entry_view(entry)}, seq=entry.seq)
+
+
+def _told_by_entry(entry: Entry) -> list[Event]:
+    shown = entry_view(entry)
+    facts = {"at": shown["at"], "entry_id": entry.entry_id, "amount": abs(entry.amount), "balance": entry.balance_after}
+    if entry.type is EntryType.EXPIRY:
+        name, more = "expired", {}
+    elif entry.type in CAME and entry.amount > 0:
+        name, more = "came", {"entry_type": shown["type"], "reason": shown["reason"], "lots": shown["lots"]}
+    else:
+        return []
+    return [_event(f"notice.{name}", f"{entry.entry_id}.{name}", entry.account_id, facts | more, seq=entry.seq)]
+
+
+def _told_by_purchase(purchase: Purchase) -> Event:
+    """Each attempt that is declined is told of, and the one that is completed."""
+    state = purchase.state.value
+    facts = {
+        "purchase_id": purchase.purchase_id,
+        "quantity": purchase.quantity,
+        "amount_cents": purchase.amount_cents,
+        "currency": purchase.currency,
+    }
+    if purchase.declined_because:
+        facts["declined_because"] = purchase.declined_because
+    return _event(f"notice.purchase_{state}", f"{purchase.charge_id}.{state}", purchase.account_id, facts)
+
+
+def _written_down(notice: Notice) -> Event:
+    event_id = f"{notice.account_id}.{notice.kind}.{notice.about}"
+    return _event(f"notice.{notice.kind}", event_id, notice.account_id, {"at": instant(notice.at), **notice.facts})
 
 
 def _event(kind: str, event_id: str, account_id: str, facts: Mapping[str, Any], *, seq: int = 0) -> Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Settle, decide, settled_view
+from shared.ledger.commands import Settle, TellExpiring, decide, settled_view
 from shared.ledger.errors import AccountNotFoundError, BusyError, IdempotencyKeyReusedError, LedgerError
 from shared.ledger.model import Account, Claim, Decision, Entry, Request, entry_id
 from shared.services.retry import attempts
@@ -57,6 +57,7 @@ class Ledger:
         *,
         deadline: float,
         also: Sequence[Also] = (),
+        read: Account | None = None,
     ) -> Outcome:
         """Carry a command out exactly once.
 
@@ -67,6 +68,7 @@ class Ledger:
             command: What is to happen; its request's key is used up if it does, and not by a refusal.
             deadline: Monotonic seconds by which to give up.
             also: What else has to be true, or become true, in the same transaction.
+            read: The account, where the caller has just read it: a call less.
 
         Raises:
             LedgerError: the refusal; nothing changed. `BusyError` where contention outlasted the deadline.
@@ -75,7 +77,7 @@ class Ledger:
             StoreError: what one of ``also`` is refused with.
         """
         own = _own_entry(account_id, command)
-        moved: Account | None = None
+        moved = read
         unanswered = False
         for _ in attempts(deadline):
             try:
@@ -140,12 +142,12 @@ def _own_entry(account_id: str, command: Command) -> str | None:
 
 
 def _claims(decision: Decision, own: str | None, command: Command) -> list[Claim]:
-    if own is None or isinstance(command, Settle):
+    if own is None or isinstance(command, Settle | TellExpiring):
         return []
     return [Claim(name, own, command.request.fingerprint) for name in decision.claims]
 
 
 def _repeat(entry: Entry, command: Command, *, replayed: bool) -> Outcome:
-    if not isinstance(command, Settle):
+    if not isinstance(command, Settle | TellExpiring):
         check_same_request(entry.fingerprint, command.request)
     return Outcome(entry, replayed=replayed)

@@ -58,12 +58,13 @@ def publish(changes: Iterable[Change], bus: Bus, put_aside: Callable[[Change, Ex
 
 
 def _calls(events: Iterable[Event]) -> Iterator[list[Event]]:
-    """As many events as one call takes, and of each account one at most: a call may be taken in part."""
+    """As many events as one call takes, and of each account what one row tells: a call may be taken in part."""
     call: list[Event] = []
     size = 0
     for event in events:
-        full = len(call) == EVENTS_PER_CALL or size + len(event.json) > BYTES_PER_CALL
-        if call and (full or event.account_id in {other.account_id for other in call}):
+        full = len(call) == EVENTS_PER_CALL or (call and size + len(event.json) > BYTES_PER_CALL)
+        overtakes = any(other.account_id == event.account_id and other.seq != event.seq for other in call)
+        if full or overtakes:
             yield call
             call, size = [], 0
         call.append(event)

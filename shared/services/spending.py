@@ -2,43 +2,117 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Refund, Spend, check_refundable
-from shared.ledger.errors import AlreadyRefundedError, PriceChangedError, SpendNotFoundError
-from shared.ledger.model import EntryType, Request
+from shared.ledger.errors import (
+    AlreadyExistsError,
+    AlreadyRefundedError,
+    BusyError,
+    InsufficientConnectsError,
+    InvalidRequestError,
+    JobNotOpenError,
+    PriceChangedError,
+    SpendNotFoundError,
+)
+from shared.ledger.job import WHY, Channel, Job, Proposal, quote
+from shared.ledger.model import EntryType, Request, entry_id
 from shared.services.ledger import Ledger, Outcome
-from shared.store.errors import ClaimedError
+from shared.services.retry import attempts
+from shared.store.errors import ClaimedError, ContentionError, JobMovedError, ProposalExistsError
+from shared.store.jobs import Jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from shared.store.also import Also
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalSent:
+    """What is known of a proposal as it is paid for. ``amount`` and ``expected_price`` are what its sender saw."""
+
+    proposal_id: str
+    job_id: str | None = None
+    channel: Channel = Channel.SEARCH
+    amount: int | None = None
+    expected_price: int | None = None
+
+    @property
+    def reference(self) -> dict[str, str]:
+        job = {"job_id": self.job_id} if self.job_id else {}
+        channel = {"channel": self.channel.value} if self.channel is not Channel.SEARCH else {}
+        return {"type": "proposal", "proposal_id": self.proposal_id} | job | channel
 
 
 def spend_on_proposal(
-    ledger: Ledger,
-    account_id: str,
-    *,
-    amount: int,
-    expected_price: int | None,
-    reference: Mapping[str, str],
-    request: Request,
-    deadline: float,
+    ledger: Ledger, account_id: str, sent: ProposalSent, request: Request, *, deadline: float
 ) -> Outcome:
-    """Spend ``amount`` Connects, soonest expiring first.
+    """Spend what a proposal costs, soonest expiring Connects first; a free one leaves a row of 0.
 
-    The sender may say which price it saw: if that is not the price, nothing is spent.
+    A job that is known names the price and has to be open, up to the very transaction; one that is not is as its
+    sender says. Two calls either way.
 
     Raises:
-        PriceChangedError, InsufficientConnectsError, AccountFrozenError, AccountNotFoundError
+        JobNotOpenError, PriceChangedError: nothing is spent.
+        AlreadyExistsError: the account has a proposal on this job.
+        InvalidRequestError: nobody named a price.
+        InsufficientConnectsError, AccountFrozenError, AccountNotFoundError
     """
-    if expected_price is not None and expected_price != amount:
-        raise PriceChangedError(price=amount)
-    command = Spend(amount, "Proposal", reference, request)
-    return ledger.execute(account_id, command, deadline=deadline)
+    if sent.job_id is None:
+        return ledger.execute(account_id, _spend(None, sent, request), deadline=deadline)
+    try:
+        return _spend_on_job(ledger, account_id, sent.job_id, sent, request, deadline=deadline)
+    except InsufficientConnectsError:
+        # Who has a proposal on the job is not to be sent to buy Connects for another.
+        if Jobs(ledger.table).has_proposal(sent.job_id, account_id):
+            raise _exists(account_id, sent.job_id) from None
+        raise
+
+
+def _spend_on_job(
+    ledger: Ledger, account_id: str, job_id: str, sent: ProposalSent, request: Request, *, deadline: float
+) -> Outcome:
+    jobs = Jobs(ledger.table)
+    spend_id = entry_id(account_id, request.operation, request.key)
+    for _ in attempts(deadline):
+        try:
+            job, account = jobs.job_and_account(job_id, account_id)
+            command = _spend(job, sent, request)
+            first = jobs.first(Proposal(job_id, account_id, sent.proposal_id, spend_id, command.amount))
+            also = [jobs.as_read(job_id, job), first]
+            return ledger.execute(account_id, command, deadline=deadline, also=also, read=account)
+        except ProposalExistsError as error:
+            raise _exists(account_id, job_id) from error
+        except (JobNotOpenError, PriceChangedError, InvalidRequestError):
+            # Whatever has become of the job since, a repeat is answered as the first time.
+            if before := ledger.repeat(account_id, request):
+                return before
+            raise
+        except (JobMovedError, ContentionError):
+            continue
+    raise BusyError
+
+
+def _spend(job: Job | None, sent: ProposalSent, request: Request) -> Spend:
+    price = quote(job, sent.channel, amount=sent.amount, expected_price=sent.expected_price)
+    return Spend(price, WHY[sent.channel], sent.reference, request)
+
+
+def _exists(account_id: str, job_id: str) -> AlreadyExistsError:
+    return AlreadyExistsError(f"A proposal of {account_id} on job {job_id}")
 
 
 def refund_spend(
-    ledger: Ledger, account_id: str, spend_id: str, *, reason: str, request: Request, deadline: float
+    ledger: Ledger,
+    account_id: str,
+    spend_id: str,
+    *,
+    reason: str,
+    request: Request,
+    deadline: float,
+    also: Sequence[Also] = (),
 ) -> Outcome:
     """Give one spend back, to the lots it came from, at most once whoever asks and however often.
 
@@ -52,6 +126,6 @@ def refund_spend(
     if spend is None or spend.type is not EntryType.SPEND:
         raise SpendNotFoundError(spend_id)
     try:
-        return ledger.execute(account_id, Refund(spend, reason, request), deadline=deadline)
+        return ledger.execute(account_id, Refund(spend, reason, request), deadline=deadline, also=also)
     except ClaimedError as error:
         raise AlreadyRefundedError(spend_id) from error

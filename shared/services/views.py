@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shared.ledger.audit import Finding
     from shared.ledger.campaign import Campaign
+    from shared.ledger.job import Job
     from shared.ledger.model import Account, Bucket, Entry
     from shared.ledger.policy import Policy
     from shared.services.purchasing import Bought
@@ -79,6 +80,16 @@ def purchase_view(bought: Bought) -> dict[str, Any]:
     elif purchase.promo_refused:
         view["promo"] = {"code": purchase.promo_refused}
     return view
+
+
+def job_view(job: Job) -> dict[str, Any]:
+    """``price`` is null where a job ended before anything else was heard of it."""
+    return {
+        "job_id": job.job_id,
+        "price": job.price,
+        "status": job.status.value,
+        "version": job.posting and job.posting.version,
+    }
 
 
 def campaign_view(campaign: Campaign, redeemed: int) -> dict[str, Any]:

@@ -7,6 +7,8 @@
     ├── EntryExistsError        the key was used; carries its entry
     ├── ClaimedError            what happens once has happened; carries who holds it
     ├── PurchaseMovedError      the purchase is not in the state that the write expected
+    ├── JobMovedError           nor is the job
+    ├── ProposalExistsError     the account has a proposal on the job
     ├── CampaignMovedError      the campaign, or how much of it is left, is no longer as it was read
     └── ContentionError         conflict or throttling: nothing happened, try again
         └── OutcomeUnknownError     no answer came: it may have happened, and trying again will tell
@@ -66,6 +68,14 @@ class ClaimedError(StoreError):
 
 
 class PurchaseMovedError(StoreError):
+    pass
+
+
+class JobMovedError(StoreError):
+    pass
+
+
+class ProposalExistsError(StoreError):
     pass
 
 

@@ -7,11 +7,14 @@ pk                sk                       what
 ``<account id>``  ``ENTRY#<entry id>``     a row of the journal, which is also its key's idempotency record
 ``<account id>``  ``CLAIM#<name>``         something that happens once for ever (opening, the refund of a spend)
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
+``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
+``JOB#<job id>``  ``JOB``                  a job and its price
+``JOB#<job id>``  ``PROPOSAL#<account>``   an account's one proposal on it
 ================  =======================  ==========================================================
 
-``by_time`` (local, so that it reads what was just written) lists an account's entries in the order of time. The three
-``*_due`` indexes are global, sparse and KEYS_ONLY, spread over ``shard``: they name accounts and purchases that the
-calendar has work for, and the item itself decides.
+``by_time`` (local, so that it reads what was just written) lists an account's entries in the order of time. The
+``*_due`` indexes are global, sparse and KEYS_ONLY, spread over ``shard``: they name accounts, purchases and jobs that
+there is work for, and the item itself decides.
 """
 
 from __future__ import annotations
@@ -20,18 +23,19 @@ import zlib
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from pynamodb.attributes import Attribute, BooleanAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, BooleanAttribute, JSONAttribute, UnicodeAttribute
 from pynamodb.constants import MAP, NUMBER, STRING
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
-from shared.ledger.model import Account, Bucket, Claim, Entry, EntryType, Kind, Plan
+from shared.ledger.model import Account, Bucket, Claim, Entry, EntryType, Kind, Notice, Plan
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ACCOUNT_SK = "ACCOUNT"
+NOTICES = "NOTICE#"
 
 
 def entry_sk(entry_id: str) -> str:
@@ -44,6 +48,10 @@ def claim_sk(name: str) -> str:
 
 def purchase_sk(purchase_id: str) -> str:
     return f"PURCHASE#{purchase_id}"
+
+
+def notice_sk(kind: str, about: str) -> str:
+    return f"{NOTICES}{kind}#{about}"
 
 
 def shard_of(account_id: str, shards: int) -> str:
@@ -164,6 +172,15 @@ class ExpiryDue(GlobalSecondaryIndex["AccountRow"]):
     expiry_due = UnicodeAttribute(range_key=True)
 
 
+class NoticeDue(GlobalSecondaryIndex["AccountRow"]):
+    class Meta:
+        index_name = "notice_due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    notice_due = UnicodeAttribute(range_key=True)
+
+
 class PurchaseDue(GlobalSecondaryIndex["PurchaseRow"]):
     class Meta:
         index_name = "purchase_due"
@@ -171,6 +188,15 @@ class PurchaseDue(GlobalSecondaryIndex["PurchaseRow"]):
 
     shard = UnicodeAttribute(hash_key=True)
     purchase_due = UnicodeAttribute(range_key=True)
+
+
+class JobDue(GlobalSecondaryIndex["Row"]):
+    class Meta:
+        index_name = "job_due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    job_due = UnicodeAttribute(range_key=True)
 
 
 class Row(Model):
@@ -183,7 +209,9 @@ class Row(Model):
     by_time = ByTime()
     by_grant_due = GrantDue()
     by_expiry_due = ExpiryDue()
+    by_notice_due = NoticeDue()
     by_purchase_due = PurchaseDue()
+    by_job_due = JobDue()
 
 
 class AccountRow(Row):
@@ -202,6 +230,7 @@ class AccountRow(Row):
     shard = UnicodeAttribute()
     grant_due = DateAttribute(null=True)
     expiry_due = DateAttribute(null=True)
+    notice_due = DateAttribute(null=True)
 
     @staticmethod
     def values(account: Account) -> dict[str, Any]:
@@ -218,6 +247,7 @@ class AccountRow(Row):
             "interviews": account.interviews or None,
             "grant_due": account.grant_due,
             "expiry_due": account.expiry_due,
+            "notice_due": account.notice_due,
         }
 
     def account(self) -> Account:
@@ -237,6 +267,7 @@ class AccountRow(Row):
             interviews=self.interviews or {},
             grant_due=self.grant_due,
             expiry_due=self.expiry_due,
+            notice_due=self.notice_due,
         )
 
 
@@ -300,6 +331,24 @@ class ClaimRow(Row):
 
     def claim(self) -> Claim:
         return Claim(self.sk.removeprefix(claim_sk("")), self.holder, self.fingerprint, self.answer)
+
+
+class NoticeRow(Row):
+    at = InstantAttribute()
+    facts = JSONAttribute()
+
+    @staticmethod
+    def values(notice: Notice) -> dict[str, Any]:
+        return {
+            "pk": notice.account_id,
+            "sk": notice_sk(notice.kind, notice.about),
+            "at": notice.at,
+            "facts": dict(notice.facts),
+        }
+
+    def notice(self) -> Notice:
+        _, kind, about = self.sk.split("#", 2)
+        return Notice(self.pk, kind, about, self.at, self.facts)
 
 
 class PurchaseRow(Row):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.store.rows import entry_from, entry_sk
+from shared.ledger.purchase import PurchaseState
+from shared.store.rows import NOTICES, NoticeRow, PurchaseRow, entry_from, entry_sk, purchase_sk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.ledger.model import Entry
+    from shared.ledger.model import Entry, Notice
+    from shared.ledger.purchase import Purchase
 
-INSERT = "INSERT"
+INSERT, MODIFY = "INSERT", "MODIFY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,19 @@ class Change:
     def new_entry(self) -> Entry | None:
         """The row of the journal that this put."""
         return entry_from(self._after) if self._puts(entry_sk("")) else None
+
+    def new_notice(self) -> Notice | None:
+        """What an owner is told that no entry tells."""
+        return NoticeRow.from_raw_data(self._after).notice() if self._puts(NOTICES) else None
+
+    def decided_purchase(self) -> Purchase | None:
+        """The purchase that became completed or declined by this."""
+        if not self._sk.startswith(purchase_sk("")) or self.record["eventName"] != MODIFY:
+            return None
+        before, after = self.record["dynamodb"]["OldImage"]["state"], self._after["state"]
+        if after == before or after["S"] == PurchaseState.PENDING:
+            return None
+        return PurchaseRow.from_raw_data(self._after).purchase()
 
     def _puts(self, prefix: str) -> bool:
         return self.record["eventName"] == INSERT and self._sk.startswith(prefix)

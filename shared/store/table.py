@@ -25,6 +25,7 @@ from shared.store.rows import (
     AccountRow,
     ClaimRow,
     EntryRow,
+    NoticeRow,
     PurchaseRow,
     Row,
     by_time_key,
@@ -119,6 +120,7 @@ class Table:
         self._account = self.rows(AccountRow)
         self._entry = self.rows(EntryRow)
         self._claim = self.rows(ClaimRow)
+        self._notice = self.rows(NoticeRow)
         self._purchase = self.rows(PurchaseRow)
 
     def connect(self) -> None:
@@ -141,6 +143,19 @@ class Table:
                 return rows.get(pk, sk, consistent_read=True)
             except rows.DoesNotExist:
                 return None
+
+    def get_together(self, *keys: tuple[str, str]) -> list[dict[str, Any] | None]:
+        """The items of these keys as they lie in the table, None where there is none: one call, strongly consistent.
+
+        Each is read by itself: what was written to two of them in one transaction may be seen of one alone.
+        """
+        wanted: list[Any] = [{"pk": pk, "sk": sk} for pk, sk in keys]  # pynamodb's own type is wrong
+        with contention_from_aws():
+            answer = self._connection.batch_get_item(wanted, consistent_read=True)
+        if answer.get("UnprocessedKeys"):
+            raise ContentionError("a read of several items was throttled")
+        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in answer["Responses"].get(self.name, [])}
+        return [found.get(key) for key in keys]
 
     def account(self, account_id: str) -> Account:
         """The account, strongly consistent: one call, 1 read unit for each 4 KB.
@@ -215,17 +230,8 @@ class Table:
             ContentionError: conflict, throttling, or no answer.
         """
         account = replace(decision.account, version=1)
-        row = self._account(
-            pk=account.account_id,
-            sk=ACCOUNT_SK,
-            kind=account.kind.value,
-            joined_on=account.joined_on,
-            version=account.version,
-            shard=shard_of(account.account_id, self.shards),
-            **AccountRow.values(account),
-        )
         write = self._transaction()
-        write.save(row, self._account.pk.does_not_exist(), ALL_OLD)
+        write.save(self._whole(account), self._account.pk.does_not_exist(), ALL_OLD)
         self._put(write, decision, [claim])
         self._commit(write)
         return account
@@ -313,23 +319,40 @@ class Table:
 
     def due_grants(self, until: date) -> Iterator[Due]:
         """Accounts whose monthly Connects were due by ``until``, shard by shard."""
-        for row in self._due(self._account.by_grant_due, self._account.grant_due, until):
+        for row in self.due(self._account.by_grant_due, self._account.grant_due, until):
             yield Due(row.pk, row.grant_due)
 
     def due_expiries(self, until: date) -> Iterator[Due]:
         """Accounts that may hold lots that expired by ``until``, shard by shard."""
-        for row in self._due(self._account.by_expiry_due, self._account.expiry_due, until):
+        for row in self.due(self._account.by_expiry_due, self._account.expiry_due, until):
             yield Due(row.pk, row.expiry_due)
+
+    def due_notices(self, until: date) -> Iterator[Due]:
+        """Accounts whose owners are to be told of lots about to expire, shard by shard."""
+        for row in self.due(self._account.by_notice_due, self._account.notice_due, until):
+            yield Due(row.pk, row.notice_due)
 
     def due_purchases(self, until: datetime) -> Iterator[DuePurchase]:
         """Purchases whose charge is to be asked after by ``until``, shard by shard."""
-        for row in self._due(self._purchase.by_purchase_due, self._purchase.purchase_due, until):
+        for row in self.due(self._purchase.by_purchase_due, self._purchase.purchase_due, until):
             yield DuePurchase(row.pk, row.sk.removeprefix(purchase_sk("")), row.purchase_due)
 
-    def _due(self, index: Index[Any], attribute: Attribute[Any], until: date) -> Iterator[Any]:
+    def due(self, index: Index[Any], attribute: Attribute[Any], until: date) -> Iterator[Any]:
+        """The keys of what a due index holds until then, shard by shard."""
         for shard in range(self.shards):
             with contention_from_aws():
                 yield from index.query(str(shard), attribute <= until, page_size=DUE_PAGE)
+
+    def _whole(self, account: Account) -> AccountRow:
+        return self._account(
+            pk=account.account_id,
+            sk=ACCOUNT_SK,
+            kind=account.kind.value,
+            joined_on=account.joined_on,
+            version=account.version,
+            shard=shard_of(account.account_id, self.shards),
+            **AccountRow.values(account),
+        )
 
     def _entries(
         self,
@@ -348,6 +371,9 @@ class Table:
     def _put(self, write: TransactWrite, decision: Decision, claims: Sequence[Claim]) -> None:
         for entry in decision.entries:
             write.save(self._entry(**EntryRow.values(entry)), self._entry.pk.does_not_exist(), ALL_OLD)
+        for notice in decision.notices:
+            # No condition: the outbox publishes what is new, and writing a notice again is telling nothing.
+            write.save(self._notice(**NoticeRow.values(notice)))
         for claim in claims:
             row = self._claim(
                 pk=decision.account.account_id,

@@ -74,7 +74,14 @@ def test_spend_can_use_the_monthly_connects_that_no_schedule_has_brought_yet():
     assert spend.balance_after == 0
 
 
-@pytest.mark.parametrize("amount", [0, -1, MAX_AMOUNT + 1])
+def test_spend_of_nothing_is_a_row_that_touches_no_lot():
+    """What is free is explained like all else."""
+    book = quiet_book((JANUARY, 10, False))
+    spend = book.spend(0)
+    assert (spend.amount, spend.slices, spend.balance_after) == (0, {}, 10)
+
+
+@pytest.mark.parametrize("amount", [-1, MAX_AMOUNT + 1])
 def test_spend_outside_the_limits_is_refused(amount):
     with pytest.raises(InvalidRequestError):
         quiet_book((JANUARY, 10, False)).spend(amount)

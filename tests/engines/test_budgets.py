@@ -10,11 +10,13 @@ from datetime import date, timedelta
 import pytest
 
 from shared.ledger.errors import InsufficientConnectsError, PromoExhaustedError
+from shared.ledger.job import Channel
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
 from tests.core.builders import noon
+from tests.desk import Letters
 from tests.store.fixtures import SHARDS
-from tests.wire import GET, QUERY, TRANSACT, Cost
+from tests.wire import BATCH_GET, GET, QUERY, TRANSACT, UPDATE, Cost
 
 pytestmark = pytest.mark.parametrize("engine", ["ministack"], indirect=True, scope="session")
 
@@ -91,6 +93,77 @@ def test_a_spend_with_a_bucket_on_every_day_of_a_year(desk, wire, classes, budge
     with wire.measured() as cost:
         desk.spend(4)
     assert_costs(cost, calls=[GET, TRANSACT], write_units=budget, read_units=2)
+
+
+def test_a_spend_on_a_known_job_is_2_calls_9_wcu_2_rcu(usual, wire):
+    """Beside the account and its entry: the proposal, and a look at the job in the same transaction."""
+    usual.post(price=4)
+    with wire.measured() as cost:
+        usual.propose(expected_price=4)
+    assert_costs(cost, calls=[BATCH_GET, TRANSACT], write_units=9, read_units=2)
+
+
+def test_a_spend_on_a_job_that_is_not_known_costs_the_same(usual, wire):
+    with wire.measured() as cost:
+        usual.propose(amount=4)
+    assert_costs(cost, calls=[BATCH_GET, TRANSACT], write_units=9, read_units=2)
+
+
+def test_a_free_proposal_costs_the_same(usual, wire):
+    with wire.measured() as cost:
+        usual.propose(channel=Channel.INVITATION)
+    assert_costs(cost, calls=[BATCH_GET, TRANSACT], write_units=9, read_units=2)
+
+
+def test_a_repeat_of_a_spend_on_a_job_is_2_calls_and_writes_nothing(usual, wire):
+    usual.propose(amount=4)
+    with wire.measured() as cost:
+        assert usual.propose(amount=4).replayed
+    assert_costs(cost, calls=[BATCH_GET, TRANSACT], read_units=2)
+
+
+def test_a_price_is_1_call_1_rcu(usual, wire):
+    usual.post(price=4)
+    with wire.measured() as cost:
+        usual.job()
+    assert_costs(cost, calls=[GET], read_units=1)
+
+
+def test_a_jobs_first_version_a_newer_one_and_its_end_are_2_calls_each(usual, wire):
+    for tell, write_units in [(usual.post, 1), (lambda **_: usual.post(version=2, price=5), 1)]:
+        with wire.measured() as cost:
+            tell(price=4)
+        assert_costs(cost, calls=[GET, UPDATE], write_units=write_units, read_units=1)
+    with wire.measured() as cost:
+        usual.end()
+    assert_costs(cost, calls=[GET, UPDATE], write_units=2, read_units=1)
+
+
+def test_a_refund_with_its_job_is_3_calls_9_wcu(usual, wire):
+    usual.propose(amount=4)
+    usual.end()
+    usual.sweep(letters := Letters())
+    (page,) = letters.bodies
+    with wire.measured() as cost:
+        usual.handle(page)
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=9, read_units=2)
+
+
+def test_looking_for_the_refunds_of_a_job_is_a_query_a_page_of_them_and_one_write(usual, wire):
+    usual.proposed_by([f"a{number}" for number in range(100)])
+    usual.end()
+    with wire.measured() as cost:
+        assert usual.sweep(Letters()) == 100
+    # The index's shards, the job, its proposals, and when to look again: a row of the index moves.
+    assert_costs(cost, calls=[QUERY] * SHARDS + [GET, QUERY, UPDATE], write_units=3, read_units=10)
+
+
+def test_a_sweep_over_jobs_of_which_none_is_due_is_the_empty_index_queries(usual, wire):
+    usual.post(price=4)
+    usual.propose()
+    with wire.measured() as cost:
+        assert usual.sweep() == 0
+    assert_costs(cost, calls=[QUERY] * SHARDS, read_units=0.5 * SHARDS)
 
 
 def test_a_repeat_of_a_spend_is_2_calls_and_writes_nothing(usual, wire):
@@ -249,6 +322,24 @@ def test_moving_a_bound_that_a_spend_left_behind_is_2_calls_4_wcu(usual, wire):
     with wire.measured() as cost:
         usual.settle()
     assert usual.journal()[-1].type is EntryType.SPEND
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
+
+
+def test_a_notice_is_2_calls_6_wcu(usual, wire):
+    """The account and its place in the index, and the notice."""
+    settled_on_the_eve_of(usual, usual.stored().notice_due)
+    with wire.measured() as cost:
+        usual.tell_expiring()
+    assert len(usual.notices()) == 1
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=6, read_units=1)
+
+
+def test_a_look_at_lots_that_were_spent_is_2_calls_4_wcu(usual, wire):
+    usual.spend(2400)
+    settled_on_the_eve_of(usual, usual.stored().notice_due)
+    with wire.measured() as cost:
+        usual.tell_expiring()
+    assert usual.notices() == []
     assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
 
 

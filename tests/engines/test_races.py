@@ -1,16 +1,26 @@
 """Many at once on one account: whoever wins, the outcome is the same. On engines whose transactions are isolated."""
 
+import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
 
-from shared.ledger.errors import AlreadyExistsError, AlreadyRefundedError, InsufficientConnectsError, LedgerError
+from shared.ledger.errors import (
+    AlreadyExistsError,
+    AlreadyRefundedError,
+    InsufficientConnectsError,
+    JobNotOpenError,
+    LedgerError,
+)
+from shared.ledger.job import JobStatus
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PurchaseState
 from shared.sandbox.payments import Behaviour
+from tests.desk import Letters
 
 CROWD = 32
 
@@ -265,6 +275,81 @@ def test_two_who_open_an_account_that_another_spends_from_leave_one_story(desk):
     opened, spent = at_once(desk.open, lambda: desk.spend(45))
     assert not isinstance(opened, AlreadyExistsError)
     assert desk.balance() == (50 if isinstance(spent, LedgerError) else 5)
+
+
+def test_proposals_that_race_with_their_jobs_end_are_refused_or_come_back(desk):
+    """Whoever was first: nobody pays for a job that is gone."""
+    names = [f"account-{number}" for number in range(CROWD)]
+    for name in names:
+        desk.open(name)
+        desk.credit(20, account=name)
+    desk.post(price=7)
+    results = at_once(*[lambda name=name: desk.propose(account=name) for name in names], desk.end, desk.end)
+    refused = [result for result in results if isinstance(result, LedgerError)]
+    assert {type(refusal) for refusal in refused} <= {JobNotOpenError}
+    at_once(*[desk.sweep] * 3)
+    assert [desk.balance(name) for name in names] == [20] * CROWD
+
+
+def test_proposals_that_race_with_the_end_of_a_job_never_heard_of_are_refused_or_come_back(desk):
+    names = [f"account-{number}" for number in range(CROWD)]
+    for name in names:
+        desk.open(name)
+        desk.credit(20, account=name)
+    results = at_once(*[lambda name=name: desk.propose(account=name, amount=7) for name in names], desk.end)
+    assert set(kinds(results)) <= {"Outcome", "JobNotOpenError", "Job"}
+    desk.sweep()
+    assert [desk.balance(name) for name in names] == [20] * CROWD
+
+
+def test_of_32_proposals_of_one_account_on_one_job_one_succeeds(desk):
+    desk.open()
+    desk.credit(40)
+    desk.post(price=1)
+    results = at_once(*crowd(lambda number: desk.propose(key=str(number))))
+    assert kinds(results) == {"Outcome": 1, "AlreadyExistsError": CROWD - 1}
+    assert (desk.balance(), count(desk, EntryType.SPEND)) == (39, 1)
+
+
+def test_32_versions_at_once_leave_the_newest_and_one_end_of_many_is_the_end(desk):
+    versions = [version for version in range(CROWD) for _ in range(2)]
+    ends = [JobStatus.EXPIRED, JobStatus.FILLED, JobStatus.CANCELED]
+    shuffled = random.Random(5).sample(versions, len(versions))  # noqa: S311 - the same in every run
+    results = at_once(
+        *[lambda version=version: desk.post(version=version, price=version + 1) for version in shuffled],
+        *[lambda how=how: desk.end(how=how) for how in ends],
+    )
+    assert set(kinds(results)) == {"Job"}
+    assert desk.job().price == CROWD
+    assert {result.status for result in results[-3:]} == {desk.job().status} <= set(ends)
+
+
+def test_a_refund_of_ones_own_that_races_with_the_jobs_gives_back_once(desk):
+    names = [f"account-{number}" for number in range(8)]
+    spends = {}
+    for name in names:
+        desk.open(name)
+        desk.credit(20, account=name)
+        spends[name] = desk.propose(account=name, amount=7).entry.entry_id
+    desk.end()
+    at_once(
+        *[desk.sweep] * 4,
+        *[lambda name=name, spend=spend: desk.refund(spend, account=name) for name, spend in spends.items()],
+    )
+    assert [desk.balance(name) for name in names] == [20] * 8
+
+
+def test_250_proposals_on_one_job_come_back_once_each_from_runs_that_overlap(desk):
+    names = [f"account-{number}" for number in range(250)]
+    desk.proposed_by(names)
+    desk.end()
+    desk.sweep(letters := Letters())
+    pages = [*letters.bodies, *letters.bodies[::7]]
+    with ThreadPoolExecutor(8) as workers:
+        list(workers.map(desk.handle, pages))
+    assert {desk.balance(name) for name in names} == {20}
+    assert desk.at(desk.clock.at + timedelta(minutes=2)).sweep() == 0
+    assert desk.job().refunds_due is None
 
 
 def test_of_500_accounts_that_try_3_times_each_a_cap_of_100_lets_exactly_100_redeem(desk):

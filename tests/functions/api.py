@@ -20,6 +20,9 @@ HANDLER_OF = {
     "put_promo": "promos",
     "redeem_promo": "promos",
     "read_purchase": "purchase",
+    "put_job": "jobs",
+    "read_job": "jobs",
+    "job_event": "jobs",
 }
 """The function that a call's event is for, where it is not named like the function."""
 
@@ -106,10 +109,27 @@ class Api:
         assert opened.status == 201, opened.text
         return opened
 
-    def spend(self, amount: int = 6, key: str = "spend", account: str = "ann", **more: Any) -> Answer:
-        reference = {"type": "proposal", "proposal_id": "p-1", "job_id": "j-1"}
+    def spend(
+        self, amount: int = 6, key: str = "spend", account: str = "ann", job: str | None = None, **more: Any
+    ) -> Answer:
+        """On a proposal for no job in particular, unless one is named."""
+        reference = {"type": "proposal", "proposal_id": "p-1"} | ({"job_id": job} if job else {})
         body = {"amount": amount, "reference": reference, **more}
         return self.call("spend", path={"account_id": account}, key=key, body=body)
+
+    def propose(self, account: str = "ann", job: str = "j-1", key: str = "propose", **body: Any) -> Answer:
+        """A proposal on a job, at its price unless the body names one."""
+        reference = {"type": "proposal", "proposal_id": "p-1", "job_id": job} | body.pop("reference", {})
+        return self.call("spend", path={"account_id": account}, key=key, body={"reference": reference, **body})
+
+    def post(self, job: str = "j-1", **body: Any) -> Answer:
+        return self.call("put_job", path={"job_id": job}, body={"version": 1} | body)
+
+    def tell(self, happened: str = "canceled", job: str = "j-1", **more: str) -> Answer:
+        return self.call("job_event", path={"job_id": job}, body={"type": happened, **more})
+
+    def job(self, job: str = "j-1") -> Answer:
+        return self.call("read_job", path={"job_id": job})
 
     def refund(
         self, spend_id: str, key: str = "refund", account: str = "ann", reason: str = "job_canceled", **changes: Any

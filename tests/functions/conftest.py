@@ -55,6 +55,8 @@ SETTINGS = {
     "MINIMUM_PURCHASE": "10",
     "CURRENCY": "USD",
     "EXPIRING_SOON_DAYS": "30",
+    "EXPIRY_NOTICE_DAYS": "30,7,1",
+    "JOB_PRICES": "small/simple=2,small/complex=6,large/complex=16",
     "POWERTOOLS_SERVICE_NAME": "Tested",
     "POWERTOOLS_METRICS_NAMESPACE": "ConnectsLedger",
 }

@@ -6,11 +6,12 @@ from tests.functions.api import Api
 from tests.functions.conftest import fresh_tables, stopped_clock
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, http, user
 
-SELF_ROUTES = ("read_account", "history", "purchase", "read_purchase", "redeem_promo")
-SERVICE_ROUTES = ("open_account", "change_plan", "spend", "refund", "reward")
+SELF_ROUTES = ("read_account", "history", "purchase", "read_purchase", "redeem_promo", "read_job")
+SERVICE_ROUTES = ("open_account", "change_plan", "spend", "refund", "reward", "put_job", "job_event")
 STAFF_ROUTES = ("audit", "adjustment", "put_promo", "sandbox_clock")
 ROUTES = SELF_ROUTES + SERVICE_ROUTES + STAFF_ROUTES
-ONE_ACCOUNT = [route for route in ROUTES if route not in {"open_account", "put_promo", "sandbox_clock"}]
+OF_NO_ACCOUNT = {"open_account", "put_promo", "sandbox_clock", "put_job", "read_job", "job_event"}
+ONE_ACCOUNT = [route for route in ROUTES if route not in OF_NO_ACCOUNT]
 
 ALLOWED = {
     "self": SELF_ROUTES,

@@ -9,7 +9,18 @@ from tests.functions.conftest import everything, fresh_tables, stopped_clock
 from tests.functions.events import STAFF, event
 
 INVALID = (400, "invalid_request")
-WRITES = ("open_account", "change_plan", "purchase", "spend", "refund", "reward", "adjustment", "sandbox_clock")
+WRITES = (
+    "open_account",
+    "change_plan",
+    "purchase",
+    "spend",
+    "refund",
+    "reward",
+    "adjustment",
+    "sandbox_clock",
+    "put_job",
+    "job_event",
+)
 HUGE = "9" * 5000
 
 AMOUNTS = {
@@ -60,9 +71,7 @@ def refused_at(answer, *where):
 
 
 @pytest.mark.parametrize("amount", AMOUNTS.values(), ids=AMOUNTS)
-@pytest.mark.parametrize(
-    ("name", "field"), [("spend", "amount"), ("spend", "expected_price"), ("purchase", "quantity")]
-)
+@pytest.mark.parametrize(("name", "field"), [("spend", "amount"), ("purchase", "quantity"), ("put_job", "price")])
 def test_an_amount_is_a_whole_number_from_1_to_1000000(api, name, field, amount):
     answer = api.call(name, key="k", raw=body_of(name, **{field: amount}))
     assert refused_at(answer, f"body.{field}", "body")
@@ -77,6 +86,12 @@ def test_an_adjustment_is_a_whole_number_up_to_1000000_up_or_down(api, amount):
 def test_an_adjustment_down_to_the_end_of_the_range_is_one(api):
     answer = api.call("adjustment", claims=STAFF, key="k", raw=body_of("adjustment", amount="-1000000"))
     assert answer.refused == (409, "insufficient_connects")
+
+
+@pytest.mark.parametrize("price", [amount for amount in AMOUNTS.values() if amount != "0"])
+def test_a_price_that_was_seen_is_an_amount_or_0_for_what_is_free(api, price):
+    answer = api.call("spend", key="k", raw=body_of("spend", expected_price=price))
+    assert refused_at(answer, "body.expected_price", "body")
 
 
 @pytest.mark.parametrize("amount", ["1", "1000000"])
@@ -192,7 +207,7 @@ def test_a_body_that_is_not_declared_as_json_is_refused(api, name, content_type)
 @pytest.mark.parametrize("value", ["application/json", "Application/JSON", "application/json; charset=utf-8"])
 def test_json_may_be_declared_in_any_case(api, header, value):
     answer = api.call("spend", key="k", body={}, headers={"content-type": None, header: value})
-    assert refused_at(answer, "body.amount")
+    assert refused_at(answer, "body.reference")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +236,26 @@ def test_json_may_be_declared_in_any_case(api, header, value):
         ("spend", "reference", '{"type": "proposal", "proposal_id": "p/1", "job_id": "j"}'),
         ("spend", "reference", '{"type": "proposal", "job_id": "j"}'),
         ("refund", "reason", '"changed_my_mind"'),
+        ("put_job", "version", "-1"),
+        ("put_job", "version", '"1"'),
+        ("put_job", "version", "1.5"),
+        ("put_job", "version", str(2**53)),
+        ("put_job", "version", "null"),
+        ("put_job", "size", '"huge"'),
+        ("put_job", "scope", '"odd"'),
+        ("put_job", "scope", "null"),
+        ("put_job", "size", '""'),
+        ("put_job", "budget_cents", "-1"),
+        ("put_job", "price", "0"),
+        ("put_job", "price", "1000001"),
+        ("put_job", "posted_at", '"yesterday"'),
+        ("put_job", "posted_at", "1795341600"),
+        ("put_job", "posted_at", '"2026-11-22T09:30:00"'),
+        ("put_job", "posted_at", '"0001-01-01T00:00:00+14:00"'),
+        ("put_job", "posted_at", '"9999-12-31T23:59:59-14:00"'),
+        ("job_event", "type", '"opened"'),
+        ("job_event", "type", '"interaction"'),
+        ("job_event", "account_id", '"two words"'),
         ("refund", "reason", "NaN"),
         ("reward", "kind", '"courtesy"'),
         ("reward", "kind", "null"),

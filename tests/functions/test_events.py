@@ -10,8 +10,11 @@ STORY = {
     "open_account": 201,
     "purchase": 201,
     "read_purchase": 200,
+    "put_job": 200,
+    "read_job": 200,
     "spend": 201,
     "refund": 201,
+    "job_event": 202,
     "reward": 201,
     "adjustment": 201,
     "put_promo": 200,
@@ -22,7 +25,8 @@ STORY = {
     "history": 200,
     "audit": 200,
 }
-SCHEDULED = ("monthly_grant", "expiry_sweep", "purchase_reconcile")
+SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds", "purchase_reconcile")
+QUEUES = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds")
 
 
 def test_the_event_files_of_the_api_work_one_after_the_other(api):
@@ -33,20 +37,21 @@ def test_the_event_files_of_the_api_work_one_after_the_other(api):
     assert api.entries()[0]["balance_after"] == api.balance() == 40 + 10 + 40 + 30 - 5 + 5 + 100 + 90
 
 
-@pytest.mark.parametrize("function", ["monthly_grant", "expiry_sweep"])
+@pytest.mark.parametrize("function", QUEUES)
 def test_the_event_files_of_the_queues_work(api, function):
     api.send("open_account", event("open_account"))
     assert api.invoke(function, event(f"{function}_queue")) == {"batchItemFailures": []}
 
 
 def test_there_is_an_event_file_for_every_function_and_no_other():
-    queues = {f"{name}_queue" for name in ("monthly_grant", "expiry_sweep")}
+    queues = {f"{name}_queue" for name in QUEUES}
     assert {file.stem for file in FOLDER.glob("*.json")} == {
         *STORY,
         *SCHEDULED,
         *queues,
         "outbox",
         "marketplace_events",
+        "mailer",
     }
 
 

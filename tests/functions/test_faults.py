@@ -10,7 +10,7 @@ from pynamodb.exceptions import GetError
 from shared.store.table import Table
 from tests.functions.conftest import client, ledger_table
 from tests.functions.events import event, http, sqs
-from tests.wire import GET, PUT, QUERY, TRANSACT, Wire, request_lost
+from tests.wire import BATCH_GET, GET, PUT, QUERY, TRANSACT, Wire, request_lost
 
 API = (
     "open_account",
@@ -22,6 +22,9 @@ API = (
     "read_purchase",
     "spend",
     "refund",
+    "put_job",
+    "read_job",
+    "job_event",
 )
 FAILED = (500, "internal_error")
 BUSY = (503, "busy")
@@ -77,13 +80,13 @@ def test_without_its_table_a_function_names_it_in_its_log_and_answers_500(api, l
 
 @pytest.mark.parametrize("name", ["read_account", "history", "open_account", "spend"])
 def test_without_a_permission_a_function_names_it_in_its_log_and_answers_500(api, log, wire, name):
-    for operation in (GET, QUERY, TRANSACT):
+    for operation in (GET, BATCH_GET, QUERY, TRANSACT):
         wire.on(operation, refused("AccessDeniedException", operation))
     answer = api.send(name, http(name, claims={"scope": "connects/staff"}))
     assert answer.refused == FAILED
     assert says_nothing_of_the_inside(answer)
     assert "AccessDeniedException" in log.text
-    assert any(operation in log.text for operation in (GET, QUERY, TRANSACT))
+    assert any(operation in log.text for operation in (GET, BATCH_GET, QUERY, TRANSACT))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_a_wrong_setting_waits_for_the_first_request_to_be_told(restart, monkeyp
     warm_up()
 
 
-@pytest.mark.parametrize("function", ["monthly_grant", "expiry_sweep", "purchase_reconcile"])
+@pytest.mark.parametrize("function", ["monthly_grant", "expiry_sweep", "job_refunds", "purchase_reconcile"])
 def test_without_its_table_a_scheduled_run_fails_and_says_so(api, restart, function):
     restart(TABLE_NAME="no-such-table")
     with pytest.raises(Exception, match="no-such-table"):

@@ -36,7 +36,7 @@ def with_history(api, clock, account):
     api.open(account)
     for day in range(1, 7):
         clock.go(days=1)
-        api.spend(day, f"spend-{day}", account)
+        api.spend(day, f"spend-{day}", account, job=f"j-{day}")
 
 
 def ask(api, account="ann", headers=None, **query):
@@ -61,7 +61,7 @@ def test_history_is_newest_first_and_complete(api):
 def test_an_entry_tells_when_what_and_what_for(api):
     entry = ask(api, days=7, limit=1).body["entries"][0]
     assert entry["at"] == "2026-11-28T10:00:00.000Z"
-    assert entry["reference"] == {"type": "proposal", "proposal_id": "p-1", "job_id": "j-1"}
+    assert entry["reference"] == {"type": "proposal", "proposal_id": "p-1", "job_id": "j-6"}
     assert entry["balance_after"] == 50 - 21
     assert [(lot["expires_on"], lot["amount"]) for lot in entry["lots"]] == [("2027-11-23", -6)]
 
@@ -189,7 +189,7 @@ def test_history_as_csv_is_the_same_rows(api):
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [int(row["amount"]) for row in rows] == amounts(ask(api, days=30))
     assert set(rows[0]) == {"at", "type", "amount", "balance_after", "lots", "reason", "reference", "id"}
-    assert "job_id=j-1" in rows[0]["reference"]
+    assert "job_id=j-6" in rows[0]["reference"]
     assert "X-Next-Cursor" not in answer.headers
 
 

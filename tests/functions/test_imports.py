@@ -11,9 +11,9 @@ import pytest
 from tests.functions.conftest import SETTINGS
 
 ROOT = Path(__file__).parents[2]
-SCHEDULED = ("monthly_grant", "expiry_sweep", "purchase_reconcile")
-EVENTS = ("outbox", "marketplace_events")
-HTTP = ("accounts", "purchase", "spend", "refund", "rewards", "promos")
+SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds", "purchase_reconcile")
+EVENTS = ("outbox", "marketplace_events", "mailer")
+HTTP = ("accounts", "purchase", "spend", "refund", "rewards", "promos", "jobs")
 FUNCTIONS = {app.parent.name for app in ROOT.glob("functions/*/app.py")}
 
 

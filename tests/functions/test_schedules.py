@@ -112,7 +112,7 @@ def test_a_run_that_the_queue_takes_only_part_of_fails(api, clock, monkeypatch):
     def refuses(**_):
         return {"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
 
-    monkeypatch.setattr("shared.edge.due.boto3.client", lambda _: type("Sqs", (), {"send_message_batch": refuses}))
+    monkeypatch.setattr("shared.edge.queue.boto3.client", lambda _: type("Sqs", (), {"send_message_batch": refuses}))
     with pytest.raises(Exception, match="InternalError"):
         api.run(GRANT)
 
@@ -335,7 +335,10 @@ def test_moving_the_clock_brings_what_falls_due(api):
     api.open()
     api.buy(sandbox="late")
     moved = api.call("sandbox_clock", claims={"scope": "connects/staff"}, body={"advance": "P31D"})
-    assert moved.body == {"now": "2026-12-23T10:00:00.000Z", "settled_accounts": 1, "reconciled_purchases": 1}
+    assert moved.body == {"now": "2026-12-23T10:00:00.000Z", "settled_accounts": 1, "reconciled_purchases": 1} | {
+        "refunded_proposals": 0,
+        "told_accounts": 0,
+    }
     assert grants_of(api) == [*FIRST, ("2026-12-22", 10)]
     assert api.balance() == 100
 

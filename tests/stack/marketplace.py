@@ -82,7 +82,7 @@ class Marketplace:
         return account
 
     def spend(self, account: str, amount: int, key: str, **more: Any) -> httpx.Response:
-        reference = {"type": "proposal", "proposal_id": f"proposal-{key}", "job_id": "job-1"}
+        reference = {"type": "proposal", "proposal_id": f"proposal-{key}", "job_id": f"job-{key}"}
         return self.service(
             "POST", f"/accounts/{account}/spends", {"amount": amount, "reference": reference} | more, key=key
         )

@@ -99,7 +99,7 @@ def test_a_spend_answers_with_its_entry(marketplace: Marketplace):
     entry = entry_of(marketplace.spend(account, 6, "s", expected_price=6))
 
     assert (entry["type"], entry["amount"], entry["balance_after"]) == ("spend", -6, 44)
-    assert entry["reference"] == {"type": "proposal", "proposal_id": "proposal-s", "job_id": "job-1"}
+    assert entry["reference"] == {"type": "proposal", "proposal_id": "proposal-s", "job_id": "job-s"}
     assert marketplace.entries(account)[0] == entry
 
 

@@ -88,3 +88,26 @@ def test_an_event_that_makes_no_sense_ends_in_the_dead_letters(machinery: Machin
     with machinery.impatient("MarketplaceEventsQueue"):
         tell(machinery, "account.registered", account_id=nonsense, kind="robot", plan="basic")
         eventually(lambda: machinery.take("MarketplaceEventsDeadLetters", lambda body: nonsense in body))
+
+
+def notices_in(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [event["detail"] for event in events if event["detail-type"] == f"notice.{kind}"]
+
+
+def test_owners_hear_what_came_what_expires_and_what_they_bought(
+    marketplace: Marketplace, machinery: Machinery, heard: Heard
+):
+    account = marketplace.open()
+    marketplace.buy(account, 20, "b")
+    marketplace.buy(account, 20, "c", sandbox="decline")
+    eventually(lambda: notices_in(heard(account), "purchase_declined"))
+    soonest = marketplace.read(account)["expiring"]["next"]
+    machinery.let_pass(days=366 - 30)
+
+    machinery.run("ExpiryNoticesFunction")
+
+    eventually(lambda: notices_in(heard(account), "expiring"))
+    (expiring,) = notices_in(heard(account), "expiring")
+    assert (expiring["expires_on"], expiring["amount"]) == (soonest["on"], soonest["amount"])
+    assert [notice["amount"] for notice in notices_in(heard(account), "came")][:2] == [40, 10]
+    assert len(notices_in(heard(account), "purchase_completed")) == 1

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.transform import Json, of_type
+from tests.template.transform import Json, of_type, transform
 
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -46,7 +46,7 @@ def named(resource: Any) -> str:
             return name
         case {"Fn::GetAtt": [name, attribute]}:
             return f"{name}.{attribute}"
-        case {"Fn::Sub": text}:
+        case {"Fn::Sub": str(text)}:
             return text.replace("${Table.Arn}/index/", "")
     return str(resource)
 
@@ -72,7 +72,15 @@ def test_nobody_may_delete_or_scan(stack):
     [
         ("AccountsFunction", on("by_time", "dynamodb:Query")),
         ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
-        ("SpendFunction", set()),
+        ("SpendFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem")),
+        ("JobsFunction", on("JobRefundsQueue", "sqs:SendMessage")),
+        (
+            "JobRefundsFunction",
+            on("job_due", "dynamodb:Query")
+            | on("Table", "dynamodb:Query")
+            | on("JobRefundsQueue", *QUEUE)
+            | on("FailedRuns", "sqs:SendMessage"),
+        ),
         ("RefundFunction", set()),
         ("RewardsFunction", set()),
         ("PromosFunction", on("Table", "dynamodb:BatchGetItem")),
@@ -83,6 +91,10 @@ def test_nobody_may_delete_or_scan(stack):
         (
             "ExpirySweepFunction",
             on("expiry_due", "dynamodb:Query") | on("ExpirySweepQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
+        ),
+        (
+            "ExpiryNoticesFunction",
+            on("notice_due", "dynamodb:Query") | on("ExpiryNoticesQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
         ),
         ("MarketplaceEventsFunction", on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"})),
         (
@@ -97,14 +109,40 @@ def test_a_function_may_change_the_ledger_and_little_more(production, function, 
     assert granted(production, function) == on("Table", *CHANGE) | more
 
 
-def test_only_items_of_promo_codes_may_be_read_many_at_once(stack):
-    [batch] = [each for each in statements(stack) if "dynamodb:BatchGetItem" in many(each["Action"])]
-    assert batch["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["PROMO#*"]}}
+def test_only_a_spend_reads_other_items_than_those_of_promo_codes_many_at_once(stack):
+    batches = {each["Sid"]: each for each in statements(stack) if "dynamodb:BatchGetItem" in many(each["Action"])}
+    assert set(batches) == {"PromoCounters", "PriceOfTheJob"}
+    leading = {"dynamodb:LeadingKeys": ["PROMO#*"]}
+    assert batches["PromoCounters"]["Condition"] == {"ForAllValues:StringLike": leading}
+
+
+def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job(stack):
+    listings = [
+        each
+        for each in statements(stack)
+        if "dynamodb:Query" in many(each["Action"]) and each["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
+    ]
+    assert listings
+    for listing in listings:
+        assert listing["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["JOB#*"]}}
 
 
 def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):
     assert granted(stack, "OutboxFunction") == (
         on("Table.StreamArn", *STREAM) | on("Bus", "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
+    )
+
+
+@pytest.mark.parametrize(("identity", "named_"), [("", "SenderAddress"), ("example.com", "SenderIdentity")])
+def test_the_mailer_may_look_up_addresses_and_send_from_its_own(identity, named_):
+    stack = transform(SenderAddress="connects@example.com", SenderIdentity=identity)
+    granted_ = granted(stack, "MailerFunction")
+    (sends,) = [resource for action, resource in granted_ if action == "ses:SendEmail"]
+    assert f"{{'Ref': '{named_}'}}" in sends
+    assert {pair for pair in granted_ if pair[1] != sends} == (
+        on("MailerQueue", *QUEUE - {"sqs:SendMessage"})
+        | on("UserPool", "cognito-idp:AdminGetUser")
+        | on("MailsTable", "dynamodb:GetItem", "dynamodb:PutItem")
     )
 
 
@@ -120,6 +158,8 @@ def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, 
         "SpendFunction",
         "RefundFunction",
         "RewardsFunction",
+        "JobsFunction",
+        "JobRefundsFunction",
         "MonthlyGrantFunction",
         "ExpirySweepFunction",
     ],
@@ -130,7 +170,7 @@ def test_in_the_sandbox_the_others_may_only_read_the_clock(sandbox, function):
 
 
 def test_a_schedule_may_invoke_its_function_and_leave_a_failed_run(stack):
-    for name in ("MonthlyGrant", "ExpirySweep", "PurchaseReconcile"):
+    for name in ("MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "PurchaseReconcile"):
         role = stack["Resources"][f"{name}FunctionScheduleRole"]["Properties"]
         pairs = {
             (many(statement["Action"])[0], named(statement["Resource"]))

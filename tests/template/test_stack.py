@@ -31,11 +31,15 @@ ROUTES = {
     "POST /accounts/{account_id}/adjustments": STAFF,
     "POST /accounts/{account_id}/promo-redemptions": ANY_TOKEN,
     "PUT /promos/{code}": STAFF,
+    "PUT /jobs/{job_id}": SERVICE,
+    "GET /jobs/{job_id}": ANY_TOKEN,
+    "POST /jobs/{job_id}/events": SERVICE,
 }
-SCHEDULED = ["MonthlyGrant", "ExpirySweep", "PurchaseReconcile"]
+SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "PurchaseReconcile"]
+FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds"]
+QUEUES = [*FANNED_OUT, "MarketplaceEvents"]
 DEAD_LETTERS = [
-    "MonthlyGrantDeadLetters",
-    "ExpirySweepDeadLetters",
+    *(f"{name}DeadLetters" for name in FANNED_OUT),
     "FailedRuns",
     "OutboxDeadLetters",
     "MarketplaceEventsDeadLetters",
@@ -173,7 +177,7 @@ def test_only_a_schedule_or_a_queue_calls_without_waiting_for_the_answer(stack):
     ]
 
 
-@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep", "MarketplaceEvents"])
+@pytest.mark.parametrize("name", QUEUES)
 def test_a_message_that_fails_five_times_goes_aside(stack, name):
     queue = of_type(stack, "AWS::SQS::Queue")[f"{name}Queue"]
     assert queue["RedrivePolicy"] == {
@@ -182,7 +186,7 @@ def test_a_message_that_fails_five_times_goes_aside(stack, name):
     }
 
 
-@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep", "MarketplaceEvents"])
+@pytest.mark.parametrize("name", QUEUES)
 def test_a_message_is_hidden_six_times_as_long_as_its_function_may_take(stack, name):
     queue = of_type(stack, "AWS::SQS::Queue")[f"{name}Queue"]
     assert queue["VisibilityTimeout"] >= 6 * functions_of(stack)[f"{name}Function"]["Timeout"]
@@ -190,7 +194,7 @@ def test_a_message_is_hidden_six_times_as_long_as_its_function_may_take(stack, n
 
 def test_a_failed_message_does_not_take_its_batch_along(stack):
     triggers = of_type(stack, "AWS::Lambda::EventSourceMapping").values()
-    assert len(triggers) == 4
+    assert len(triggers) == len(QUEUES) + 1
     assert {tuple(trigger["FunctionResponseTypes"]) for trigger in triggers} == {("ReportBatchItemFailures",)}
 
 
@@ -215,6 +219,28 @@ def test_the_bus_may_fill_the_queue_and_nobody_else(stack):
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["MarketplaceEventsRule", "Arn"]}}}
+
+
+def test_without_a_sender_nothing_mails(production):
+    assert not [name for name in production["Resources"] if "Mail" in name]
+
+
+def test_with_a_sender_notices_are_mailed_by_a_queue_that_leaves_what_fails_aside():
+    stack = transform(SenderAddress="connects@example.com")
+    rule = of_type(stack, "AWS::Events::Rule")["MailerRule"]
+    assert rule["EventPattern"] == {"source": ["connects.ledger"], "detail-type": [{"prefix": "notice."}]}
+    assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["MailerQueue", "Arn"]}
+    queue = of_type(stack, "AWS::SQS::Queue")["MailerQueue"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["MailerDeadLetters", "Arn"]}
+    assert queue["VisibilityTimeout"] >= 6 * functions_of(stack)["MailerFunction"]["Timeout"]
+    assert {"Fn::GetAtt": ["MailerDeadLetters", "QueueName"]} in alarms_on(stack, "ApproximateNumberOfMessagesVisible")
+    assert {"Ref": "MailerFunction"} in alarms_on(stack, "Errors")
+
+
+def test_a_sender_needs_the_stacks_own_user_pool(written):
+    """The ledger knows no addresses."""
+    (rule,) = [rule for name, rule in written["Rules"].items() if "Sender" in name]
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "Issuer"}, ""]}
 
 
 def test_late_events_raise_an_alarm(stack):
@@ -311,7 +337,7 @@ def test_the_functions_are_told_all_that_the_code_reads(sandbox):
         assert read - OF_SOME <= set(function["Environment"]["Variables"]), name
 
 
-@pytest.mark.parametrize("name", ["MonthlyGrant", "ExpirySweep"])
+@pytest.mark.parametrize("name", FANNED_OUT)
 def test_a_function_that_fans_out_knows_its_own_queue(stack, name):
     variables = functions_of(stack)[f"{name}Function"]["Environment"]["Variables"]
     assert variables["DUE_QUEUE_URL"] == {"Ref": f"{name}Queue"}

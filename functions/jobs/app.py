@@ -1,0 +1,104 @@
+"""``PUT`` and ``GET /jobs/{job_id}``, ``POST /jobs/{job_id}/events``: what the marketplace tells of its jobs.
+
+A price is for anybody with a token to see before anything is spent; the rest is for services.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import Field
+
+from shared.edge.about import about
+from shared.edge.http import Amount, Body, Id, Instant, PathId, answer, caller, router, serve
+from shared.edge.observability import logger
+from shared.edge.queue import SendError, due_queue
+from shared.edge.wiring import deadline, wiring
+from shared.ledger.job import Job, JobStatus, Posting
+from shared.services.jobs import end_job, look_at_message, post_job, read_job
+from shared.services.views import job_view
+
+app = router()
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+LARGEST = 2**53 - 1
+"""Of the whole numbers that every JSON parser keeps exact."""
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class JobBody(Body):
+    """The whole of a job: what is left out of a newer version is gone, but for the time it was posted."""
+
+    version: Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
+    size: Name | None = None
+    scope: Name | None = None
+    budget_cents: Annotated[int, Field(strict=True, ge=0, le=LARGEST)] | None = None
+    price: Amount | None = None
+    posted_at: Annotated[Instant, Field(ge=EARLIEST, le=LATEST)] | None = None
+
+
+class EventBody(Body):
+    type: Literal["canceled", "removed", "expired", "filled"]
+    account_id: Id | None = None
+    proposal_id: Id | None = None
+
+
+@app.put(
+    "/jobs/<job_id>",
+    **about(
+        "put_job",
+        "Tell of a job, in versions: an older one than is known is ignored",
+        who="service",
+        answers={200: "Job"},
+    ),
+)
+def put_job(job_id: PathId, body: JobBody) -> Response[str]:
+    caller(app).require_service()
+    posting = Posting(body.version, body.size, body.scope, body.budget_cents, body.price, body.posted_at)
+    job = post_job(wiring().ledger, job_id, posting, deadline=deadline(app.lambda_context))
+    return answer(job_view(job))
+
+
+@app.get(
+    "/jobs/<job_id>",
+    **about(
+        "read_job",
+        "What a proposal on a job costs, and whether it takes any",
+        who="self",
+        answers={200: "Job"},
+        refuses=("job_not_found",),
+    ),
+)
+def get_job(job_id: PathId) -> Response[str]:
+    caller(app)
+    return answer(job_view(read_job(wiring().ledger, job_id)))
+
+
+@app.post(
+    "/jobs/<job_id>/events",
+    **about(
+        "job_event",
+        "Tell how a job ended; the proposals on one that was canceled or removed are refunded",
+        who="service",
+        answers={202: "Job"},
+    ),
+)
+def tell(job_id: PathId, body: EventBody) -> Response[str]:
+    """Telling it twice is telling it once, so that it needs no key."""
+    caller(app).require_service()
+    job = end_job(wiring().ledger, job_id, JobStatus(body.type), deadline=deadline(app.lambda_context))
+    if job.refunds_due and not job.looks:
+        _look_now(job)
+    return answer(job_view(job), 202)
+
+
+def _look_now(job: Job) -> None:
+    """A minute sooner than the schedule does, which finds the job in any case."""
+    try:
+        due_queue().send([look_at_message(job)])
+    except (SendError, BotoCoreError, ClientError):
+        logger.exception("the refunds of a job wait for the schedule", job_id=job.job_id)
+
+
+handler = serve(app)

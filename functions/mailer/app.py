@@ -1,0 +1,41 @@
+"""Queue behind the event bus: notices as e-mail. Exists only where the stack has a sender's address.
+
+A mail that is refused comes again and goes to the dead letters in the end; the ledger never waits for one.
+"""
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared.config import text_of
+from shared.edge.observability import logger
+from shared.edge.post import SesPost
+from shared.services.mailing import mail_notice
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """The answer names the notices that failed; only they come again."""
+    return process_partial_response(event, _mail, processor, context)
+
+
+def _mail(record: SQSRecord) -> None:
+    try:
+        notice = record.json_body
+        sent = mail_notice(_post(), notice)
+    except Exception:
+        logger.exception("a notice was not mailed", message_id=record.message_id)
+        raise
+    logger.info("looked after a notice", notice_id=notice["detail"]["id"], sent=sent)
+
+
+@cache
+def _post() -> SesPost:
+    return SesPost(*(text_of(os.environ, name) for name in ("SENDER_ADDRESS", "USER_POOL_ID", "MAILS_TABLE_NAME")))

@@ -1,0 +1,57 @@
+"""A queue of SQS, for those who send work to it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import boto3
+
+from shared.config import ConfigurationError
+from shared.edge.wiring import wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+BATCH = 10
+"""As many messages as one SendMessageBatch takes."""
+
+
+class SendError(Exception):
+    """SQS did not take every message. The next run finds what is left."""
+
+
+class SqsQueue:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @cached_property
+    def _client(self) -> SQSClient:
+        """Made when something is first sent: most messages send nothing on."""
+        return boto3.client("sqs")
+
+    def send(self, bodies: Iterable[str]) -> None:
+        waiting = iter(bodies)
+        while batch := list(islice(waiting, BATCH)):
+            entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                {"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)
+            ]
+            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+            if failed := answer.get("Failed"):
+                raise SendError(f"{len(failed)} of {len(batch)} messages: {failed[0]}")
+
+
+def due_queue() -> SqsQueue:
+    """The queue of this function's work.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    url = wiring().settings.due_queue_url
+    if not url:
+        raise ConfigurationError("DUE_QUEUE_URL is not set")
+    return SqsQueue(url)

@@ -1,0 +1,225 @@
+"""Jobs and the proposals on them, in the ledger's table: one item a job, and beside it one a proposal.
+
+A proposal's item is written in the transaction of its spend. It is the mark that the account has one, and the place in
+the list of those to refund should the job be canceled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import UpdateError
+
+from shared.ledger.errors import AccountNotFoundError
+from shared.ledger.job import Job, JobStatus, Posting, Proposal
+from shared.store.also import Check, Put, Update
+from shared.store.errors import JobMovedError, ProposalExistsError, contention_from_aws
+from shared.store.rows import ACCOUNT_SK, AccountRow, InstantAttribute, Row, shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pynamodb.expressions.condition import Condition
+
+    from shared.ledger.model import Account
+    from shared.store.also import Also
+    from shared.store.table import Table
+
+JOB_SK = "JOB"
+
+
+def job_pk(job_id: str) -> str:
+    return f"JOB#{job_id}"
+
+
+def proposal_sk(account_id: str) -> str:
+    return f"PROPOSAL#{account_id}"
+
+
+class JobRow(Row):
+    status = UnicodeAttribute()
+    version = NumberAttribute(null=True)
+    size = UnicodeAttribute(null=True)
+    scope = UnicodeAttribute(null=True)
+    budget_cents = NumberAttribute(null=True)
+    own_price = NumberAttribute(null=True)
+    posted_at = InstantAttribute(null=True)
+    price = NumberAttribute(null=True)
+    ended_at = InstantAttribute(null=True)
+    shard = UnicodeAttribute()
+    job_due = InstantAttribute(null=True)
+    looks = NumberAttribute(null=True)
+    revision = NumberAttribute()
+
+    @staticmethod
+    def values(job: Job) -> dict[str, Any]:
+        """What of a job can change, by attribute; None is stored as no attribute at all."""
+        posting = job.posting
+        return {
+            "status": job.status.value,
+            "version": posting and posting.version,
+            "size": posting and posting.size,
+            "scope": posting and posting.scope,
+            "budget_cents": posting and posting.budget_cents,
+            "own_price": posting and posting.price,
+            "posted_at": posting and posting.posted_at,
+            "price": job.price,
+            "ended_at": job.ended_at,
+            "job_due": job.refunds_due,
+            "looks": job.looks or None,
+        }
+
+    def job(self) -> Job:
+        posting = Posting(
+            version=int(self.version or 0),
+            size=self.size,
+            scope=self.scope,
+            budget_cents=_number(self.budget_cents),
+            price=_number(self.own_price),
+            posted_at=self.posted_at,
+        )
+        return Job(
+            job_id=self.pk.removeprefix(job_pk("")),
+            status=JobStatus(self.status),
+            posting=posting if self.version is not None else None,
+            price=_number(self.price),
+            ended_at=self.ended_at,
+            refunds_due=self.job_due,
+            looks=int(self.looks or 0),
+            revision=int(self.revision),
+        )
+
+
+class ProposalRow(Row):
+    proposal_id = UnicodeAttribute()
+    spend_id = UnicodeAttribute()
+    cost = NumberAttribute()
+    refunded_at = InstantAttribute(null=True)
+
+    def proposal(self) -> Proposal:
+        return Proposal(
+            job_id=self.pk.removeprefix(job_pk("")),
+            account_id=self.sk.removeprefix(proposal_sk("")),
+            proposal_id=self.proposal_id,
+            spend_id=self.spend_id,
+            cost=int(self.cost),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DueJob:
+    """A job that an index says has proposals to refund, and when that was to be looked for."""
+
+    job_id: str
+    since: datetime
+
+
+class Jobs:
+    """Cheap to make: what it needs, the table has."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._account = table.rows(AccountRow)
+        self._job = table.rows(JobRow)
+        self._proposal = table.rows(ProposalRow)
+
+    def job(self, job_id: str) -> Job | None:
+        row = self._table.get(JobRow, job_pk(job_id), JOB_SK)
+        return row.job() if row else None
+
+    def job_and_account(self, job_id: str, account_id: str) -> tuple[Job | None, Account]:
+        """Both in one call, strongly consistent: a read unit each.
+
+        Raises:
+            AccountNotFoundError
+        """
+        job, account = self._table.get_together((job_pk(job_id), JOB_SK), (account_id, ACCOUNT_SK))
+        if account is None:
+            raise AccountNotFoundError(account_id)
+        return self._job.from_raw_data(job).job() if job else None, self._account.from_raw_data(account).account()
+
+    def save(self, before: Job | None, after: Job) -> None:
+        """Write a job where it still is as it was read, or does not exist and ``before`` is None.
+
+        Only what differs is written: what a newer release added survives an older one's write.
+
+        Raises:
+            JobMovedError: it is not.
+        """
+        row = self._job
+        old = row.values(before) if before else {}
+        new = row.values(after)
+        changes = [
+            getattr(row, name).remove() if value is None else getattr(row, name).set(value)
+            for name, value in new.items()
+            if value != old.get(name)
+        ]
+        if before is None:
+            changes.append(row.shard.set(shard_of(after.job_id, self._table.shards)))
+        unchanged = row.revision == before.revision if before else row.pk.does_not_exist()
+        item = row(pk=job_pk(after.job_id), sk=JOB_SK)
+        try:
+            with contention_from_aws():
+                item.update([row.revision.set(after.revision + 1), *changes], unchanged)
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise JobMovedError(after.job_id) from error
+            raise
+
+    def as_read(self, job_id: str, job: Job | None) -> Also:
+        """That it is still open at this price, or still unknown. Refused with JobMovedError."""
+        row = self._job
+        unchanged: Condition = row.pk.does_not_exist()
+        if job:
+            unchanged = (row.status == job.status.value) & (row.price == job.price)
+        return Check(row(pk=job_pk(job_id), sk=JOB_SK), unchanged, lambda _: JobMovedError(job_id))
+
+    def first(self, proposal: Proposal) -> Also:
+        """The one proposal of an account on a job. Refused with ProposalExistsError."""
+        row = self._proposal(
+            pk=job_pk(proposal.job_id),
+            sk=proposal_sk(proposal.account_id),
+            proposal_id=proposal.proposal_id,
+            spend_id=proposal.spend_id,
+            cost=proposal.cost,
+        )
+        return Put(row, lambda _: ProposalExistsError(proposal.spend_id))
+
+    def has_proposal(self, job_id: str, account_id: str) -> bool:
+        return self._table.get(ProposalRow, job_pk(job_id), proposal_sk(account_id)) is not None
+
+    def refunded(self, proposal: Proposal, at: datetime) -> Also:
+        """That a proposal came back, which takes it off the list of those that have still to."""
+        row, mark = self._mark(proposal, at)
+        return Update(row, mark, self._proposal.pk.exists(), lambda _: ProposalExistsError(proposal.spend_id))
+
+    def mark_refunded(self, proposal: Proposal, at: datetime) -> None:
+        """The same, where its spend came back before and nothing else is left to write."""
+        row, mark = self._mark(proposal, at)
+        with contention_from_aws():
+            row.update(mark)
+
+    def unrefunded(self, job_id: str) -> Iterator[Proposal]:
+        """The proposals on a job that cost something and have not come back; strongly consistent."""
+        row = self._proposal
+        left = row.refunded_at.does_not_exist() & (row.cost > 0)
+        with contention_from_aws():
+            found = row.query(job_pk(job_id), row.sk.startswith(proposal_sk("")), left, consistent_read=True)
+            for each in found:
+                yield each.proposal()
+
+    def due(self, until: datetime) -> Iterator[DueJob]:
+        """Jobs whose proposals are to be looked for by ``until``, shard by shard."""
+        for row in self._table.due(self._job.by_job_due, self._job.job_due, until):
+            yield DueJob(row.pk.removeprefix(job_pk("")), row.job_due)
+
+    def _mark(self, proposal: Proposal, at: datetime) -> tuple[ProposalRow, list[Any]]:
+        row = self._proposal(pk=job_pk(proposal.job_id), sk=proposal_sk(proposal.account_id))
+        return row, [self._proposal.refunded_at.set(at)]
+
+
+def _number(value: float | None) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,214 @@
+"""Jobs over HTTP: prices before anything is spent, proposals at them, and refunds when a job goes away."""
+
+import json
+
+import pytest
+
+from tests.functions.conftest import SETTINGS, client
+from tests.functions.events import STAFF, user
+
+REFUNDS = "job_refunds"
+
+
+@pytest.fixture(autouse=True)
+def queue(aws):  # noqa: ARG001
+    url = client("sqs").create_queue(QueueName="due")["QueueUrl"]
+    assert url == SETTINGS["DUE_QUEUE_URL"]
+    yield url
+    client("sqs").delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def received(queue):
+    """Takes what waits in the queue: the bodies of its messages."""
+
+    def take():
+        bodies = []
+        while messages := client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [message["Body"] for message in messages]
+        return bodies
+
+    return take
+
+
+@pytest.fixture(autouse=True)
+def ann(api):
+    api.open()
+
+
+def test_a_job_answers_with_its_price(api):
+    posted = api.post(size="small", scope="complex", budget_cents=50_000)
+    assert (posted.status, posted.body) == (200, {"job_id": "j-1", "price": 6, "status": "open", "version": 1})
+    assert api.job().body == posted.body
+
+
+def test_anybody_with_a_token_sees_a_price_before_anything_is_spent(api):
+    api.post(price=7)
+    seen = api.call("read_job", claims=user("somebody"), path={"job_id": "j-1"})
+    assert (seen.status, seen.body["price"]) == (200, 7)
+
+
+def test_a_job_that_nobody_heard_of_is_not_found(api):
+    assert api.job("j-9").refused == (404, "job_not_found")
+
+
+def test_an_older_version_is_ignored(api):
+    api.post(version=2, price=7)
+    assert api.post(version=1, price=3).body == api.job().body
+    assert api.job().body["price"] == 7
+
+
+def test_a_size_or_scope_without_a_price_is_refused_and_changes_nothing(api):
+    api.post(price=7)
+    for job in ({"size": "small", "scope": "odd"}, {"size": "huge", "scope": "simple"}, {"size": "small"}, {}):
+        assert api.post(version=2, **job).refused == (400, "invalid_request")
+    assert api.job().body["version"] == 1
+
+
+def test_a_proposal_costs_what_its_job_does(api):
+    api.post(size="large", scope="complex")
+    spent = api.propose()
+    assert (spent.status, spent.body["amount"]) == (201, -16)
+    assert api.balance() == 34
+
+
+def test_a_price_that_changed_is_named_and_nothing_is_spent(api):
+    api.post(version=1, price=7)
+    api.post(version=2, price=9)
+    refused = [api.propose(expected_price=7), api.propose(amount=7)]
+    assert [(*answer.refused, answer.body["price"]) for answer in refused] == [(409, "price_changed", 9)] * 2
+    assert api.balance() == 50
+
+
+def test_an_amount_is_needed_where_the_job_is_not_known(api):
+    assert api.propose().refused == (400, "invalid_request")
+    assert api.propose(amount=5).body["amount"] == -5
+
+
+def test_an_account_has_one_proposal_on_a_job(api):
+    api.post(price=7)
+    first = api.propose()
+    assert api.propose(key="another").refused == (409, "already_exists")
+    again = api.propose()
+    assert (again.text, again.replayed) == (first.text, True)
+    assert api.balance() == 43
+
+
+@pytest.mark.parametrize("happened", ["canceled", "removed", "expired", "filled"])
+def test_a_job_that_ended_takes_no_proposal_and_a_repeat_is_still_one(api, happened):
+    api.post(price=7)
+    first = api.propose()
+    told = api.tell(happened)
+    assert (told.status, told.body["status"]) == (202, happened)
+    api.open("bob")
+    assert api.propose("bob").refused == (409, "job_not_open")
+    assert api.propose().text == first.text
+
+
+@pytest.mark.parametrize("channel", ["invitation", "offer", "catalogue", "enterprise"])
+def test_a_free_proposal_is_a_row_of_0_that_says_why(api, channel):
+    api.post(price=7)
+    spent = api.propose(reference={"channel": channel})
+    assert (spent.status, spent.body["amount"], spent.body["balance_after"]) == (201, 0, 50)
+    assert spent.body["reference"]["channel"] == channel
+    assert "free" in api.entries()[0]["reason"]
+
+
+def test_a_channel_that_nobody_knows_is_refused(api):
+    assert api.propose(reference={"channel": "pigeon"}, amount=1).refused == (400, "invalid_request")
+
+
+def test_the_usual_channel_written_out_is_the_same_request(api):
+    api.post(price=7)
+    first = api.propose()
+    assert api.propose(reference={"channel": "search"}).text == first.text
+
+
+# --- Refunds
+
+
+@pytest.mark.parametrize("happened", ["canceled", "removed"])
+def test_an_end_that_gives_back_starts_at_once(api, received, happened):
+    api.post(price=7)
+    api.propose()
+    assert api.tell(happened).status == 202
+    bodies = received()
+    assert [json.loads(body) for body in bodies] == [{"look_at": "j-1"}]
+    assert api.deliver(REFUNDS, *bodies) == []
+    assert api.deliver(REFUNDS, *received()) == []
+    assert api.balance() == 50
+    assert api.entries()[0]["reference"]["why"] == f"job_{happened}"
+
+
+@pytest.mark.parametrize("happened", ["expired", "filled"])
+def test_an_end_that_gives_nothing_back_sends_nothing(api, received, happened):
+    api.propose(amount=7)
+    api.tell(happened)
+    assert received() == []
+    assert api.run(REFUNDS) == {"proposals": 0}
+    assert api.balance() == 43
+
+
+def test_where_the_message_is_lost_the_schedule_gives_back(api, queue, received, log):
+    api.propose(amount=7)
+    client("sqs").delete_queue(QueueUrl=queue)
+    assert api.tell().status == 202
+    assert "wait for the schedule" in log.text
+    client("sqs").create_queue(QueueName="due")
+    assert api.run(REFUNDS) == {"proposals": 1}
+    assert api.deliver(REFUNDS, *received()) == []
+    assert api.balance() == 50
+
+
+def test_runs_and_messages_that_come_twice_give_back_once(api, clock, received):
+    api.propose(amount=7)
+    api.tell()
+    api.tell()
+    bodies = received()
+    for _ in range(2):
+        api.deliver(REFUNDS, *bodies)
+        clock.go(minutes=10)
+        api.run(REFUNDS)
+        bodies += received()
+    api.deliver(REFUNDS, *bodies)
+    assert api.balance() == 50
+    assert len(api.entries(type="refund")) == 1
+
+
+def test_a_run_tells_how_long_the_oldest_job_has_waited(api, clock, log):
+    api.propose(amount=7)
+    api.tell()
+    clock.go(hours=3)
+    api.run(REFUNDS)
+    assert log.metrics()["OldestDueHours"] == [3]
+
+
+POISON = {
+    "no JSON": "nonsense",
+    "nothing": "",
+    "no object": "[]",
+    "no page": "{}",
+    "an end that gives nothing back": '{"job_id": "j-1", "how": "filled", "proposals": [["ann", "p-1", "s", 7]]}',
+    "no proposals": '{"job_id": "j-1", "how": "canceled", "proposals": [7]}',
+    "an account that was never opened": '{"job_id": "j-1", "how": "canceled", "proposals": [["eve", "p", "s", 7]]}',
+}
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
+def test_a_message_that_cannot_be_handled_comes_back_alone(api, received, poison):
+    api.propose(amount=7)
+    api.tell()
+    api.deliver(REFUNDS, *received())
+    [page] = received()
+    assert api.deliver(REFUNDS, page, poison) == ["message-1"]
+    assert api.balance() == 50
+
+
+def test_moving_the_sandboxs_clock_gives_back_what_is_due(api):
+    api.propose(amount=7)
+    api.tell()
+    moved = api.call("sandbox_clock", claims=STAFF, body={"advance": "PT1H"})
+    assert moved.body["refunded_proposals"] == 1
+    assert api.balance() == 50
+    moved = api.call("sandbox_clock", claims=STAFF, body={"advance": "PT1H"})
+    assert moved.body["refunded_proposals"] == 0
