@@ -25,6 +25,7 @@ help:
 	@echo "make test    run all tests (PYTEST='-k spend' to choose)"
 	@echo "make bench   measure times and costs, as a table"
 	@echo "make lint    ruff, mypy, and the template's linter"
+	@echo "make openapi write functions/openapi.json anew, after routes or answers changed"
 	@echo "make build   build the functions for AWS with sam"
 	@echo "make setup   only install what the others need"
 
@@ -90,6 +91,10 @@ lint: .venv/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict shared functions
 	AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+
+.PHONY: openapi
+openapi: .venv/.installed
+	@$(BIN)/python -m shared.openapi
 
 # --- What a function ships ------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BeforeValidator
 
+from shared.edge.about import about
 from shared.edge.http import Body, Id, PathId, answer, caller, header, request_of, router, serve
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.commands import OpenAccount
@@ -21,6 +22,7 @@ app = router()
 
 CSV = "text/csv"
 DEFAULT_DAYS = 30
+INSTANT = "A date or a time in ISO 8601; UTC where it names no offset."
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Far before any entry, and far from where computing with times and sorting them as text ends."""
 
@@ -42,7 +44,17 @@ class PlanBody(Body):
     plan: Plan
 
 
-@app.post("/accounts")
+@app.post(
+    "/accounts",
+    **about(
+        "open_account",
+        "Open an account, with what it gets for signing up and its first monthly Connects",
+        who="service",
+        answers={201: "Account"},
+        refuses=("already_exists",),
+        keyed=True,
+    ),
+)
 def open_account(body: OpenBody) -> Response[str]:
     who = caller(app)
     who.require_service()
@@ -52,7 +64,16 @@ def open_account(body: OpenBody) -> Response[str]:
     return answer(dict(opened.account), 201, replayed=opened.replayed)
 
 
-@app.get("/accounts/<account_id>")
+@app.get(
+    "/accounts/<account_id>",
+    **about(
+        "read_account",
+        "Balance, lots, what expires next, the cycle",
+        who="self",
+        answers={200: "Account"},
+        refuses=("account_not_found",),
+    ),
+)
 def read_account(account_id: PathId) -> Response[str]:
     caller(app).require_account(account_id)
     ledger = wiring().ledger
@@ -60,7 +81,16 @@ def read_account(account_id: PathId) -> Response[str]:
     return answer(account_view(ledger.view(account_id, now), now.date(), ledger.policy))
 
 
-@app.patch("/accounts/<account_id>")
+@app.patch(
+    "/accounts/<account_id>",
+    **about(
+        "change_plan",
+        "Change the plan",
+        who="service",
+        answers={200: "Account"},
+        refuses=("account_not_found",),
+    ),
+)
 def set_plan(account_id: PathId, body: PlanBody) -> Response[str]:
     who = caller(app)
     who.require_service()
@@ -69,12 +99,21 @@ def set_plan(account_id: PathId, body: PlanBody) -> Response[str]:
     return answer(account_view(account, ledger.clock.now().date(), ledger.policy))
 
 
-@app.get("/accounts/<account_id>/history")
+@app.get(
+    "/accounts/<account_id>/history",
+    **about(
+        "history",
+        "The entries, newest first: the last 7, 30 (unless told) or 90 days, or [from, to)",
+        who="self",
+        answers={200: "History | text/csv"},
+        refuses=("account_not_found",),
+    ),
+)
 def history(  # noqa: PLR0917 - called by name, from the query
     account_id: PathId,
-    days: Annotated[Literal["7", "30", "90"] | None, Query()] = None,
-    since: Annotated[str | None, Query(alias="from")] = None,
-    until: Annotated[str | None, Query(alias="to")] = None,
+    days: Annotated[Literal["7", "30", "90"] | None, Query(description="Not together with from or to.")] = None,
+    since: Annotated[str | None, Query(alias="from", description=INSTANT)] = None,
+    until: Annotated[str | None, Query(alias="to", description=INSTANT)] = None,
     entry_type: Annotated[EntryType | None, Query(alias="type")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
@@ -90,7 +129,16 @@ def history(  # noqa: PLR0917 - called by name, from the query
     return answer({"entries": [entry_view(entry) for entry in entries], "next_cursor": next_cursor})
 
 
-@app.get("/accounts/<account_id>/audit")
+@app.get(
+    "/accounts/<account_id>/audit",
+    **about(
+        "audit",
+        "The invariants, checked against the whole journal",
+        who="staff",
+        answers={200: "Audit"},
+        refuses=("account_not_found",),
+    ),
+)
 def audit(account_id: PathId) -> Response[str]:
     caller(app).require_staff()
     return answer(audit_view(audit_account(wiring().ledger, account_id)))

@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field
 
+from shared.edge.about import about
 from shared.edge.http import Amount, Body, Id, Instant, PathId, answer, caller, router, serve
 from shared.edge.observability import logger
 from shared.edge.queue import SendError, due_queue
@@ -43,7 +44,15 @@ class EventBody(Body):
     proposal_id: Id | None = None
 
 
-@app.put("/jobs/<job_id>")
+@app.put(
+    "/jobs/<job_id>",
+    **about(
+        "put_job",
+        "Tell of a job, in versions: an older one than is known is ignored",
+        who="service",
+        answers={200: "Job"},
+    ),
+)
 def put_job(job_id: PathId, body: JobBody) -> Response[str]:
     caller(app).require_service()
     posting = Posting(body.version, body.size, body.scope, body.budget_cents, body.price, body.posted_at)
@@ -51,13 +60,30 @@ def put_job(job_id: PathId, body: JobBody) -> Response[str]:
     return answer(job_view(job))
 
 
-@app.get("/jobs/<job_id>")
+@app.get(
+    "/jobs/<job_id>",
+    **about(
+        "read_job",
+        "What a proposal on a job costs, and whether it takes any",
+        who="self",
+        answers={200: "Job"},
+        refuses=("job_not_found",),
+    ),
+)
 def get_job(job_id: PathId) -> Response[str]:
     caller(app)
     return answer(job_view(read_job(wiring().ledger, job_id)))
 
 
-@app.post("/jobs/<job_id>/events")
+@app.post(
+    "/jobs/<job_id>/events",
+    **about(
+        "job_event",
+        "Tell how a job ended; the proposals on one that was canceled or removed are refunded",
+        who="service",
+        answers={202: "Job"},
+    ),
+)
 def tell(job_id: PathId, body: EventBody) -> Response[str]:
     """Telling it twice is telling it once, so that it needs no key."""
     caller(app).require_service()

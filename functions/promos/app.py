@@ -7,7 +7,19 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
-from shared.edge.http import Amount, Body, PathId, PromoCode, answer, caller, request_of, router, serve
+from shared.edge.about import about
+from shared.edge.http import (
+    PROMO_CODE_SCHEMA,
+    Amount,
+    Body,
+    PathId,
+    PromoCode,
+    answer,
+    caller,
+    request_of,
+    router,
+    serve,
+)
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.campaign import Campaign, normalised_code
 from shared.services.promos import PROMO, put_campaign, redeem
@@ -32,7 +44,7 @@ def _stored(at: datetime) -> datetime:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_text), Field(ge=FIRST, lt=LAST), AfterValidator(_stored)]
-PathCode = Annotated[str, AfterValidator(normalised_code), Path()]
+PathCode = Annotated[str, AfterValidator(normalised_code), Path(json_schema_extra=PROMO_CODE_SCHEMA)]
 
 
 class CampaignBody(Body):
@@ -54,7 +66,15 @@ class RedemptionBody(Body):
     code: PromoCode
 
 
-@app.put("/promos/<code>")
+@app.put(
+    "/promos/<code>",
+    **about(
+        "put_promo",
+        "Create a campaign or change its terms",
+        who="staff",
+        answers={200: "Promo"},
+    ),
+)
 def put(code: PathCode, body: CampaignBody) -> Response[str]:
     caller(app).require_staff()
     campaign, redeemed = put_campaign(
@@ -66,7 +86,17 @@ def put(code: PathCode, body: CampaignBody) -> Response[str]:
     return answer(campaign_view(campaign, redeemed))
 
 
-@app.post("/accounts/<account_id>/promo-redemptions")
+@app.post(
+    "/accounts/<account_id>/promo-redemptions",
+    **about(
+        "redeem_promo",
+        "Redeem a promo code; once an account",
+        who="self",
+        answers={201: "Entry"},
+        refuses=("account_not_found", "promo_not_found", "promo_not_active", "promo_used", "promo_exhausted"),
+        keyed=True,
+    ),
+)
 def redemption(account_id: PathId, body: RedemptionBody) -> Response[str]:
     who = caller(app)
     who.require_account(account_id)

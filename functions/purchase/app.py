@@ -2,6 +2,7 @@
 
 from aws_lambda_powertools.event_handler import Response
 
+from shared.edge.about import about
 from shared.edge.http import Amount, Body, PathId, PromoCode, answer, caller, header, request_of, router, serve
 from shared.edge.wiring import deadline, payment_gateway, wiring
 from shared.ledger.errors import InvalidRequestError
@@ -25,7 +26,27 @@ class PurchaseBody(Body):
     promo_code: PromoCode | None = None
 
 
-@app.post("/accounts/<account_id>/purchases")
+@app.post(
+    "/accounts/<account_id>/purchases",
+    **about(
+        "purchase",
+        "Buy Connects; pending where the payment provider has not said yet what became of the charge",
+        who="self",
+        answers={201: "Purchase", 202: "Purchase"},
+        refuses=(
+            "payment_declined",
+            "plan_required",
+            "account_frozen",
+            "account_not_found",
+            "promo_not_found",
+            "promo_not_active",
+            "promo_used",
+            "promo_exhausted",
+        ),
+        keyed=True,
+        headers=("X-Sandbox-Payment",),
+    ),
+)
 def purchase(account_id: PathId, body: PurchaseBody) -> Response[str]:
     who = caller(app)
     who.require_account(account_id)
@@ -41,7 +62,16 @@ def purchase(account_id: PathId, body: PurchaseBody) -> Response[str]:
     return answer(view, STATUS[bought.purchase.state], replayed=bought.replayed)
 
 
-@app.get("/accounts/<account_id>/purchases/<purchase_id>")
+@app.get(
+    "/accounts/<account_id>/purchases/<purchase_id>",
+    **about(
+        "read_purchase",
+        "What became of a purchase",
+        who="self",
+        answers={200: "Purchase"},
+        refuses=("purchase_not_found",),
+    ),
+)
 def read(account_id: PathId, purchase_id: PathId) -> Response[str]:
     caller(app).require_account(account_id)
     bought = read_purchase(wiring().ledger, account_id, purchase_id)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from aws_lambda_powertools.event_handler import Response
 
+from shared.edge.about import about
 from shared.edge.http import Body, PathId, answer, caller, request_of, router, serve
 from shared.edge.wiring import deadline, wiring
 from shared.services.spending import refund_spend
@@ -16,7 +17,17 @@ class RefundBody(Body):
     reason: Literal["job_canceled", "job_removed", "fraud", "job_expired", "job_filled", "not_chosen", "withdrawn"]
 
 
-@app.post("/accounts/<account_id>/spends/<spend_id>/refund")
+@app.post(
+    "/accounts/<account_id>/spends/<spend_id>/refund",
+    **about(
+        "refund",
+        "Give one spend back, to its lots",
+        who="service",
+        answers={201: "Entry"},
+        refuses=("account_not_found", "spend_not_found", "already_refunded", "not_refundable"),
+        keyed=True,
+    ),
+)
 def refund(account_id: PathId, spend_id: PathId, body: RefundBody) -> Response[str]:
     who = caller(app)
     who.require_service()

@@ -1,10 +1,11 @@
 """``POST /accounts/{account_id}/rewards`` (services) and ``POST /accounts/{account_id}/adjustments`` (staff)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from shared.edge.about import about
 from shared.edge.http import Body, Id, PathId, answer, caller, request_of, router, serve
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.errors import InvalidRequestError
@@ -23,17 +24,45 @@ class Reference(Body):
     certificate: Id | None = None
 
 
+def _needs(what: str) -> dict[str, Any]:
+    return {
+        "required": ["reference"],
+        "properties": {"reference": {"properties": {what: {"type": "string"}}, "required": [what]}},
+    }
+
+
 class RewardBody(Body):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "allOf": [
+                {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": _needs(what)}
+                for kind, what in (("interview", "spend_id"), ("certification", "certificate"))
+            ]
+        },
+    )
+
     kind: Literal["rising_talent", "interview", "certification"]
     reference: Reference = Reference()
 
 
 class AdjustmentBody(Body):
-    amount: Annotated[int, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+    amount: Annotated[int, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT, json_schema_extra={"not": {"const": 0}})]
     reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
 
 
-@app.post("/accounts/<account_id>/rewards")
+@app.post(
+    "/accounts/<account_id>/rewards",
+    **about(
+        "reward",
+        "Rising Talent, an interview or a certificate; each once",
+        who="service",
+        answers={201: "Entries"},
+        refuses=("account_not_found", "spend_not_found", "already_refunded", "already_awarded", "reward_cap_reached"),
+        keyed=True,
+    ),
+)
 def reward(account_id: PathId, body: RewardBody) -> Response[str]:
     who = caller(app)
     who.require_service()
@@ -42,7 +71,17 @@ def reward(account_id: PathId, body: RewardBody) -> Response[str]:
     return answer({"entries": [entry_view(entry) for entry in entries]}, 201, replayed=replayed)
 
 
-@app.post("/accounts/<account_id>/adjustments")
+@app.post(
+    "/accounts/<account_id>/adjustments",
+    **about(
+        "adjustment",
+        "Give or take Connects, for a reason",
+        who="staff",
+        answers={201: "Entry"},
+        refuses=("account_not_found", "insufficient_connects"),
+        keyed=True,
+    ),
+)
 def adjustment(account_id: PathId, body: AdjustmentBody) -> Response[str]:
     who = caller(app)
     who.require_staff()

@@ -7,8 +7,9 @@ from itertools import chain
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from shared.edge.about import about
 from shared.edge.http import Body, Instant, answer, caller, router, serve, text_only
 from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
 from shared.ledger.commands import TellExpiring
@@ -28,6 +29,14 @@ TELL = TellExpiring()
 class ClockBody(Body):
     """One of the two: an instant, or how far to go from where the clock stands, like ``P31D`` or ``PT1H``."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "oneOf": [{"required": [one], "properties": {one: {"type": "string"}}} for one in ("now", "advance")]
+        },
+    )
+
     now: Instant | None = None
     advance: Annotated[timedelta, BeforeValidator(text_only), Field(le=MAX_AHEAD)] | None = None
 
@@ -38,7 +47,15 @@ class ClockBody(Body):
         return self
 
 
-@app.post("/sandbox/clock")
+@app.post(
+    "/sandbox/clock",
+    **about(
+        "move_clock",
+        "Move the product's clock and run what has fallen due. There only where Stage is sandbox",
+        who="staff",
+        answers={200: "Clock"},
+    ),
+)
 def move_clock(body: ClockBody) -> Response[str]:
     caller(app).require_staff()
     ledger, clock = wiring().ledger, sandbox_clock(wiring().settings)

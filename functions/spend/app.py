@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler import Response
 from pydantic import Field
 
+from shared.edge.about import about
 from shared.edge.http import Amount, Body, Id, PathId, answer, caller, request_of, router, serve
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.job import Channel
@@ -31,15 +32,32 @@ class SpendBody(Body):
     expected_price: Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)] | None = None
 
 
-@app.post("/accounts/<account_id>/spends")
+@app.post(
+    "/accounts/<account_id>/spends",
+    **about(
+        "spend",
+        "Spend Connects on a proposal",
+        who="service",
+        answers={201: "Entry"},
+        refuses=(
+            "account_frozen",
+            "account_not_found",
+            "insufficient_connects",
+            "price_changed",
+            "already_exists",
+            "job_not_open",
+        ),
+        keyed=True,
+    ),
+)
 def spend(account_id: PathId, body: SpendBody) -> Response[str]:
     who = caller(app)
     who.require_service()
-    about = body.reference
+    sent = body.reference
     outcome = spend_on_proposal(
         wiring().ledger,
         account_id,
-        ProposalSent(about.proposal_id, about.job_id, about.channel, body.amount, body.expected_price),
+        ProposalSent(sent.proposal_id, sent.job_id, sent.channel, body.amount, body.expected_price),
         request_of(app, "spend", body, who.actor),
         deadline=deadline(app.lambda_context),
     )

@@ -46,7 +46,8 @@ def text_only(value: object) -> str:
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
-PromoCode = Annotated[str, AfterValidator(normalised_code)]
+PROMO_CODE_SCHEMA = {"pattern": r"^\s*[A-Za-z0-9_-]{1,64}\s*$"}
+PromoCode = Annotated[str, AfterValidator(normalised_code), Field(json_schema_extra=PROMO_CODE_SCHEMA)]
 Amount = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT)]
 Instant = Annotated[AwareDatetime, BeforeValidator(text_only)]
 

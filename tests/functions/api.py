@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.document import check_answer
 from tests.functions.events import SERVICE, STAFF, event, http, sqs, user
 
 HANDLER_OF = {
@@ -82,6 +83,8 @@ class Api:
         """Have the event `sent` handled by the function that the file `name` is for."""
         answer = self.invoke(HANDLER_OF.get(name, name), sent)
         assert answer["headers"]["X-Request-Id"] == sent["requestContext"]["requestId"]
+        called = f"{sent['requestContext']['http']['method']} {sent['rawPath']}"
+        check_answer(called, answer["statusCode"], answer["headers"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def call(self, name: str, **changes: Any) -> Answer:

@@ -51,6 +51,11 @@ def test_a_function_can_be_loaded_where_nothing_is_set(function):
     assert f"functions.{function}.app" in loaded_by(function, started_by_lambda)
 
 
+@pytest.mark.parametrize("function", HTTP)
+def test_a_function_loads_nothing_of_the_document(function):
+    assert not {name for name in loaded_by(function) if name.startswith("shared.openapi")}
+
+
 def test_outside_the_sandbox_a_function_that_starts_loads_nothing_of_the_sandbox():
     production = SETTINGS | {"STAGE": "production", "AWS_LAMBDA_FUNCTION_NAME": "purchase"}
     assert not {name for name in loaded_by("purchase", production) if name.startswith("shared.sandbox")}

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from local.tokens import user_token
+from tests.document import check_answer
 
 REPLAYED = "Idempotent-Replayed"
 PROBLEM = "application/problem+json"
@@ -59,6 +60,7 @@ class Marketplace:
             sent["Idempotency-Key"] = key
         answer = self.http.request(method, path, json=body, headers=sent, params=query or None)
         assert answer.status_code in {401, 403} or answer.headers["X-Request-Id"]
+        check_answer(f"{method} {path}", answer.status_code, answer.headers, answer.text)
         return answer
 
     def service(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:

@@ -1,6 +1,7 @@
 """What a deployment of the template stands on: nothing is lost in silence, nothing grows for ever."""
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
 SERVICE = ["connects/service", "connects/staff"]
 STAFF = ["connects/staff"]
 ANY_TOKEN: list[str] = []
+OPENAPI = Path(functions.__path__[0]) / "openapi.json"
 ROUTES = {
     "POST /accounts": SERVICE,
     "GET /accounts/{account_id}": ANY_TOKEN,
@@ -74,6 +76,15 @@ def test_every_route_asks_for_a_token_and_the_right_scopes(production):
 
 def test_the_clock_has_a_route_in_the_sandbox_and_nowhere_else(sandbox):
     assert scopes_of(sandbox) == ROUTES | {"POST /sandbox/clock": STAFF}
+
+
+def test_every_route_is_documented_with_the_scopes_that_it_asks_for(sandbox):
+    documented = {
+        f"{method.upper()} {path}": [scope for one_of in operation["security"] for scope in one_of["Tokens"]]
+        for path, operations in json.loads(OPENAPI.read_text())["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert documented == scopes_of(sandbox)
 
 
 def test_outside_the_sandbox_nothing_of_it_exists(production):

@@ -1,0 +1,5 @@
+"""``python -m shared.openapi`` writes the document anew."""
+
+from shared.openapi.document import FILE, generate, text_of
+
+FILE.write_text(text_of(generate()), encoding="utf-8")

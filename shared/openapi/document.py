@@ -1,0 +1,337 @@
+"""Makes the document of what the functions' resolvers know of their routes, and what the routes say in `about`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import tomllib
+from collections import Counter, defaultdict
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from shared.edge.about import EXTENSION
+from shared.edge.callers import SERVICE, STAFF
+from shared.edge.http import JSON
+from shared.edge.problems import PROBLEM_JSON, STATUS
+from shared.openapi import answers
+from shared.sandbox.payments import Behaviour
+
+Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "functions" / "openapi.json"
+TOKENS = "Tokens"
+POWERTOOLS_OWN = {"HTTPValidationError", "ValidationError", "ResponseValidationError"}
+SCHEMAS = "#/components/schemas/"
+NOISE = {"title", "ge", "gt", "le", "lt"}
+ANSWERS = ""
+"""In the place of a function's folder: what calls answer keeps its names."""
+
+DESCRIPTION = """\
+An exactly-once ledger of prepaid credits ("Connects") that expire.
+
+Who calls is told by a JWT. An end user acts for the account that its token names and for its agencies; a call that
+asks for no scope is for these, and for services and staff, who may act for any account. A call with scopes asks for
+one of them.
+
+Every POST that can change a balance needs an `Idempotency-Key`. A repeat is answered with the first status and body and
+`Idempotent-Replayed: true`, for ever. A refusal changes nothing and does not use the key up. Refusals are RFC 9457
+problem details with a stable `code`. What the API gateway itself refuses (no valid token, a missing scope, too many
+requests) has only a `message`.
+
+Times are ISO 8601 in UTC, dates `YYYY-MM-DD`, Connects whole numbers, money whole cents.\
+"""
+
+SCOPES: dict[str, list[str]] = {"self": [], "service": [SERVICE, STAFF], "staff": [STAFF]}
+"""Of which the gateway asks for one."""
+
+# A path with a character that no id has is taken for no call at all: `not_found`, where there are ids in the path.
+EVERY_CALL_REFUSES = ("invalid_request", "forbidden", "internal_error", "busy")
+KEYED_CALLS_REFUSE = ("idempotency_key_missing", "idempotency_key_reused")
+GATEWAY_REFUSES = {401: "No valid token", 403: "A scope is missing", 429: "Too many requests"}
+
+NUMBERS = {
+    "insufficient_connects": ("balance", "required"),
+    "price_changed": ("price",),
+    "reward_cap_reached": ("cap", "awarded"),
+}
+"""What these problems say beside what all of them do."""
+
+HEADERS_SENT: dict[str, Json] = {
+    "Idempotency-Key": {
+        "description": "Makes a repeat of this request known as one. It counts for one account and operation.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    },
+    "X-Sandbox-Payment": {
+        "description": "Where Stage is sandbox: what the payment provider there does with this charge.",
+        "schema": {"type": "string", "enum": [behaviour.value for behaviour in Behaviour]},
+    },
+}
+
+HEADERS_ANSWERED: dict[str, Json] = {
+    "X-Request-Id": {"description": "Names this request in the logs.", "required": True, "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "This was answered before, under the same key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "X-Next-Cursor": {
+        "description": "With text/csv: there is more, and this is the `cursor` for it.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+class UndocumentedError(Exception):
+    """A route that cannot be documented; says what to add where."""
+
+
+def generate() -> Json:
+    """The whole document.
+
+    Raises:
+        UndocumentedError
+    """
+    found = {folder: _described(app) for folder, app in _apps().items()}
+    found[ANSWERS] = {"paths": {}, "components": {"schemas": _answer_schemas() | _problem_schemas()}}
+    _tell_apart(found)
+    paths: dict[str, Json] = defaultdict(dict)
+    refused: Json = {}
+    schemas: Json = {}
+    for folder, one in found.items():
+        schemas |= one["components"]["schemas"]
+        for path, operations in one["paths"].items():
+            for method, operation in operations.items():
+                where = f"functions/{folder}/app.py: {method.upper()} {path}"
+                paths[path][method] = {"tags": [folder], **_operation(operation, refused, where)}
+    _check_unique(paths)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Connects Ledger", "version": project["version"], "description": DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "paths": {path: paths[path] for path in sorted(paths)},
+        "components": {
+            "securitySchemes": {TOKENS: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "parameters": {name: {"name": name, "in": "header", **about} for name, about in HEADERS_SENT.items()},
+            "headers": HEADERS_ANSWERED,
+            "responses": {name: refused[name] for name in sorted(refused)},
+            "schemas": {name: schemas[name] for name in sorted(_reachable([paths, refused], schemas))},
+        },
+    }
+
+
+def text_of(document: Json) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+# --- What the resolvers know ----------------------------------------------------------------------------------
+
+
+def _apps() -> dict[str, APIGatewayHttpResolver]:
+    """By the function's folder. One that has no resolver is not called over HTTP."""
+    folders = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
+    found = {folder: getattr(importlib.import_module(f"functions.{folder}.app"), "app", None) for folder in folders}
+    return {folder: app for folder, app in found.items() if isinstance(app, APIGatewayHttpResolver)}
+
+
+def _described(app: APIGatewayHttpResolver) -> Json:
+    document: Json = json.loads(app.get_openapi_json_schema())
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in POWERTOOLS_OWN & schemas.keys():
+        del schemas[name]
+    tidied: Json = _tidy(document)
+    return tidied
+
+
+def _tidy(node: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Without whole numbers that became floats, titles that say the name again, and limits that JSON Schema lacks."""
+    match node:
+        case dict():
+            return {key: _tidy(value) for key, value in node.items() if key not in NOISE or isinstance(value, dict)}
+        case list():
+            return [_tidy(value) for value in node]
+        case float() if node.is_integer():
+            return int(node)
+    return node
+
+
+def _tell_apart(found: dict[str, Json]) -> None:
+    """Different things of one name get their function's name before it: ``SpendReference``."""
+    meanings: dict[str, set[str]] = defaultdict(set)
+    for one in found.values():
+        for name, schema in one["components"]["schemas"].items():
+            meanings[name].add(json.dumps(schema, sort_keys=True))
+    ambiguous = {name for name, of in meanings.items() if len(of) > 1}
+    for folder, one in found.items():
+        own = _camel(folder)
+        renamed = json.dumps(one)
+        for name in ambiguous & one["components"]["schemas"].keys():
+            renamed = renamed.replace(f'"{SCHEMAS}{name}"', f'"{SCHEMAS}{own}{name}"')
+        found[folder] = json.loads(renamed)
+        schemas = found[folder]["components"]["schemas"]
+        for name in ambiguous & schemas.keys():
+            schemas[f"{own}{name}"] = schemas.pop(name)
+
+
+# --- What the routes say --------------------------------------------------------------------------------------
+
+
+def _operation(known: Json, refused: Json, where: str) -> Json:
+    told = known.get(EXTENSION)
+    if told is None:
+        raise UndocumentedError(f"{where} does not say what it answers: add **about(...) to its decorator")
+    headers = [*(["Idempotency-Key"] if told["keyed"] else []), *told["headers"]]
+    parameters = [
+        *({**each, "schema": _never_null(each["schema"])} for each in known.get("parameters", [])),
+        *({"$ref": f"#/components/parameters/{name}"} for name in headers),
+    ]
+    body = {"requestBody": known["requestBody"]} if "requestBody" in known else {}
+    return {
+        "operationId": known["operationId"],
+        "summary": known["summary"],
+        **({"description": known["description"]} if known.get("description") else {}),
+        "security": [{TOKENS: [scope]} for scope in SCOPES[told["who"]]] or [{TOKENS: []}],
+        "parameters": parameters,
+        **body,
+        "responses": _responses(told, refused, where),
+    }
+
+
+def _never_null(schema: Json) -> Json:
+    """A parameter can be left out; it cannot be sent as null."""
+    match schema:
+        case {"anyOf": [one, {"type": "null"}], **more}:
+            return {**one, **more}
+    return schema
+
+
+def _responses(told: Json, refused: Json, where: str) -> Json:
+    """By status. What is refused is told once for all calls, in ``refused``, by its name."""
+    responses = {int(status): _success(int(status), of, told, where) for status, of in told["answers"].items()}
+    codes = [
+        *EVERY_CALL_REFUSES,
+        *(["not_found"] if "{" in where else []),
+        *told["refuses"],
+        *(KEYED_CALLS_REFUSE if told["keyed"] else ()),
+    ]
+    if unknown := set(codes) - STATUS.keys():
+        raise UndocumentedError(f"{where}: {unknown} have no status")
+    for status in {STATUS[code] for code in codes} | GATEWAY_REFUSES.keys():
+        own = [code for code in codes if STATUS[code] == status]
+        name = "Or".join(map(_camel, own)) or _camel(HTTPStatus(status).name)
+        refused[name] = _refusal(status, own)
+        responses[status] = {"$ref": f"#/components/responses/{name}"}
+    return {str(status): responses[status] for status in sorted(responses)}
+
+
+def _success(status: int, of: str, told: Json, where: str) -> Json:
+    content: Json = {}
+    for name in of.split(" | "):
+        if "/" in name:
+            content[name] = {"schema": {"type": "string"}}
+        elif isinstance(getattr(answers, name, None), type):
+            content[JSON] = {"schema": {"$ref": SCHEMAS + name}}
+        else:
+            raise UndocumentedError(f"{where}: shared.openapi.answers has no {name}")
+    headers = ["X-Request-Id", *(["Idempotent-Replayed"] if told["keyed"] else [])]
+    headers += ["X-Next-Cursor"] if "text/csv" in content else []
+    return {"description": HTTPStatus(status).phrase, "headers": _headers(*headers), "content": content}
+
+
+def _refusal(status: int, codes: list[str]) -> Json:
+    told, content = [f"`{code}`" for code in codes], {}
+    if codes:
+        refs = [{"$ref": SCHEMAS + _problem_name(code)} for code in codes]
+        content[PROBLEM_JSON] = {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}}
+    if by_gateway := GATEWAY_REFUSES.get(status):
+        told.append(f"by the gateway: {by_gateway}")
+        content[JSON] = {"schema": {"$ref": f"{SCHEMAS}Gateway"}}
+    headers = ["X-Request-Id"] if not by_gateway else []  # the gateway's own carry no id of ours
+    headers += ["Retry-After"] if "busy" in codes else []
+    return {"description": ", ".join(told), **({"headers": _headers(*headers)} if headers else {}), "content": content}
+
+
+def _headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+# --- Schemas --------------------------------------------------------------------------------------------------
+
+
+def _answer_schemas() -> Json:
+    models = [
+        model
+        for model in vars(answers).values()
+        if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == answers.__name__
+    ]
+    _, made = models_json_schema([(model, "serialization") for model in models], ref_template=SCHEMAS + "{model}")
+    return {name: _tidy_answer(schema) for name, schema in made["$defs"].items()}
+
+
+def _tidy_answer(node: Any) -> Any:  # noqa: ANN401 - any JSON
+    """An answer has no defaults."""
+    match _tidy(node):
+        case dict() as tidied:
+            return {key: _tidy_answer(value) for key, value in tidied.items() if key != "default"}
+        case tidied:
+            return tidied
+
+
+def _problem_schemas() -> Json:
+    return {_problem_name(code): _problem_schema(code, status) for code, status in STATUS.items()}
+
+
+def _problem_name(code: str) -> str:
+    return f"{_camel(code)}Problem"
+
+
+def _camel(name: str) -> str:
+    return name.replace("_", " ").title().replace(" ", "")
+
+
+def _problem_schema(code: str, status: int) -> Json:
+    properties: Json = {
+        "type": {"const": f"urn:connects-ledger:problem:{code}"},
+        "title": {"const": HTTPStatus(status).phrase},
+        "status": {"const": status},
+        "detail": {"type": "string"},
+        "code": {"const": code},
+        **{name: {"type": "integer"} for name in NUMBERS.get(code, ())},
+    }
+    if code == "invalid_request":
+        properties["errors"] = {"type": "array", "minItems": 1, "items": {"$ref": f"{SCHEMAS}InvalidField"}}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _reachable(used: list[Json], schemas: Json) -> set[str]:
+    found: set[str] = set()
+    waiting = _named_in(used)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= _named_in(schemas[name]) - found
+    return found
+
+
+def _named_in(node: Any) -> set[str]:  # noqa: ANN401 - any JSON
+    match node:
+        case {"$ref": str(ref)} if ref.startswith(SCHEMAS):
+            return {ref.removeprefix(SCHEMAS)}
+        case dict():
+            return set().union(*map(_named_in, node.values()))
+        case list():
+            return set().union(*map(_named_in, node))
+    return set()
+
+
+def _check_unique(paths: dict[str, Json]) -> None:
+    ids = Counter(operation["operationId"] for operations in paths.values() for operation in operations.values())
+    if repeated := [operation_id for operation_id, count in ids.items() if count > 1]:
+        raise UndocumentedError(f"operation ids stand for one call each: {repeated}")
