@@ -1,8 +1,9 @@
 """``PUT /accounts/{account_id}/badge``: switch the availability badge and say what a week may cost, for the account."""
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import StrictBool
+from pydantic import ConfigDict, StrictBool
 
+from shared.edge.about import about
 from shared.edge.http import Amount, Body, PathId, answer, caller, router, serve
 from shared.edge.wiring import deadline, wiring
 from shared.services.badges import switch_badge
@@ -12,11 +13,31 @@ app = router()
 
 
 class BadgeBody(Body):
+    """Without ``max_per_week``, which only a badge that goes off may leave out, the one from before stays."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "if": {"properties": {"enabled": {"const": True}}, "required": ["enabled"]},
+            "then": {"properties": {"max_per_week": {"type": "integer"}}, "required": ["max_per_week"]},
+        },
+    )
+
     enabled: StrictBool
     max_per_week: Amount | None = None
 
 
-@app.put("/accounts/<account_id>/badge")
+@app.put(
+    "/accounts/<account_id>/badge",
+    **about(
+        "switch_badge",
+        "Switch the availability badge on or off, and say what a week may cost; repeating it changes nothing",
+        who="self",
+        answers={200: "SwitchedBadge"},
+        refuses=("account_not_found", "account_frozen", "price_changed", "insufficient_connects"),
+    ),
+)
 def switch(account_id: PathId, body: BadgeBody) -> Response[str]:
     who = caller(app)
     who.require_account(account_id)

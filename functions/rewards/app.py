@@ -59,7 +59,14 @@ class AdjustmentBody(Body):
         "Rising Talent, an interview or a certificate; each once",
         who="service",
         answers={201: "Entries"},
-        refuses=("account_not_found", "spend_not_found", "already_refunded", "already_awarded", "reward_cap_reached"),
+        refuses=(
+            "account_not_found",
+            "spend_not_found",
+            "already_refunded",
+            "already_awarded",
+            "reward_cap_reached",
+            "not_refundable",
+        ),
         keyed=True,
     ),
 )

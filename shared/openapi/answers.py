@@ -54,6 +54,19 @@ class Cycle(Answer):
     next_grant_on: Annotated[date | None, Field(description="Null where no monthly Connects are due: agencies.")]
 
 
+class Badge(Answer):
+    """The availability badge. All but `enabled` is null where there never was one."""
+
+    enabled: bool
+    max_per_week: PositiveInt | None
+    renews_at: Annotated[datetime | None, Field(description="When the next week is charged. Null while it is off.")]
+    paid_until: Annotated[datetime | None, Field(description="Until then it costs nothing to switch it on again.")]
+
+
+class SwitchedBadge(Badge):
+    price: Annotated[PositiveInt, Field(description="What a week costs now.")]
+
+
 class Account(Answer):
     account_id: str
     kind: Kind
@@ -63,6 +76,7 @@ class Account(Answer):
     expiring: Expiring
     lots: Annotated[list[Lot], Field(description="What the balance consists of; what is used first comes first.")]
     cycle: Cycle
+    badge: Badge
 
 
 class Entry(Answer):
@@ -142,6 +156,7 @@ class Clock(Answer):
     told_accounts: NonNegativeInt
     reconciled_purchases: NonNegativeInt
     refunded_proposals: NonNegativeInt
+    renewed_badges: NonNegativeInt
 
 
 class Gateway(BaseModel):
