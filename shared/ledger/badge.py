@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BADGE = "badge"
 """The type of the reference of a week's entry, and the operation of its key."""
+BADGE_OFF = "badge_off"
+"""The kind of the notice."""
 ONE_WEEK = timedelta(days=7)
 
 
@@ -103,14 +105,22 @@ def switch(settled: Decision, command: SwitchBadge, now: datetime) -> Decision:
 
 
 def renew(settled: Decision, command: RenewBadge, now: datetime) -> Decision:
-    """A week that cannot be paid for switches the badge off, and nothing is charged."""
+    """A week that cannot be paid for switches the badge off, and nothing is charged. Its owner is told why."""
     badge = settled.account.badge
     if badge is None or not badge.enabled or now < badge.paid_until:
         return settled
+    start = _week_of(now, badge.paid_until)
     try:
-        return _pay(settled, command, badge.max_per_week, _week_of(now, badge.paid_until), now)
-    except LedgerError:
-        return _show(settled, replace(badge, enabled=False))
+        return _pay(settled, command, badge.max_per_week, start, now)
+    except LedgerError as refusal:
+        facts: dict[str, str | int] = {
+            "why": refusal.code,
+            "price": command.price,
+            "max_per_week": badge.max_per_week,
+            "balance": settled.account.balance,
+        }
+        off = _show(settled, replace(badge, enabled=False))
+        return off.tell(BADGE_OFF, named(start), at=now, facts=facts)
 
 
 def _week_of(now: datetime, paid_until: datetime) -> datetime:

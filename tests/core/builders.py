@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 
@@ -22,7 +22,7 @@ from shared.ledger.commands import (
     open_account,
     settled_view,
 )
-from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Plan, Request
+from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, Request
 from shared.ledger.policy import Policy
 
 DEFAULT = Policy()
@@ -63,6 +63,7 @@ class Book:
     policy: Policy
     now: datetime
     keys: int = 0
+    heard: list[Notice] = field(default_factory=list)
 
     @classmethod
     def opened(
@@ -83,7 +84,7 @@ class Book:
         return cls(decision.account, list(decision.entries), policy, now)
 
     def copy(self) -> Book:
-        return replace(self, entries=list(self.entries))
+        return replace(self, entries=list(self.entries), heard=list(self.heard))
 
     def at(self, now: str | date | datetime) -> Book:
         """Let it be this instant, or noon of this day. Nothing runs."""
@@ -98,6 +99,7 @@ class Book:
             decision = decide(self.account, command, self.now, self.policy)
             self.account, complete = decision.account, decision.complete
             self.entries += decision.entries
+            self.heard += decision.notices
         return self.entries[before:]
 
     def do(self, command: Command) -> list[Entry]:

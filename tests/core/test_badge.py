@@ -237,6 +237,30 @@ def test_a_badge_goes_off_rather_than_being_overdrawn(book):
     assert (book.account.badge, book.account.balance) == (badge(on=False), 3)
 
 
+@pytest.mark.parametrize(
+    ("price", "spent", "why"), [(6, 0, "price_changed"), (4, 13, "insufficient_connects"), (4, 0, "account_frozen")]
+)
+def test_an_owner_is_told_once_why_a_badge_went_off(agency, price, spent, why):
+    agency.switch_badge()
+    if spent:
+        agency.spend(spent)
+    if why == "account_frozen":
+        agency.change_plan(Plan.BASIC)
+    agency.at("2026-01-23")
+    for _ in range(2):
+        agency.renew_badge(price=price)
+    (notice,) = agency.heard
+    assert (notice.kind, notice.about, notice.at) == ("badge_off", "2026-01-22T12:00:00.000Z", noon("2026-01-23"))
+    assert notice.facts == {"why": why, "price": price, "max_per_week": 5, "balance": 16 - spent}
+
+
+def test_an_owner_is_not_told_of_a_week_that_was_paid_for_or_of_switching_off(book):
+    book.switch_badge()
+    book.at("2026-01-22").renew_badge()
+    book.switch_badge(on=False)
+    assert book.heard == []
+
+
 def test_what_expired_pays_for_no_week(book):
     book.at("2027-01-12").switch_badge()
     book.at("2027-01-19").renew_badge()

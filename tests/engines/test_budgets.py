@@ -395,12 +395,12 @@ def test_a_page_of_renewals_looks_at_the_price_once(with_badge, wire):
     assert_costs(cost, calls=[GET, GET, TRANSACT, GET], write_units=7, read_units=3)
 
 
-def test_a_badge_that_goes_off_is_2_calls_3_wcu_and_a_look_at_the_price(with_badge, wire):
+def test_a_badge_that_goes_off_with_its_notice_is_2_calls_5_wcu_and_a_look_at_the_price(with_badge, wire):
     with_badge.spend(with_badge.balance())
     with wire.measured() as cost:
         renew_badges(with_badge.ledger, ["ann"], deadline)
     assert with_badge.stored().badge.enabled is False
-    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=3, read_units=2)
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=5, read_units=2)
 
 
 def test_a_spend_costs_the_same_with_a_badge(with_badge, wire):

@@ -171,3 +171,21 @@ def test_the_sandbox_clock_tells_what_its_step_has_passed_and_only_the_most_urge
     assert answer.body["told_accounts"] == 1
     mine = [row["sk"]["S"] for row in items("NOTICE#") if "2027-11-23" in row["sk"]["S"]]
     assert mine == ["NOTICE#expiring#2027-11-23.1"]
+
+
+def test_an_owner_is_told_that_a_badge_went_off_and_why(api, clock, listener):
+    api.open()
+    api.badge()
+    api.spend(46)
+    clock.go(days=7)
+    assert api.deliver("badge_renewals", json.dumps({"accounts": ["ann"]})) == []
+    publish(api, *items("NOTICE#"))
+    assert facts(told(listener, "badge_off")) == [
+        {
+            "at": "2026-11-29T10:00:00.000Z",
+            "why": "insufficient_connects",
+            "price": 4,
+            "max_per_week": 6,
+            "balance": 0,
+        }
+    ]
