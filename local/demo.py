@@ -99,12 +99,19 @@ class Freelancer:
         self.balance = rows[-1]["balance_after"] if rows else self.balance
         return [row for row in rows if row["type"] in {"grant", "expiry"}]
 
+    def look(self) -> None:
+        """Take note of all that has happened to her account until now."""
+        self.news(aside=True)
+
 
 def play(ann: Freelancer) -> None:
     sign_up(ann)
     buy_connects(ann)
     lose_an_answer(ann)
     get_some_back(ann)
+    earn(ann)
+    meet_a_job(ann)
+    wear_a_badge(ann)
     live_on(ann)
     upgrade(ann)
     let_some_expire(ann)
@@ -208,6 +215,60 @@ def get_some_back(ann: Freelancer) -> None:
     tell.step("Ann withdraws the other proposal herself")
     ann.refund(withdrawn, "withdrawn", "withdraw-menu", 422)
     tell.outcome("Refused: a withdrawn proposal stays paid.", ann.balance)
+
+
+def earn(ann: Freelancer) -> None:
+    tell = ann.tell
+    tell.chapter("Rewards and promo codes")
+    tell.step("Ann becomes a Rising Talent, and two services tell of it")
+    for key, expect in (("talent-1", 201), ("talent-2", 409)):
+        headers = {"Idempotency-Key": key}
+        told_of = tell.call("service", f"POST {ann.path}/rewards", expect, headers=headers, kind="rising_talent").body
+    ann.look()
+    tell.outcome(f"30 Connects, and the second is refused: {told_of['detail']}", ann.balance)
+
+    code = f"SPRING-{ann.account_id.upper()}"
+    tell.step("Staff starts a campaign; Ann types its code in her own way, twice")
+    starts, ends = tell.now - timedelta(days=1), tell.now + timedelta(days=30)
+    window = {"from": starts.isoformat(), "to": ends.isoformat()}
+    tell.call("staff", f"PUT /promos/{code}", 200, connects=5, max_redemptions=100, **window)
+    for key, expect in (("promo-1", 201), ("promo-2", 409)):
+        typed = {"headers": {"Idempotency-Key": key}, "code": f" {code.lower()} "}
+        tell.call("ann", f"POST {ann.path}/promo-redemptions", expect, **typed)
+    ann.look()
+    tell.outcome("5 Connects, once an account.", ann.balance)
+
+
+def meet_a_job(ann: Freelancer) -> None:
+    tell = ann.tell
+    job = f"fair-{ann.account_id}"
+    tell.chapter("A job with a price")
+    tell.step("A client posts a job, and makes it bigger while Ann still reads the first post")
+    seen = tell.call("service", f"PUT /jobs/{job}", 200, version=1, size="small", scope="simple").body["price"]
+    tell.call("service", f"PUT /jobs/{job}", 200, version=2, size="medium", scope="complex")
+    proposal = {"type": "proposal", "proposal_id": f"proposal-{job}", "job_id": job}
+    sent = {"headers": {"Idempotency-Key": f"proposal-{job}"}, "reference": proposal}
+    refused = tell.call("service", f"POST {ann.path}/spends", 409, expected_price=seen, **sent).body
+    tell.outcome(f"She saw {seen}, and it is {refused['price']} now: nothing is spent.", ann.balance)
+
+    tell.step("She sends it at the new price, and the client cancels the job")
+    tell.call("service", f"POST {ann.path}/spends", 201, expected_price=refused["price"], **sent)
+    tell.call("service", f"POST /jobs/{job}/events", 202, note="canceled", type="canceled")
+    tell.move_clock("PT2M", aside=True)
+    [back] = [row for row in ann.history("days=7&type=refund", aside=True) if row["seq"] > ann.seen]
+    ann.look()
+    tell.outcome(f"{back['amount']:+d}: every proposal on a canceled job comes back, unasked.", ann.balance)
+
+
+def wear_a_badge(ann: Freelancer) -> None:
+    tell = ann.tell
+    tell.chapter("The availability badge")
+    tell.step("Ann switches her badge on, for at most 20 a week; a week later she has enough of it")
+    badge = tell.call("ann", f"PUT {ann.path}/badge", 200, enabled=True, max_per_week=20).body
+    tell.move_clock("P7D", aside=True)
+    tell.call("ann", f"PUT {ann.path}/badge", 200, enabled=False)
+    ann.look()
+    tell.outcome(f"{badge['price']} Connects a week, at a price that follows demand; two weeks are paid.", ann.balance)
 
 
 def live_on(ann: Freelancer) -> None:

@@ -18,8 +18,23 @@ LABELLED = 5
 AXIS = 6
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 ROUND = (1, 2, 5, 10, 20, 25, 40, 50, 100, 200, 250, 500, 1000)
-COLOURS = {"grant": "green", "purchase": "green", "refund": "cyan", "expiry": "yellow"}
-WORDS = {"grant": "given", "purchase": "bought", "refund": "refunded", "spend": "spent", "expiry": "expired"}
+COLOURS = {
+    "grant": "green",
+    "reward": "green",
+    "promo": "green",
+    "purchase": "green",
+    "refund": "cyan",
+    "expiry": "yellow",
+}
+WORDS = {
+    "grant": "given",
+    "reward": "rewarded",
+    "promo": "by promo code",
+    "purchase": "bought",
+    "refund": "refunded",
+    "spend": "spent",
+    "expiry": "expired",
+}
 
 
 @dataclass(frozen=True, slots=True)
