@@ -140,6 +140,28 @@ def api() -> Api:
 
 
 @pytest.fixture
+def queue(aws: None) -> Iterator[str]:  # noqa: ARG001
+    """The function's own queue, empty."""
+    url = client("sqs").create_queue(QueueName="due")["QueueUrl"]
+    assert url == SETTINGS["DUE_QUEUE_URL"]
+    yield url
+    client("sqs").delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def received(queue: str) -> Callable[[], list[str]]:
+    """Takes what waits in the queue: the bodies of its messages."""
+
+    def take() -> list[str]:
+        bodies: list[str] = []
+        while messages := client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [message["Body"] for message in messages]
+        return bodies
+
+    return take
+
+
+@pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch) -> "Listener":
     """Hears what is published."""
     from shared.edge.bus import EventBus  # noqa: PLC0415 - after Powertools' settings are there

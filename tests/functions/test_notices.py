@@ -12,13 +12,7 @@ from tests.functions.stream import items, stream
 OUTBOX, NOTICES = "outbox", "expiry_notices"
 
 
-@pytest.fixture(autouse=True)
-def queue(aws):  # noqa: ARG001
-    """The function's own queue, empty."""
-    url = client("sqs").create_queue(QueueName="due")["QueueUrl"]
-    assert url == SETTINGS["DUE_QUEUE_URL"]
-    yield url
-    client("sqs").delete_queue(QueueUrl=url)
+pytestmark = pytest.mark.usefixtures("queue")
 
 
 def publish(api, *changes):

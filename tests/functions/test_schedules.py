@@ -8,31 +8,12 @@ import pytest
 
 from shared.store.errors import ContentionError
 from shared.store.table import Table
-from tests.functions.conftest import SETTINGS, client
+from tests.functions.conftest import client
 
 GRANT, SWEEP, RENEWALS = "monthly_grant", "expiry_sweep", "badge_renewals"
 
 
-@pytest.fixture(autouse=True)
-def queue(aws):  # noqa: ARG001
-    """The function's own queue, empty."""
-    url = client("sqs").create_queue(QueueName="due")["QueueUrl"]
-    assert url == SETTINGS["DUE_QUEUE_URL"]
-    yield url
-    client("sqs").delete_queue(QueueUrl=url)
-
-
-@pytest.fixture
-def received(queue):
-    """Takes what waits in the queue: the bodies of its messages."""
-
-    def take():
-        bodies = []
-        while messages := client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-            bodies += [message["Body"] for message in messages]
-        return bodies
-
-    return take
+pytestmark = pytest.mark.usefixtures("queue")
 
 
 def page(*accounts):
