@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Settle, TellExpiring, decide, settled_view
 from shared.ledger.errors import AccountNotFoundError, BusyError, IdempotencyKeyReusedError, LedgerError
-from shared.ledger.model import Account, Claim, Decision, Entry, Request, entry_id
+from shared.ledger.model import Account, Claim, Entry, Request, entry_id
 from shared.services.retry import attempts
 from shared.store.errors import ContentionError, EntryExistsError, OutcomeUnknownError, VersionMovedError
 
@@ -76,23 +76,23 @@ class Ledger:
             ClaimedError: what the command does once for ever was done, under another key.
             StoreError: what one of ``also`` is refused with.
         """
-        own = _own_entry(account_id, command)
+        request = _keyed_request(command)
         moved = read
         unanswered = False
         for _ in attempts(deadline):
             try:
                 account = moved or self.table.account(account_id)
-                return self._change(account, command, own, also)
+                return self._change(account, command, request, also)
             except VersionMovedError as error:
                 moved = error.current
             except EntryExistsError as error:
-                return _repeat(error.entry, command, replayed=not unanswered)
+                return _repeat(error.entry, request, replayed=not unanswered)
             except ContentionError as error:
                 moved = None
                 unanswered = unanswered or isinstance(error, OutcomeUnknownError)
             except LedgerError as refusal:
-                return self._repeat_or(refusal, account_id, command, own, replayed=not unanswered)
-        return self._repeat_or(BusyError(unanswered=unanswered), account_id, command, own, replayed=False)
+                return self._repeat_or(refusal, account_id, request, replayed=not unanswered)
+        return self._repeat_or(BusyError(unanswered=unanswered), account_id, request, replayed=False)
 
     def repeat(self, account_id: str, request: Request) -> Outcome | None:
         """What a request was answered that was carried out before.
@@ -103,30 +103,28 @@ class Ledger:
         entry = self.table.entry(account_id, entry_id(account_id, request.operation, request.key))
         if entry is None:
             return None
-        check_same_request(entry.fingerprint, request)
-        return Outcome(entry, replayed=True)
+        return _repeat(entry, request, replayed=True)
 
-    def _change(self, account: Account, command: Command, own: str | None, also: Sequence[Also]) -> Outcome:
+    def _change(self, account: Account, command: Command, request: Request | None, also: Sequence[Also]) -> Outcome:
         now = self.clock.now()
+        own = entry_id(account.account_id, request.operation, request.key) if request else None
         while not (decision := decide(account, command, now, self.policy)).complete:
             account = self.table.commit(account, decision)
         if decision.account != account:
-            claims = _claims(decision, own, command)
+            claims = [Claim(name, own, request.fingerprint) for name in decision.claims] if own and request else []
             account = self.table.commit(account, decision, own=own, claims=claims, also=also)
         entry = next((entry for entry in decision.entries if entry.entry_id == own), None)
         return Outcome(entry, account, written=decision.entries)
 
-    def _repeat_or(
-        self, refusal: LedgerError, account_id: str, command: Command, own: str | None, *, replayed: bool
-    ) -> Outcome:
+    def _repeat_or(self, refusal: LedgerError, account_id: str, request: Request | None, *, replayed: bool) -> Outcome:
         """A refusal holds only if the same request did not succeed before: a repeat is never "insufficient"."""
-        if own and not isinstance(refusal, AccountNotFoundError):
+        if request and not isinstance(refusal, AccountNotFoundError):
             try:
-                entry = self.table.entry(account_id, own)
+                entry = self.table.entry(account_id, entry_id(account_id, request.operation, request.key))
             except ContentionError as error:
                 raise BusyError(unanswered=True) from error
             if entry:
-                return _repeat(entry, command, replayed=replayed)
+                return _repeat(entry, request, replayed=replayed)
         raise refusal
 
 
@@ -135,19 +133,14 @@ def check_same_request(known_fingerprint: str, request: Request) -> None:
         raise IdempotencyKeyReusedError
 
 
-def _own_entry(account_id: str, command: Command) -> str | None:
-    """A settlement and a change of plan need no key: what they find done they leave alone."""
-    request = getattr(command, "request", None)
-    return entry_id(account_id, request.operation, request.key) if request and request.key else None
+def _keyed_request(command: Command) -> Request | None:
+    """A settlement, a notice or a change of plan needs no key: what they find done they leave alone."""
+    if isinstance(command, Settle | TellExpiring) or not command.request.key:
+        return None
+    return command.request
 
 
-def _claims(decision: Decision, own: str | None, command: Command) -> list[Claim]:
-    if own is None or isinstance(command, Settle | TellExpiring):
-        return []
-    return [Claim(name, own, command.request.fingerprint) for name in decision.claims]
-
-
-def _repeat(entry: Entry, command: Command, *, replayed: bool) -> Outcome:
-    if not isinstance(command, Settle | TellExpiring):
-        check_same_request(entry.fingerprint, command.request)
+def _repeat(entry: Entry, request: Request | None, *, replayed: bool) -> Outcome:
+    if request:
+        check_same_request(entry.fingerprint, request)
     return Outcome(entry, replayed=replayed)
