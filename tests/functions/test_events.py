@@ -26,8 +26,8 @@ STORY = {
     "history": 200,
     "audit": 200,
 }
-SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds", "badge_renewals", "purchase_reconcile")
-QUEUES = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_refunds", "badge_renewals")
+SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals", "purchase_reconcile")
+QUEUES = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals")
 
 
 def test_the_event_files_of_the_api_work_one_after_the_other(api):

@@ -126,7 +126,7 @@ def test_a_wrong_setting_waits_for_the_first_request_to_be_told(restart, monkeyp
 
 
 @pytest.mark.parametrize(
-    "function", ["monthly_grant", "expiry_sweep", "badge_renewals", "job_refunds", "purchase_reconcile"]
+    "function", ["monthly_grant", "expiry_sweep", "badge_renewals", "job_sweep", "purchase_reconcile"]
 )
 def test_without_its_table_a_scheduled_run_fails_and_says_so(api, restart, function):
     restart(TABLE_NAME="no-such-table")

@@ -7,7 +7,7 @@ import pytest
 from tests.functions.conftest import client
 from tests.functions.events import STAFF, user
 
-REFUNDS = "job_refunds"
+REFUNDS = "job_sweep"
 
 
 pytestmark = pytest.mark.usefixtures("queue")

@@ -30,6 +30,6 @@ def test_a_run_of_the_schedule_gives_back_what_the_messages_did_not(marketplace:
     job, account = unique("j"), marketplace.open()
     assert propose(marketplace, account, job, amount=7).status_code == 201
     marketplace.service("POST", f"/jobs/{job}/events", {"type": "removed"})
-    machinery.run("JobRefundsFunction")
+    machinery.run("JobSweepFunction")
     eventually(lambda: marketplace.balance(account) == 50)
     assert [entry["amount"] for entry in marketplace.entries(account, type="refund")] == [7]

@@ -73,12 +73,12 @@ def test_nobody_may_delete_or_scan(stack):
         ("AccountsFunction", on("by_time", "dynamodb:Query")),
         ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
         ("SpendFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem")),
-        ("JobsFunction", on("JobRefundsQueue", "sqs:SendMessage")),
+        ("JobsFunction", on("JobSweepQueue", "sqs:SendMessage")),
         (
-            "JobRefundsFunction",
+            "JobSweepFunction",
             on("job_due", "dynamodb:Query")
             | on("Table", "dynamodb:Query")
-            | on("JobRefundsQueue", *QUEUE)
+            | on("JobSweepQueue", *QUEUE)
             | on("FailedRuns", "sqs:SendMessage"),
         ),
         ("RefundFunction", set()),
@@ -164,7 +164,7 @@ def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, 
         "RefundFunction",
         "RewardsFunction",
         "JobsFunction",
-        "JobRefundsFunction",
+        "JobSweepFunction",
         "MonthlyGrantFunction",
         "ExpirySweepFunction",
         "BadgeFunction",
@@ -177,7 +177,7 @@ def test_in_the_sandbox_the_others_may_only_read_the_clock(sandbox, function):
 
 
 def test_a_schedule_may_invoke_its_function_and_leave_a_failed_run(stack):
-    for name in ("MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "BadgeRenewals", "PurchaseReconcile"):
+    for name in ("MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals", "PurchaseReconcile"):
         role = stack["Resources"][f"{name}FunctionScheduleRole"]["Properties"]
         pairs = {
             (many(statement["Action"])[0], named(statement["Resource"]))

@@ -36,8 +36,8 @@ ROUTES = {
     "GET /jobs/{job_id}": ANY_TOKEN,
     "POST /jobs/{job_id}/events": SERVICE,
 }
-SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "BadgeRenewals", "PurchaseReconcile"]
-FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobRefunds", "BadgeRenewals"]
+SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals", "PurchaseReconcile"]
+FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals"]
 QUEUES = [*FANNED_OUT, "MarketplaceEvents"]
 DEAD_LETTERS = [
     *(f"{name}DeadLetters" for name in FANNED_OUT),
