@@ -81,8 +81,9 @@ class Marketplace:
         self.opened.append(account)
         return account
 
-    def spend(self, account: str, amount: int, key: str, **more: Any) -> httpx.Response:
-        reference = {"type": "proposal", "proposal_id": f"proposal-{key}", "job_id": f"job-{key}"}
+    def spend(self, account: str, amount: int, key: str, job: str | None = None, **more: Any) -> httpx.Response:
+        """On a proposal for a job that nobody else has heard of, unless one is named."""
+        reference = {"type": "proposal", "proposal_id": f"proposal-{key}", "job_id": job or f"job-{key}"}
         return self.service(
             "POST", f"/accounts/{account}/spends", {"amount": amount, "reference": reference} | more, key=key
         )
