@@ -36,6 +36,7 @@ def test_an_account_that_says_no_date_joined_on_the_day_it_was_opened(freelancer
         ("2026-10-30", ["2027-01-30", "2027-02-28", "2027-03-30", "2027-04-30"]),
         ("2026-10-31", ["2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30"]),
     ],
+    ids=["29", "30", "31"],
 )
 def test_an_anchor_of_29_to_31_is_the_last_day_of_a_shorter_month_and_never_drifts(
     freelancer, at, scheduled, joined_on, starts

@@ -46,7 +46,10 @@ def test_nothing_comes_back_where_a_job_expires_without_a_hire_or_another_freela
 def test_one_proposal_comes_back_for_what_the_client_did(freelancer):
     ann = freelancer()
     for reason in ("job_canceled", "job_removed", "fraud"):
-        assert ann.refunded(ann.spends(6), reason).body["amount"] == 6
+        spend = ann.spends(6)
+        refund = ann.refunded(spend, reason).body
+        assert (refund["type"], refund["amount"]) == ("refund", 6)
+        assert refund["reference"] == {"type": "spend", "spend_id": spend.body["id"], "why": reason}
     assert ann.balance == 50
 
 
@@ -85,6 +88,7 @@ def test_a_refund_goes_into_the_very_lots_that_the_spend_took_from_with_their_da
         ("2027-11-23T00:00:00.000Z", [("2027-12-23", 10), ("2028-03-02", 5)]),
         ("2028-01-10T12:00:00.000Z", [("2028-02-09", 10), ("2028-03-02", 5)]),
     ],
+    ids=["on its last day", "as it expired", "weeks later"],
 )
 def test_what_belonged_to_a_lot_that_has_expired_since_comes_back_as_a_lot_that_lasts_30_days(
     agency, at, back_at, lots
@@ -131,9 +135,10 @@ def test_a_refund_is_never_refunded(freelancer):
     assert ann.balance == 50
 
 
-def test_what_a_badge_cost_does_not_come_back(api, freelancer):
+def test_what_a_badge_cost_does_not_come_back_nor_win_an_interview(api, freelancer):
     ann = freelancer()
     ann.badge()
     (week,) = ann.entries("spend")
     assert api.refund(week["id"]).refused == (422, "not_refundable")
+    assert ann.rewarded("interview", spend_id=week["id"]).refused == (422, "not_refundable")
     assert ann.balance == 46

@@ -11,6 +11,7 @@ import pytest
         (10, [("refund", 10)]),
         (12, [("refund", 10)]),
     ],
+    ids=["8 + 2", "1 + 9", "10 + 0", "10 of 12 + 0"],
 )
 def test_an_interview_brings_10_in_all_of_which_the_proposals_connects_come_back(freelancer, cost, back_and_awarded):
     ann = freelancer()

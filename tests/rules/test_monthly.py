@@ -37,12 +37,11 @@ def test_of_the_100_of_plus_10_are_free(freelancer):
     assert [(lot["paid"], lot["amount"]) for lot in ann.entries("grant")[1]["lots"]] == [(False, 10), (True, 90)]
 
 
-def test_older_pages_say_70_and_the_number_is_configuration(freelancer, restart):
-    restart(MONTHLY_PLUS_CONNECTS="70")
-    assert monthly(freelancer(plan="plus")) == [("2026-11-22", 70)]
-
-
-@pytest.mark.parametrize("runs", [["2027-02-25"], ["2027-02-25"] * 2, ["2026-12-22", "2027-02-22", "2027-02-25"]])
+@pytest.mark.parametrize(
+    "runs",
+    [["2027-02-25"], ["2027-02-25"] * 2, ["2026-12-22", "2027-02-22", "2027-02-25"]],
+    ids=["late", "twice", "after missed cycles"],
+)
 def test_runs_that_come_late_twice_or_after_missed_cycles_give_each_cycle_once_issued_on_its_first_day(
     freelancer, at, scheduled, runs
 ):

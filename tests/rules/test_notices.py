@@ -80,7 +80,11 @@ def test_nothing_is_told_of_connects_that_were_spent_meanwhile_and_of_the_others
     assert [(notice["account_id"], notice["amount"]) for notice in told("expiring")] == [("bcme", 6)]
 
 
-@pytest.mark.parametrize(("day", "told_of"), [("2027-11-10", (30, 13)), ("2027-11-20", (7, 3)), ("2027-11-22", (1, 1))])
+@pytest.mark.parametrize(
+    ("day", "told_of"),
+    [("2027-11-10", (30, 13)), ("2027-11-20", (7, 3)), ("2027-11-22", (1, 1))],
+    ids=["13 days ahead", "3 days ahead", "1 day ahead"],
+)
 def test_a_late_run_tells_the_most_urgent_alone_and_never_three_at_once(agency, look, told, day, told_of):
     agency().buys(10)
     look(day)

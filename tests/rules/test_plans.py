@@ -12,6 +12,7 @@ import pytest
         ("2027-02-10", (19, 28), 61),
         ("2027-04-16", (15, 30), 45),
     ],
+    ids=["31 of 31", "30 of 31", "1 of 31", "19 of 28", "15 of 30"],
 )
 def test_an_upgrade_inside_a_cycle_brings_the_difference_for_the_days_left_rounded_down(
     freelancer, at, upgraded_on, left_of, brings
@@ -51,6 +52,7 @@ def test_a_downgrade_counts_from_the_next_cycle_and_takes_nothing_back(freelance
         ("basic", ["basic", "plus"] * 3, 10 + 87),  # 29 of 30 days are left
         ("plus", ["basic", "plus"] * 3, 100),
     ],
+    ids=["up", "up and down", "up on the second day", "down and up"],
 )
 def test_over_one_cycle_an_account_never_gets_more_than_its_best_plans_monthly_amount(
     freelancer, at, plan, changes, brought
