@@ -24,6 +24,7 @@ COLOURS = {
     "promo": "green",
     "purchase": "green",
     "refund": "cyan",
+    "release": "cyan",
     "expiry": "yellow",
 }
 WORDS = {
@@ -32,7 +33,9 @@ WORDS = {
     "promo": "by promo code",
     "purchase": "bought",
     "refund": "refunded",
+    "release": "released",
     "spend": "spent",
+    "hold": "held",
     "expiry": "expired",
 }
 
