@@ -281,9 +281,8 @@ def boost_a_proposal(ann: Freelancer) -> None:
     tell.call(
         "service", f"POST /jobs/{job}/events", 202, note="interaction", type="interaction", account_id=ann.account_id
     )
-    held = tell.call("ann", f"GET {ann.path}", 200, aside=True).body["held"]
     ann.look()
-    tell.outcome(f"Place {rank}: what it was held for has happened, so it is paid, and {held} are held.", ann.balance)
+    tell.outcome(f"Place {rank}, and the client has seen her there: from held, the 8 become paid.", ann.balance)
 
 
 def bid(tell: Teller, account_id: str, job: str, connects: int, *, aside: bool = False) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def statement(entries: Sequence[Entry]) -> Table:
         table.add_row(
             entry["at"][:10],
             f"[{colour}]{entry['type']}[/]",
-            f"[{colour}]{entry['amount']:+d}[/]",
+            f"[{colour}]{entry['amount']:{'+d' if entry['amount'] else 'd'}}[/]",
             str(entry["balance_after"]),
             _reason(entry, jobs),
         )
