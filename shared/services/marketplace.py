@@ -29,7 +29,7 @@ from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobStatus
 from shared.ledger.model import Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
 from shared.services.accounts import OPENING, change_plan, open_new_account
-from shared.services.jobs import end_job, post_job
+from shared.services.jobs import end_job, interact_on_job, post_job
 from shared.services.rewarding import reward_certification, reward_interview, reward_rising_talent
 
 if TYPE_CHECKING:
@@ -157,6 +157,11 @@ def _job_ended(ledger: Ledger, told: Happening, deadline: float) -> None:
     end_job(ledger, told.id("job_id"), JobStatus(told.name.removeprefix("job.")), deadline=deadline)
 
 
+def _interaction(ledger: Ledger, told: Happening, deadline: float) -> None:
+    account_id, proposal_id = (told.where_given(name, told.id) for name in ("account_id", "proposal_id"))
+    interact_on_job(ledger, told.id("job_id"), account_id, proposal_id, deadline=deadline)
+
+
 HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
     "account.registered": _registered,
     "account.plan_changed": _plan_changed,
@@ -168,6 +173,7 @@ HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
     "job.removed": _job_ended,
     "job.expired": _job_ended,
     "job.filled": _job_ended,
+    "job.interaction": _interaction,
 }
 """By detail-type; the template's rule lets these through."""
 

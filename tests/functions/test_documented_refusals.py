@@ -107,6 +107,11 @@ def closed(api):
     return "j-1"
 
 
+def posted(api):
+    api.post(price=7)
+    return api
+
+
 def spent(api, amount=8, key="before"):
     return api.spend(amount, key).body["id"]
 
@@ -164,6 +169,12 @@ OWN = {
     ("spend", "already_exists"): lambda api: last(api.propose(amount=6), api.propose(amount=6, key="again")),
     ("spend", "job_not_open"): lambda api: api.propose(amount=6, job=closed(api)),
     ("spend", "idempotency_key_reused"): lambda api: last(api.spend(6), api.spend(7)),
+    ("boost", "account_frozen"): lambda api: posted(api).boost(5, frozen(api)),
+    ("boost", "job_not_found"): lambda api: api.boost(5),
+    ("boost", "insufficient_connects"): lambda api: posted(api).boost(51),
+    ("boost", "auction_closed"): lambda api: posted(api).boost(5, job=closed(api)),
+    ("boost", "bid_too_low"): lambda api: last(posted(api).boost(5), api.boost(5, key="again")),
+    ("boost", "idempotency_key_reused"): lambda api: last(posted(api).boost(5), api.boost(6)),
     ("refund", "spend_not_found"): lambda api: api.refund("s-1"),
     ("refund", "already_refunded"): lambda api: api.refund(refunded(api)),
     ("refund", "not_refundable"): lambda api: api.refund(spent(api), reason="withdrawn"),
@@ -171,6 +182,7 @@ OWN = {
         api.refund(spent(api, key="a")), api.refund(spent(api, key="b"))
     ),
     ("read_job", "job_not_found"): lambda api: api.job(),
+    ("job_event", "job_not_found"): lambda api: api.tell("interaction", account_id="ann"),
 }
 
 

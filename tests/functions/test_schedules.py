@@ -398,6 +398,7 @@ def test_moving_the_clock_brings_what_falls_due(api):
     moved = api.call("sandbox_clock", claims={"scope": "connects/staff"}, body={"advance": "P31D"})
     assert moved.body == {"now": "2026-12-23T10:00:00.000Z", "settled_accounts": 1, "reconciled_purchases": 1} | {
         "refunded_proposals": 0,
+        "closed_auctions": 0,
         "told_accounts": 0,
         "renewed_badges": 0,
     }
