@@ -2,7 +2,7 @@
 
 Each acts under a key made of what happened, never of the event's own id, which differs when the same thing is told
 twice. Whether it is told by event, by call or by both, and in whatever order: the account's id, a claim, the time of
-the change, a job's version or its one end lets it act once.
+it, a job's version or its one end lets it act once.
 
 The contract is `shared/events/schemas/incoming/`. Fields that are not known are passed over: events grow.
 """
@@ -159,7 +159,8 @@ def _job_ended(ledger: Ledger, told: Happening, deadline: float) -> None:
 
 def _interaction(ledger: Ledger, told: Happening, deadline: float) -> None:
     account_id, proposal_id = (told.where_given(name, told.id) for name in ("account_id", "proposal_id"))
-    interact_on_job(ledger, told.id("job_id"), account_id, proposal_id, deadline=deadline)
+    at = told.where_given("interacted_at", told.instant)
+    interact_on_job(ledger, told.id("job_id"), account_id, proposal_id, deadline=deadline, at=at)
 
 
 HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
