@@ -6,7 +6,7 @@ import pytest
 
 from tests.functions.events import event, http
 
-KEYED = ("open_account", "purchase", "spend", "refund", "reward", "adjustment")
+KEYED = ("open_account", "purchase", "spend", "boost", "refund", "reward", "adjustment")
 STRANGER = "Idempotency-Key"
 
 
