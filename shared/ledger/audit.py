@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 HOLD_ENDS = {EntryType.RELEASE, EntryType.CAPTURE}
-ONCE_FOR_EVER = {"rising_talent", "certification", "interview"}
+ONCE_FOR_EVER = {"rising_talent", "certification", "interview", "promo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +125,11 @@ def _holds(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _awards(entries: Sequence[Entry]) -> Iterator[str]:
-    """Rising Talent, each certificate and each proposal's interview."""
-    rewards = [entry.reference for entry in entries if entry.type is EntryType.REWARD]
+    """Rising Talent, each certificate, each proposal's interview and each promo code."""
+    given = [entry.reference for entry in entries if entry.type in {EntryType.REWARD, EntryType.PROMO}]
     awards = [
-        (reference["type"], reference.get("certificate") or reference.get("spend_id", ""))
-        for reference in rewards
+        (reference["type"], reference.get("certificate") or reference.get("spend_id") or reference.get("code", ""))
+        for reference in given
         if reference.get("type") in ONCE_FOR_EVER
     ]
     for (award, subject), times in Counter(awards).items():

@@ -183,6 +183,7 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "an interview that gives back nothing": (lambda book: refund_of_interview(book, 0), {ONCE}),
     "Rising Talent twice": (lambda book: awarded_again(book, type="rising_talent"), {AWARDS}),
     "a certificate twice": (lambda book: awarded_again(book, type="certification", certificate="go"), {AWARDS}),
+    "a promo code twice": (lambda book: awarded_again(book, type="promo", code="SPRING"), {AWARDS}),
     "an interview twice": (lambda book: awarded_again(book, type="interview", spend_id="one"), {AWARDS}),
     "a week of a badge twice": (lambda book: badge_paid(book, 0, 0, until=7), {BADGE}),
     "weeks of a badge that overlap": (lambda book: badge_paid(book, 0, 6, until=13), {BADGE}),
