@@ -103,6 +103,20 @@ def test_what_happens_to_a_job_acts_once_by_event_and_by_call(marketplace: Marke
     assert marketplace.of_type(account, "refund") == [9]
 
 
+def test_an_interaction_captures_a_boost_once_by_event_and_by_call(marketplace: Marketplace, machinery: Machinery):
+    account, job = marketplace.open(), unique("j")
+    marketplace.service("PUT", f"/jobs/{job}", {"version": 1, "price": 7})
+    assert marketplace.boost(account, job, 10).status_code == 201
+
+    for _ in range(2):
+        tell(machinery, "job.interaction", job_id=job, account_id=account)
+    eventually(lambda: marketplace.read(account)["held"] == 0)
+    marketplace.service("POST", f"/jobs/{job}/events", {"type": "interaction", "account_id": account})
+
+    assert marketplace.of_type(account, "capture") == [0]
+    assert marketplace.balance(account) == 40
+
+
 def test_an_event_that_makes_no_sense_ends_in_the_dead_letters(machinery: Machinery):
     nonsense = unique("nonsense")
 
