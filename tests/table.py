@@ -20,9 +20,13 @@ _Template.add_multi_constructor("!", lambda *_: None)
 
 
 @cache
+def template() -> dict[str, Any]:
+    return yaml.load(TEMPLATE.read_text(), Loader=_Template)  # noqa: S506 - a safe loader, see above
+
+
+@cache
 def shape_of(logical_id: str) -> dict[str, Any]:
-    template = yaml.load(TEMPLATE.read_text(), Loader=_Template)  # noqa: S506 - a safe loader, see above
-    properties = template["Resources"][logical_id]["Properties"]
+    properties = template()["Resources"][logical_id]["Properties"]
     return {name: properties[name] for name in SHAPE if name in properties}
 
 

@@ -3,7 +3,6 @@
 A price is for anybody with a token to see before anything is spent; the rest is for services.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
@@ -17,16 +16,13 @@ from shared.edge.queue import SendError, due_queue
 from shared.edge.requests import Amount, Body, Id, Instant
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.job import Job, JobStatus, Posting
+from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobStatus, Posting
 from shared.services.jobs import end_job, look_at_message, post_job, read_job
 from shared.services.views import job_view
 
 app = router()
 
-EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
-LARGEST = 2**53 - 1
-"""Of the whole numbers that every JSON parser keeps exact."""
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 
 
 class JobBody(Body):

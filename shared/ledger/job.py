@@ -16,7 +16,7 @@ any order: an older version is ignored, an end is final, and a job may end befor
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,12 @@ from shared.ledger.errors import InvalidRequestError, JobNotOpenError, PriceChan
 
 if TYPE_CHECKING:
     from shared.ledger.policy import Policy
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+LARGEST = 2**53 - 1
+"""Of the whole numbers that every JSON parser keeps exact."""
+LONGEST_NAME = 64
+"""Of a size or a scope, in characters."""
 
 FIRST_WAIT = timedelta(minutes=2)
 LONGEST_WAIT = timedelta(hours=1)

@@ -1,8 +1,8 @@
 """What happens in the marketplace, as its events tell: the same use cases as the HTTP calls, once with them.
 
 Each acts under a key made of what happened, never of the event's own id, which differs when the same thing is told
-twice. Whether it is told by event, by call or by both: the account's id, a claim or the time of the change lets it act
-once.
+twice. Whether it is told by event, by call or by both, and in whatever order: the account's id, a claim, the time of
+the change, a job's version or its one end lets it act once.
 
 The contract is `shared/events/schemas/incoming/`. Fields that are not known are passed over: events grow.
 """
@@ -25,8 +25,11 @@ from shared.ledger.errors import (
     IdempotencyKeyReusedError,
     RewardCapReachedError,
 )
+from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobStatus, Posting
 from shared.ledger.model import Kind, Plan, Request
+from shared.ledger.policy import MAX_AMOUNT
 from shared.services.accounts import OPENING, change_plan, open_new_account
+from shared.services.jobs import end_job, post_job
 from shared.services.rewarding import reward_certification, reward_interview, reward_rising_talent
 
 if TYPE_CHECKING:
@@ -56,6 +59,18 @@ class Happening:
     def id(self, name: str) -> str:
         return self._matching(name, ID)
 
+    def text(self, name: str) -> str:
+        value = self._read(name, str)
+        if not 1 <= len(value) <= LONGEST_NAME:
+            raise MalformedEventError(f"{self.name}: {name} has {len(value)} characters")
+        return value
+
+    def number(self, name: str, least: int, most: int) -> int:
+        value = self.detail.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise MalformedEventError(f"{self.name}: {name} is missing or no whole number of {least} to {most}")
+        return value
+
     def one_of(self, name: str, values: type[E]) -> E:
         return self._read(name, values)
 
@@ -66,7 +81,12 @@ class Happening:
         at = self._read(name, datetime.fromisoformat)
         if at.tzinfo is None:
             raise MalformedEventError(f"{self.name}: {name} has no time zone")
+        if not EARLIEST <= at <= LATEST:
+            raise MalformedEventError(f"{self.name}: {name} is {at}")
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+    def where_given(self, name: str, read: Callable[[str], T]) -> T | None:
+        return None if self.detail.get(name) is None else read(name)
 
     def request(self, operation: str, what: str) -> Request:
         """Under a key that is the same whenever the same thing is told."""
@@ -91,7 +111,7 @@ class Happening:
 
 
 def _registered(ledger: Ledger, told: Happening, deadline: float) -> None:
-    joined_on = told.day("joined_on") if told.detail.get("joined_on") is not None else None
+    joined_on = told.where_given("joined_on", told.day)
     request = told.request(OPENING, told.name)
     command = OpenAccount(
         told.id("account_id"), told.one_of("kind", Kind), told.one_of("plan", Plan), joined_on, request
@@ -120,12 +140,34 @@ def _certified(ledger: Ledger, told: Happening, deadline: float) -> None:
     reward_certification(ledger, told.id("account_id"), certificate, request, deadline=deadline)
 
 
+def _job_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
+    posting = Posting(
+        version=told.number("version", 0, LARGEST),
+        size=told.where_given("size", told.text),
+        scope=told.where_given("scope", told.text),
+        budget_cents=told.where_given("budget_cents", lambda name: told.number(name, 0, LARGEST)),
+        price=told.where_given("price", lambda name: told.number(name, 1, MAX_AMOUNT)),
+        posted_at=told.where_given("posted_at", told.instant),
+    )
+    post_job(ledger, told.id("job_id"), posting, deadline=deadline)
+
+
+def _job_ended(ledger: Ledger, told: Happening, deadline: float) -> None:
+    """Proposals that come back are found by the schedule, within a minute: nobody waits here as a caller does."""
+    end_job(ledger, told.id("job_id"), JobStatus(told.name.removeprefix("job.")), deadline=deadline)
+
+
 HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
     "account.registered": _registered,
     "account.plan_changed": _plan_changed,
     "account.rising_talent": _rising_talent,
     "account.certified": _certified,
     "interview.won": _interview_won,
+    "job.changed": _job_changed,
+    "job.canceled": _job_ended,
+    "job.removed": _job_ended,
+    "job.expired": _job_ended,
+    "job.filled": _job_ended,
 }
 """By detail-type; the template's rule lets these through."""
 

@@ -29,7 +29,8 @@ DEFAULT = Policy()
 QUIET = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0)
 """Nothing comes by itself, so that a test knows every lot."""
 
-INSTANT = timedelta(microseconds=1)
+INSTANT = timedelta(milliseconds=1)
+"""What the clock tells apart."""
 
 
 def noon(day: str | date) -> datetime:

@@ -4,7 +4,6 @@ Two books hear the same commands. Nobody ever runs a schedule for the *late* one
 *nightly* one is settled at each midnight. They must tell the same story.
 """
 
-from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -19,7 +18,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shared.ledger.calendar import ONE_DAY, AnchorPolicy, add_months, cycle_on, midnight
+from shared.ledger.badge import BADGE, BADGE_OFF, ONE_WEEK, RenewBadge, SwitchBadge, is_badge
+from shared.ledger.calendar import ONE_DAY, AnchorPolicy, add_months, midnight
 from shared.ledger.commands import (
     BACK,
     Adjust,
@@ -38,11 +38,14 @@ from shared.ledger.errors import (
     AlreadyRefundedError,
     InsufficientConnectsError,
     LedgerError,
+    NotRefundableError,
+    PriceChangedError,
     RewardCapReachedError,
 )
-from shared.ledger.model import Entry, EntryType, Kind, Plan
+from shared.ledger.model import Entry, EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
 from tests.core.builders import INSTANT, Book, problems, told
+from tests.core.story import brought_lately, check_story, starts_at, week_paid_for
 
 POLICIES = [
     Policy(),
@@ -59,6 +62,7 @@ LONG_PAUSES = [timedelta(days) for days in (365, 366, 367, 731, 1461)]
 ALL = 0
 A_WINDOW = timedelta(days=max(policy.interview_window_days for policy in POLICIES))
 amounts = st.integers(1, 60)
+prices = st.integers(1, 12)
 
 
 class Journal(RuleBasedStateMachine):
@@ -176,6 +180,61 @@ class Journal(RuleBasedStateMachine):
         plan = Plan.PLUS if self.late.account.plan is Plan.BASIC else Plan.BASIC
         self.both(ChangePlan(plan, self.late.request("plan")))
 
+    @rule(price=prices, most=prices)
+    def switch_the_badge_on(self, price, most):
+        command = SwitchBadge(True, most, price, Request(BADGE, "", "", "account:ann"))
+        paid, shown = week_paid_for(self.late), self.nightly.shown
+        if shown.frozen:
+            self.refused(command, AccountFrozenError)
+        elif not paid and price > most:
+            self.refused(command, PriceChangedError)
+        elif not paid and price > shown.balance:
+            self.refused(command, InsufficientConnectsError)
+        else:
+            self.charged_for_a_badge(command, [] if paid else [price])
+            badge = self.late.account.badge
+            assert (badge.enabled, badge.max_per_week) == (True, most)
+            assert self.late.run(command) == []
+
+    @precondition(lambda self: self.late.account.badge)
+    @rule()
+    def switch_the_badge_off(self):
+        self.charged_for_a_badge(SwitchBadge(False, None, 1, Request(BADGE, "", "", "account:ann")), [])
+        assert not self.late.account.badge.enabled
+
+    @precondition(lambda self: self.late.account.badge)
+    @rule(price=prices, weeks=st.sampled_from([0, 0, 1, 5]), instants=st.sampled_from([-1, 0, 1]))
+    def the_badge_falls_due_for_renewal(self, price, weeks, instants):
+        """At its instant or about it, or weeks late."""
+        badge = self.late.account.badge
+        self.move_to(max(self.late.now, badge.paid_until + weeks * ONE_WEEK + instants * INSTANT))
+        shown, told_before = self.nightly.shown, len(self.late.heard)
+        ended = badge.enabled and not week_paid_for(self.late)
+        payable = ended and not shown.frozen and price <= min(badge.max_per_week, shown.balance)
+        self.charged_for_a_badge(RenewBadge(price, Request(BADGE, "", "", "system")), [price] if payable else [])
+        went_off = ended and not payable
+        assert [notice.kind for notice in self.late.heard[told_before:]] == ([BADGE_OFF] if went_off else [])
+        assert self.late.account.badge.enabled == (badge.enabled and not went_off)
+
+    def charged_for_a_badge(self, command, prices_):
+        """From its last week on where it was on until then, from now on where it was off."""
+        badge = self.late.account.badge
+        written = [entry for entry in self.both(command) if is_badge(entry)]
+        assert [-entry.amount for entry in written] == prices_
+        if written:
+            assert week_paid_for(self.late) == written[0]
+            if badge and badge.enabled:
+                assert (starts_at(written[0]) - badge.paid_until) % ONE_WEEK == timedelta(0)
+            else:
+                assert starts_at(written[0]) == self.late.now
+
+    @precondition(lambda self: week_paid_for(self.late))
+    @rule(reason=st.sampled_from(sorted(BACK)))
+    def a_week_of_the_badge_never_comes_back(self, reason):
+        week, request = week_paid_for(self.late), self.late.request("refund")
+        self.refused(Refund(week, reason, request), NotRefundableError)
+        self.refused(Interview(week, 0, request), NotRefundableError)
+
     # Time
 
     @rule(pause=st.sampled_from(PAUSES))
@@ -190,7 +249,7 @@ class Journal(RuleBasedStateMachine):
 
     @rule(
         until=st.sampled_from(["midnight", "end of month", "cycle", "leap day", "expiry"]),
-        instants=st.sampled_from([-1, 0]),
+        instants=st.sampled_from([-1, 0, 1]),
     )
     def time_passes_until_the_edge_of(self, until, instants):
         today, account = self.nightly.now.date(), self.nightly.account
@@ -213,14 +272,7 @@ class Journal(RuleBasedStateMachine):
         assert late.account == nightly.account
         assert [told(entry) for entry in late.entries] == [told(entry) for entry in nightly.entries]
         assert late.run(Settle()) == []
-        self.check_story(late)
-
-    def check_story(self, book: Book) -> None:
-        check_balance(book)
-        check_no_spend_took_what_had_expired(book)
-        check_expiries_are_dated_at_their_instant(book, self.opened_on)
-        check_each_cycle_came_once(book, self.opened_on)
-        check_no_window_holds_more_than_the_cap(book)
+        check_story(late, self.opened_on)
 
     # How
 
@@ -242,64 +294,6 @@ class Journal(RuleBasedStateMachine):
         self.nightly.at(now)
 
 
-def check_balance(book: Book) -> None:
-    """The balance is what came and went in lots that have not expired, without regard to any expiry row."""
-    today = book.now.date()
-    left: Counter = Counter()
-    for entry in book.entries:
-        if entry.type is not EntryType.EXPIRY:
-            left.update({bucket: amount for bucket, amount in entry.slices.items() if not bucket.expired(today)})
-    assert book.account.balance == left.total()
-    assert book.account.lots == {bucket: amount for bucket, amount in left.items() if amount}
-
-
-def check_no_spend_took_what_had_expired(book: Book) -> None:
-    for entry in book.of_type(EntryType.SPEND) + book.of_type(EntryType.ADJUSTMENT):
-        assert not any(bucket.expired(entry.at.date()) for bucket in entry.slices)
-
-
-def check_expiries_are_dated_at_their_instant(book: Book, opened_on: date) -> None:
-    for before, expiry in zip(book.entries, book.entries[1:], strict=False):
-        if expiry.type is EntryType.EXPIRY:
-            [expired_on] = {bucket.expires_on for bucket in expiry.slices}
-            # Not before what it follows: a refund without grace, or an account opened late in a cycle.
-            assert expiry.at == max(midnight(expired_on), before.at)
-            assert expiry.at.date() == max(expired_on, opened_on)
-
-
-def check_each_cycle_came_once(book: Book, opened_on: date) -> None:
-    policy, anchor = book.policy, book.account.joined_on.day
-    amounts_of: dict[str, list[int]] = defaultdict(list)
-    for entry in book.of_type(EntryType.GRANT):
-        if "cycle" in entry.reference:
-            amounts_of[entry.reference["cycle"]].append(entry.amount)
-    assert all(sum(amounts) <= policy.monthly_plus for amounts in amounts_of.values())
-    if book.account.kind is Kind.AGENCY:
-        assert not book.of_type(EntryType.GRANT)
-    elif policy.monthly_basic:
-        month = cycle_on(opened_on, anchor, policy.anchor_policy).month
-        last = cycle_on(book.now.date(), anchor, policy.anchor_policy).month
-        passed = (last.year - month.year) * 12 + last.month - month.month
-        assert list(amounts_of) == [f"{add_months(month, number):%Y-%m}" for number in range(passed + 1)]
-
-
-def interviews(book: Book) -> list[Entry]:
-    return [entry for entry in book.entries if entry.reference.get("type") == "interview"]
-
-
-def brought_lately(book: Book) -> int:
-    """By interviews, up to now, from the journal alone."""
-    window = timedelta(days=book.policy.interview_window_days)
-    return sum(entry.amount for entry in interviews(book) if entry.at > book.now - window)
-
-
-def check_no_window_holds_more_than_the_cap(book: Book) -> None:
-    window, found = timedelta(days=book.policy.interview_window_days), interviews(book)
-    for last in found:
-        within = [entry.amount for entry in found if last.at - window < entry.at <= last.at]
-        assert sum(within) <= book.policy.interview_cap
-
-
 def by_class(entry: Entry) -> dict[bool, int]:
     totals = {False: 0, True: 0}
     for bucket, amount in entry.slices.items():
@@ -315,4 +309,4 @@ def next_leap_day(today: date) -> date:
 
 
 def test_any_sequence_of_commands_keeps_every_invariant_whether_settled_nightly_or_late():
-    run_state_machine_as_test(Journal, settings=settings(max_examples=100, stateful_step_count=20))
+    run_state_machine_as_test(Journal, settings=settings(stateful_step_count=40))

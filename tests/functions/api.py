@@ -164,14 +164,9 @@ class Api:
     def buy(
         self, quantity: Any = 40, key: str = "buy", account: str = "ann", sandbox: str | None = None, **changes: Any
     ) -> Answer:
-        return self.call(
-            "purchase",
-            claims=user("ann", "[acme]"),
-            path={"account_id": account},
-            key=key,
-            headers={"x-sandbox-payment": sandbox},
-            **{"body": {"quantity": quantity, "payment": {"source": "billing_method"}}, **changes},
-        )
+        body = {"quantity": quantity, "payment": {"source": "billing_method"}}
+        sent = {"claims": user("ann", "[acme]"), "path": {"account_id": account}, "body": body}
+        return self.call("purchase", key=key, headers={"x-sandbox-payment": sandbox}, **sent | changes)
 
     def read(self, account: str = "ann") -> dict[str, Any]:
         return self.call("read_account", path={"account_id": account}).body

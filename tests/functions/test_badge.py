@@ -56,13 +56,6 @@ def test_an_account_without_a_badge_shows_so(api):
     assert api.read()["badge"] == NEVER
 
 
-def test_a_price_above_the_maximum_is_refused_and_named(api):
-    refused = api.badge(most=3)
-    assert refused.refused == (409, "price_changed")
-    assert refused.body["price"] == 4
-    assert (api.balance(), api.read()["badge"]) == (50, NEVER)
-
-
 def test_a_balance_that_is_too_small_is_refused_and_the_price_named(api):
     api.spend(47)
     refused = api.badge()
@@ -110,11 +103,3 @@ def test_a_request_that_makes_no_sense_is_refused(api, body, loc):
     assert refused.refused == (400, "invalid_request")
     assert refused.body["errors"][0]["loc"] == loc
     assert api.read()["badge"] == NEVER
-
-
-def test_what_a_badge_cost_is_not_refundable_and_wins_no_interview(api):
-    api.badge()
-    (spend,) = api.entries(type="spend")
-    assert api.refund(spend["id"]).refused == (422, "not_refundable")
-    assert api.reward("interview", spend_id=spend["id"]).refused == (422, "not_refundable")
-    assert api.balance() == 46

@@ -47,13 +47,6 @@ def test_a_size_or_scope_without_a_price_is_refused_and_changes_nothing(api):
     assert api.job().body["version"] == 1
 
 
-def test_a_proposal_costs_what_its_job_does(api):
-    api.post(size="large", scope="complex")
-    spent = api.propose()
-    assert (spent.status, spent.body["amount"]) == (201, -16)
-    assert api.balance() == 34
-
-
 def test_a_price_that_changed_is_named_and_nothing_is_spent(api):
     api.post(version=1, price=7)
     api.post(version=2, price=9)

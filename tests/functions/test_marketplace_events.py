@@ -141,6 +141,88 @@ def test_rising_talent_and_certificates_are_rewarded_once_however_they_are_told(
     assert api.balance() == 50 + 30 + 10
 
 
+def test_a_job_has_the_price_that_an_event_told(api):
+    happens(api, "job.changed", job_id="j-1", version=3, size="small", scope="complex", budget_cents=50_000)
+    assert api.job().body == {"job_id": "j-1", "price": 6, "status": "open", "version": 3}
+    happens(api, "job.changed", job_id="j-1", version=4, price=9, posted_at=NOON)
+    assert api.job().body["price"] == 9
+
+
+def test_the_newest_version_of_a_job_stands_in_whatever_order_it_is_told(api):
+    versions = [{"version": number, "price": 10 + number} for number in (2, 4, 3, 4, 1)]
+    for number, version in enumerate(versions):
+        happens(api, "job.changed", job_id="events", **version)
+        api.post("calls", **version)
+        api.post("both", **version) if number % 2 else happens(api, "job.changed", job_id="both", **version)
+    assert [api.job(job).body["price"] for job in ("events", "calls", "both")] == [14] * 3
+
+
+def test_a_call_and_an_event_leave_the_same_job_and_the_other_then_changes_nothing(api):
+    version = {"version": 1, "size": "small", "scope": "simple", "budget_cents": 7, "posted_at": NOON}
+    api.post("called", **version)
+    happens(api, "job.changed", job_id="told", **version)
+    before = everything()
+    called, told_ = [item | {"pk": ..., "shard": ...} for item in before]
+    assert called == told_
+    api.post("told", **version)
+    happens(api, "job.changed", job_id="called", **version)
+    assert everything() == before
+
+
+@pytest.mark.parametrize("happened", ["canceled", "removed"])
+def test_a_job_that_ends_gives_its_proposals_back_once_by_call_and_event_together(api, clock, received, happened):
+    api.open()
+    api.post(price=7)
+    api.propose()
+    for _ in range(2):
+        happens(api, f"job.{happened}", job_id="j-1")
+        api.tell(happened)
+    for _ in range(2):
+        api.run("job_sweep")
+        assert api.deliver("job_sweep", *received()) == []
+        clock.go(minutes=10)
+    assert (api.job().body["status"], api.balance()) == (happened, 50)
+    assert [entry["reference"]["why"] for entry in api.entries(type="refund")] == [f"job_{happened}"]
+
+
+@pytest.mark.parametrize("happened", ["expired", "filled"])
+def test_a_job_that_ended_without_refunds_takes_no_more_proposals_and_keeps_those_it_has(api, received, happened):
+    api.open()
+    api.post(price=7)
+    api.propose()
+    for _ in range(2):
+        happens(api, f"job.{happened}", job_id="j-1")
+    assert (api.run("job_sweep"), received()) == ({"proposals": 0}, [])
+    api.open("bob")
+    assert api.propose("bob").refused == (409, "job_not_open")
+    assert (api.balance(), api.balance("bob")) == (43, 50)
+
+
+def test_the_first_end_of_a_job_stands_whatever_is_told_late(api):
+    api.post(price=7)
+    for late in ("filled", "canceled", "expired", "filled"):
+        happens(api, f"job.{late}", job_id="j-1")
+    happens(api, "job.changed", job_id="j-1", version=2, price=8)
+    assert api.job().body == {"job_id": "j-1", "price": 8, "status": "filled", "version": 2}
+
+
+def test_a_removal_gives_back_however_the_job_had_ended_and_is_final(api, received):
+    api.open()
+    api.propose(amount=7)
+    for told_ in ("filled", "removed", "expired"):
+        happens(api, f"job.{told_}", job_id="j-1")
+    api.run("job_sweep")
+    api.deliver("job_sweep", *received())
+    assert (api.job().body["status"], api.balance()) == ("removed", 50)
+
+
+def test_a_job_may_end_before_it_is_heard_of(api):
+    happens(api, "job.canceled", job_id="j-1")
+    happens(api, "job.changed", job_id="j-1", version=1, price=7)
+    api.open()
+    assert api.propose().refused == (409, "job_not_open")
+
+
 def test_what_comes_too_early_comes_again(api):
     spend = {"account_id": "ann", "spend_id": "s-1"}
     early = [
@@ -171,6 +253,27 @@ def test_what_comes_too_early_comes_again(api):
         told("account.plan_changed", account_id="bob", plan="plus", changed_at="2026-11-22T10:00:00"),
         told("account.certified", account_id="bob", certificate="juggling"),
         told("interview.won", account_id="bob"),
+        told("job.changed", version=1, price=7),
+        told("job.changed", job_id="j 1", version=1, price=7),
+        told("job.changed", job_id="j-1", price=7),
+        told("job.changed", job_id="j-1", version="1", price=7),
+        told("job.changed", job_id="j-1", version=-1, price=7),
+        told("job.changed", job_id="j-1", version=True, price=7),
+        told("job.changed", job_id="j-1", version=2**53, price=7),
+        told("job.changed", job_id="j-1", version=1),
+        told("job.changed", job_id="j-1", version=1, price=0),
+        told("job.changed", job_id="j-1", version=1, price=1.5),
+        told("job.changed", job_id="j-1", version=1, price=1_000_001),
+        told("job.changed", job_id="j-1", version=1, price=7, budget_cents=-1),
+        told("job.changed", job_id="j-1", version=1, size="small"),
+        told("job.changed", job_id="j-1", version=1, size="huge", scope="simple"),
+        told("job.changed", job_id="j-1", version=1, size="", scope="simple"),
+        told("job.changed", job_id="j-1", version=1, size="x" * 65, price=7),
+        told("job.changed", job_id="j-1", version=1, price=7, posted_at="2026-11-22"),
+        told("job.changed", job_id="j-1", version=1, price=7, posted_at="1969-12-31T23:59:59Z"),
+        *[told(f"job.{end}") for end in ("canceled", "removed", "expired", "filled")],
+        *[told(f"job.{end}", job_id="j/1") for end in ("canceled", "removed", "expired", "filled")],
+        told("job.open", job_id="j-1"),
     ],
 )
 def test_poison_fails_alone_and_changes_nothing(api, poison):

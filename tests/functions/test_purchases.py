@@ -74,11 +74,6 @@ def test_a_purchase_is_charged_and_credited_in_one_request(api):
     assert charges() == {bought.body["purchase_id"]: 600}
 
 
-@pytest.mark.parametrize("source", ["billing_method", "earnings_balance"])
-def test_a_purchase_is_paid_from_one_source(api, source):
-    assert api.buy(body={"quantity": 10, "payment": {"source": source}}).status == 201
-
-
 def test_a_purchase_is_read_as_it_was_answered(api):
     bought = api.buy()
     read = api.call("read_purchase", path={"purchase_id": bought.body["purchase_id"]})

@@ -32,14 +32,6 @@ def test_a_spend_is_refunded_once_whatever_the_reason(api):
     assert api.balance() == 50
 
 
-@pytest.mark.parametrize("reason", ["job_canceled", "job_removed", "fraud"])
-def test_connects_come_back_for_what_the_client_did(api, reason):
-    spend_id = api.spend(6).body["id"]
-    entry = api.refund(spend_id, reason=reason).body
-    assert (entry["type"], entry["amount"], entry["balance_after"]) == ("refund", 6, 50)
-    assert entry["reference"]["spend_id"] == spend_id
-
-
 @pytest.mark.parametrize("reason", ["job_expired", "job_filled", "not_chosen", "withdrawn"])
 def test_connects_do_not_come_back_for_what_the_market_did(api, reason):
     spend_id = api.spend(6).body["id"]

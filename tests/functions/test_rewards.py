@@ -9,7 +9,6 @@ import pytest
 from tests.functions.events import SERVICE, STAFF
 
 AWARDED = (409, "already_awarded")
-REFUNDED = (409, "already_refunded")
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +40,6 @@ def test_rising_talent_needs_no_reference(api):
     assert brought(api.call("reward", key="k", body={"kind": "rising_talent"})) == [("reward", 30)]
 
 
-def test_rising_talent_comes_once_for_ever(api, clock):
-    api.reward("rising_talent")
-    clock.go(days=4000)
-    assert api.reward("rising_talent", "another").refused == AWARDED
-    assert len(api.entries(type="reward")) == 1
-
-
 def test_a_certificate_brings_what_is_configured_for_it_once(api):
     assert brought(api.reward("certification", "one", certificate="python")) == [("reward", 10)]
     assert brought(api.reward("certification", "two", certificate="design")) == [("reward", 5)]
@@ -66,26 +58,6 @@ def test_an_interview_brings_10_in_all(api, cost, entries):
     assert api.balance() == 50 - cost + 10
 
 
-def test_an_interview_after_a_refund_brings_what_is_missing_to_10(api):
-    spend_id = won(api)
-    api.refund(spend_id)
-    assert brought(api.reward("interview", spend_id=spend_id)) == [("reward", 2)]
-
-
-def test_an_interview_after_10_came_back_is_refused_as_refunded(api):
-    spend_id = won(api, 12)
-    api.refund(spend_id)
-    assert api.reward("interview", spend_id=spend_id).refused == REFUNDED
-
-
-def test_a_proposal_has_one_interview_and_no_refund_after_it(api):
-    spend_id = won(api)
-    api.reward("interview", spend_id=spend_id)
-    assert api.reward("interview", "another", spend_id=spend_id).refused == AWARDED
-    assert api.refund(spend_id).refused == REFUNDED
-    assert api.balance() == 52
-
-
 def test_there_is_no_interview_without_a_proposal_of_the_account(api):
     api.open("bob")
     for spend_id in ("made-up", api.entries()[0]["id"], api.spend(6, account="bob").body["id"]):
@@ -101,14 +73,6 @@ def test_interviews_over_50_in_7_days_are_refused_with_the_numbers(api, clock):
     assert (refused.body["cap"], refused.body["awarded"]) == (50, 50)
     clock.at += timedelta(days=7)
     assert brought(api.reward("interview", "one-more", spend_id=spend_id)) == [("refund", 8), ("reward", 2)]
-
-
-def test_an_agency_has_its_interviews_too(api):
-    api.open("acme", kind="agency", plan="plus")
-    api.buy(10, account="acme")
-    spend_id = api.spend(8, account="acme").body["id"]
-    answer = api.reward("interview", account="acme", spend_id=spend_id)
-    assert brought(answer) == [("refund", 8), ("reward", 2)]
 
 
 @pytest.mark.parametrize("amount", [5, -5, -50])

@@ -125,16 +125,6 @@ def test_a_grant_that_comes_twice_late_or_after_missed_cycles_is_given_once_a_cy
     ]
 
 
-def test_an_expiry_is_dated_when_it_happened_and_not_when_it_was_swept(api, clock):
-    api.open("acme", kind="agency", plan="plus")
-    api.buy(40, account="acme")
-    clock.go(days=400)
-    assert [api.deliver(SWEEP, page("acme")) for _ in range(2)] == [[], []]
-    expiries = [entry for entry in api.entries("acme") if entry["type"] == "expiry"]
-    assert [(entry["at"], entry["amount"]) for entry in expiries] == [("2027-11-23T00:00:00.000Z", -40)]
-    assert api.balance("acme") == 0
-
-
 @pytest.mark.parametrize("order", [(GRANT, SWEEP), (SWEEP, GRANT)])
 def test_both_functions_at_one_account_leave_the_same_in_either_order(api, clock, order):
     api.open()

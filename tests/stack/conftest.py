@@ -45,10 +45,14 @@ def machinery(stack: dict[str, Any]) -> Machinery:
 
 
 @pytest.fixture(autouse=True)
-def audited(marketplace: Marketplace) -> Iterator[None]:
-    """Whatever a test did to its accounts, every invariant holds for each of them."""
+def audited(marketplace: Marketplace, machinery: Machinery) -> Iterator[None]:
+    """Whatever a test did to its accounts, every invariant holds for each of them.
+
+    From then on they rest: the years that other tests let pass bring them nothing that would have to be waited for.
+    """
     yield
     for account in marketplace.opened:
         answer = marketplace.staff("GET", f"/accounts/{account}/audit")
         assert answer.status_code == 200
         assert answer.json()["ok"], answer.text
+        machinery.hide_from_the_schedules(account)

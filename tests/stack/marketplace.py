@@ -81,8 +81,9 @@ class Marketplace:
         self.opened.append(account)
         return account
 
-    def spend(self, account: str, amount: int, key: str, **more: Any) -> httpx.Response:
-        reference = {"type": "proposal", "proposal_id": f"proposal-{key}", "job_id": f"job-{key}"}
+    def spend(self, account: str, amount: int, key: str, job: str | None = None, **more: Any) -> httpx.Response:
+        """On a proposal for a job that nobody else has heard of, unless one is named."""
+        reference = {"type": "proposal", "proposal_id": f"proposal-{key}", "job_id": job or f"job-{key}"}
         return self.service(
             "POST", f"/accounts/{account}/spends", {"amount": amount, "reference": reference} | more, key=key
         )
@@ -98,15 +99,33 @@ class Marketplace:
         body = {"amount": amount, "reason": reason}
         return self.staff("POST", f"/accounts/{account}/adjustments", body, key=key)
 
+    def put_promo(self, code: str, **terms: Any) -> httpx.Response:
+        """A campaign of 5 Connects for 100 accounts, valid for as long as the stack's clock may go."""
+        usual = {"connects": 5, "max_redemptions": 100, "from": "2000-01-01T00:00:00Z", "to": "8000-01-01T00:00:00Z"}
+        return self.staff("PUT", f"/promos/{code}", usual | terms)
+
+    def redeem(self, account: str, code: str, key: str) -> httpx.Response:
+        """As the account's owner."""
+        path = f"/accounts/{account}/promo-redemptions"
+        return self.call(self.token_of(account), "POST", path, {"code": code}, key=key)
+
     def buy(
-        self, account: str, quantity: int, key: str, *, sandbox: str | None = None, token: str | None = None
+        self,
+        account: str,
+        quantity: int,
+        key: str,
+        *,
+        sandbox: str | None = None,
+        token: str | None = None,
+        source: str = "billing_method",
+        **more: str,
     ) -> httpx.Response:
         """`sandbox` is what the payment provider does with the charge."""
         return self.call(
             token or self.tokens["service"],
             "POST",
             f"/accounts/{account}/purchases",
-            {"quantity": quantity, "payment": {"source": "billing_method"}},
+            {"quantity": quantity, "payment": {"source": source}} | more,
             key=key,
             headers={"X-Sandbox-Payment": sandbox} if sandbox else None,
         )

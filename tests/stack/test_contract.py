@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import httpx
 import pytest
@@ -11,7 +11,7 @@ from tests.stack.machinery import Machinery
 from tests.stack.marketplace import Marketplace, refusal, unique
 
 ENTRY = {"id", "seq", "at", "type", "amount", "balance_after", "lots", "reason", "reference"}
-ACCOUNT = {"account_id", "kind", "plan", "status", "balance", "expiring", "lots", "cycle"}
+ACCOUNT = {"account_id", "kind", "plan", "status", "balance", "expiring", "lots", "cycle", "badge"}
 PURCHASE = {"purchase_id", "status", "quantity", "amount_cents"}
 
 
@@ -49,6 +49,16 @@ def test_an_account_reads_as_the_contract_says(marketplace: Marketplace):
     assert account["expiring"]["next"] == {"on": account["lots"][0]["expires_on"], "amount": 140}
     assert account["cycle"].keys() == {"starts_on", "ends_on", "next_grant_on"}
     assert date.fromisoformat(account["cycle"]["ends_on"]) < date.fromisoformat(account["cycle"]["next_grant_on"])
+
+
+def test_the_day_of_joining_sets_the_cycle(marketplace: Marketplace):
+    account = marketplace.open(joined_on="2020-01-31")
+
+    cycle = marketplace.read(account)["cycle"]
+
+    days = [date.fromisoformat(cycle[name]) for name in ("starts_on", "next_grant_on")]
+    assert all((day + timedelta(days=1)).day == 1 for day in days)
+    assert cycle["ends_on"] == (days[1] - timedelta(days=1)).isoformat()
 
 
 def test_an_account_that_is_not_there_is_not_found(marketplace: Marketplace):
@@ -155,6 +165,18 @@ def test_an_interview_brings_10_in_all_once(marketplace: Marketplace):
     assert refusal(marketplace.refund(account, spend_id, "r")) == (409, "already_refunded")
 
 
+def test_interviews_bring_50_in_a_week(marketplace: Marketplace):
+    account = marketplace.open()
+    won = [entry_of(marketplace.spend(account, 1, f"s{number}"))["id"] for number in range(6)]
+
+    *paid, last = (marketplace.reward(account, "interview", spend_id, spend_id=spend_id) for spend_id in won)
+
+    assert [answer.status_code for answer in paid] == [201] * 5
+    assert refusal(last) == (409, "reward_cap_reached")
+    assert (last.json()["cap"], last.json()["awarded"]) == (50, 50)
+    assert marketplace.balance(account) == 50 - 6 + 50
+
+
 def test_rising_talent_comes_once(marketplace: Marketplace):
     account = marketplace.open()
 
@@ -191,6 +213,17 @@ def test_a_purchase_completes_with_its_connects(marketplace: Marketplace, machin
     assert (purchase["entry"]["type"], purchase["entry"]["balance_after"]) == ("purchase", 90)
     assert marketplace.purchase(account, purchase["purchase_id"]) == purchase
     assert machinery.charges(account) == [("charged", 600)]
+
+
+def test_a_purchase_is_paid_from_either_source_and_from_no_other(marketplace: Marketplace):
+    account = marketplace.open()
+
+    assert marketplace.buy(account, 11, "a", source="earnings_balance", sandbox="succeed").json()["amount_cents"] == 165
+    assert marketplace.buy(account, 10, "b", source="billing_method").status_code == 201
+    for wrong in ({"source": "pocket"}, {"sandbox": "lose"}):
+        assert refusal(marketplace.buy(account, 10, "c", **wrong)) == (400, "invalid_request")
+    assert refusal(marketplace.buy(account, 9, "d")) == (400, "invalid_request")
+    assert marketplace.balance(account) == 71
 
 
 def test_a_declined_purchase_charges_and_gives_nothing_and_may_be_tried_again(
@@ -248,7 +281,11 @@ def test_history_can_be_asked_for_one_type_and_any_range(marketplace: Marketplac
 
     assert marketplace.of_type(account, "grant") == [40, 10]
     assert marketplace.entries(account, to=at.isoformat(timespec="milliseconds"), type="spend") == []
-    assert refusal(marketplace.service("GET", f"/accounts/{account}/history", days="8")) == (400, "invalid_request")
+    path = f"/accounts/{account}/history"
+    for days in ("7", "30", "90"):
+        assert len(marketplace.service("GET", path, days=days).json()["entries"]) == 3
+    for wrong in ({"days": "8"}, {"limit": "101"}, {"type": "gift"}, {"cursor": "made up"}):
+        assert refusal(marketplace.service("GET", path, **wrong)) == (400, "invalid_request")
 
 
 def test_history_comes_as_csv_too(marketplace: Marketplace):
@@ -281,6 +318,8 @@ def test_the_sandbox_clock_moves_forward_only(marketplace: Marketplace):
     assert answer.status_code == 200
     assert answer.json()["now"] > before
     assert refusal(marketplace.staff("POST", "/sandbox/clock", {"now": before})) == (400, "invalid_request")
+    later = datetime.fromisoformat(answer.json()["now"]) + timedelta(minutes=1)
+    assert marketplace.staff("POST", "/sandbox/clock", {"now": later.isoformat()}).status_code == 200
 
 
 @pytest.mark.parametrize("amount", [0, -1, 1.5, True, "6", None, 1_000_001, 10**400])

@@ -53,7 +53,7 @@ def test_every_entry_of_an_account_is_heard_of_once_and_in_order(marketplace: Ma
     assert entries_in(heard(account)) == history
 
 
-def tell(machinery: Machinery, kind: str, /, **detail: str) -> None:
+def tell(machinery: Machinery, kind: str, /, **detail: str | int) -> None:
     """The marketplace puts an event on the bus."""
     entry = {
         "EventBusName": machinery.resources["Bus"],
@@ -80,6 +80,27 @@ def test_what_happens_in_the_marketplace_acts_once_by_event_and_by_call(marketpl
 
     assert answer.json()["code"] == "already_awarded"
     assert marketplace.balance(account) == 50 - 8 + 10
+
+
+def test_what_happens_to_a_job_acts_once_by_event_and_by_call(marketplace: Marketplace, machinery: Machinery):
+    account, job = marketplace.open(), unique("j")
+
+    def seen() -> dict[str, Any]:
+        return marketplace.service("GET", f"/jobs/{job}").json()
+
+    tell(machinery, "job.changed", job_id=job, version=2, price=9)
+    eventually(lambda: seen().get("price") == 9)
+    marketplace.service("PUT", f"/jobs/{job}", {"version": 1, "price": 3})
+    assert marketplace.spend(account, 9, "s", job=job).status_code == 201
+
+    tell(machinery, "job.canceled", job_id=job)
+    eventually(lambda: seen()["status"] == "canceled")
+    tell(machinery, "job.canceled", job_id=job)
+    marketplace.service("POST", f"/jobs/{job}/events", {"type": "canceled"})
+    machinery.run("JobSweepFunction")
+
+    eventually(lambda: marketplace.balance(account) == 50)
+    assert marketplace.of_type(account, "refund") == [9]
 
 
 def test_an_event_that_makes_no_sense_ends_in_the_dead_letters(machinery: Machinery):

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from tests.document import document
 from tests.stack.machinery import Machinery
 from tests.stack.marketplace import REPLAYED, Marketplace, at_once, refusal, unique
 
@@ -91,19 +92,34 @@ def test_a_refusal_does_not_use_a_key_up(marketplace: Marketplace):
     assert REPLAYED not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["", "/ann/spends", "/ann/spends/s/refund", "/ann/purchases", "/ann/rewards"])
-def test_what_changes_a_balance_needs_a_key(marketplace: Marketplace, path: str):
-    bodies = {
-        "": {"account_id": "ann", "kind": "freelancer", "plan": "basic"},
-        "/ann/spends": {"amount": 1, "reference": {"type": "proposal", "proposal_id": "p", "job_id": "j"}},
-        "/ann/spends/s/refund": {"reason": "fraud"},
-        "/ann/rewards": {"kind": "rising_talent"},
-        "/ann/purchases": {"quantity": 10, "payment": {"source": "earnings_balance"}},
+NEEDS_A_KEY = {
+    "/accounts": {"account_id": "ann", "kind": "freelancer", "plan": "basic"},
+    "/accounts/{account_id}/spends": {"amount": 1, "reference": {"type": "proposal", "proposal_id": "p"}},
+    "/accounts/{account_id}/spends/{spend_id}/refund": {"reason": "fraud"},
+    "/accounts/{account_id}/rewards": {"kind": "rising_talent"},
+    "/accounts/{account_id}/adjustments": {"amount": 1, "reason": "As a courtesy"},
+    "/accounts/{account_id}/promo-redemptions": {"code": "SPRING"},
+    "/accounts/{account_id}/purchases": {"quantity": 10, "payment": {"source": "earnings_balance"}},
+}
+
+
+@pytest.mark.parametrize("path", NEEDS_A_KEY)
+def test_what_changes_a_balance_needs_a_key_of_128_visible_characters_at_most(marketplace: Marketplace, path: str):
+    ask = partial(marketplace.staff, "POST", path.format_map({"account_id": "ann", "spend_id": "s"}), NEEDS_A_KEY[path])
+
+    assert refusal(ask()) == (400, "idempotency_key_missing")
+    for key in ("k" * 129, "two words"):
+        assert refusal(ask(key=key)) == (400, "invalid_request")
+
+
+def test_these_are_all_calls_that_need_a_key():
+    keyed = {"$ref": "#/components/parameters/Idempotency-Key"}
+    assert set(NEEDS_A_KEY) == {
+        path
+        for path, operations in document()["paths"].items()
+        for operation in operations.values()
+        if keyed in operation["parameters"]
     }
-
-    answer = marketplace.service("POST", f"/accounts{path}", bodies[path])
-
-    assert refusal(answer) == (400, "idempotency_key_missing")
 
 
 def test_one_key_sent_many_times_together_has_one_effect(marketplace: Marketplace):

@@ -1,0 +1,96 @@
+"""What a journal must tell, whatever happened: found again from its rows alone, without the rules that wrote them."""
+
+from collections import Counter, defaultdict
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+
+from shared.ledger.badge import ONE_WEEK, is_badge
+from shared.ledger.calendar import add_months, cycle_on, midnight
+from shared.ledger.model import Entry, EntryType, Kind
+from tests.core.builders import Book
+
+
+def check_story(book: Book, opened_on: date) -> None:
+    """Of a book that is settled."""
+    check_balance(book)
+    check_no_spend_took_what_had_expired(book)
+    check_expiries_are_dated_at_their_instant(book, opened_on)
+    check_each_cycle_came_once(book, opened_on)
+    check_no_window_holds_more_than_the_cap(book)
+    check_the_weeks_of_a_badge(book)
+
+
+def check_balance(book: Book) -> None:
+    """The balance is what came and went in lots that have not expired, without regard to any expiry row."""
+    today = book.now.date()
+    left: Counter = Counter()
+    for entry in book.entries:
+        if entry.type is not EntryType.EXPIRY:
+            left.update({bucket: amount for bucket, amount in entry.slices.items() if not bucket.expired(today)})
+    assert book.account.balance == left.total()
+    assert book.account.lots == {bucket: amount for bucket, amount in left.items() if amount}
+
+
+def check_no_spend_took_what_had_expired(book: Book) -> None:
+    for entry in book.of_type(EntryType.SPEND) + book.of_type(EntryType.ADJUSTMENT):
+        assert not any(bucket.expired(entry.at.date()) for bucket in entry.slices)
+
+
+def check_expiries_are_dated_at_their_instant(book: Book, opened_on: date) -> None:
+    for before, expiry in zip(book.entries, book.entries[1:], strict=False):
+        if expiry.type is EntryType.EXPIRY:
+            [expired_on] = {bucket.expires_on for bucket in expiry.slices}
+            # Not before what it follows: a refund without grace, or an account opened late in a cycle.
+            assert expiry.at == max(midnight(expired_on), before.at)
+            assert expiry.at.date() == max(expired_on, opened_on)
+
+
+def check_each_cycle_came_once(book: Book, opened_on: date) -> None:
+    policy, anchor = book.policy, book.account.joined_on.day
+    amounts_of: dict[str, list[int]] = defaultdict(list)
+    for entry in book.of_type(EntryType.GRANT):
+        if "cycle" in entry.reference:
+            amounts_of[entry.reference["cycle"]].append(entry.amount)
+    assert all(sum(amounts) <= policy.monthly_plus for amounts in amounts_of.values())
+    if book.account.kind is Kind.AGENCY:
+        assert not book.of_type(EntryType.GRANT)
+    elif policy.monthly_basic:
+        month = cycle_on(opened_on, anchor, policy.anchor_policy).month
+        last = cycle_on(book.now.date(), anchor, policy.anchor_policy).month
+        passed = (last.year - month.year) * 12 + last.month - month.month
+        assert list(amounts_of) == [f"{add_months(month, number):%Y-%m}" for number in range(passed + 1)]
+
+
+def interviews(book: Book) -> list[Entry]:
+    return [entry for entry in book.entries if entry.reference.get("type") == "interview"]
+
+
+def brought_lately(book: Book) -> int:
+    """By interviews, up to now, from the journal alone."""
+    window = timedelta(days=book.policy.interview_window_days)
+    return sum(entry.amount for entry in interviews(book) if entry.at > book.now - window)
+
+
+def check_no_window_holds_more_than_the_cap(book: Book) -> None:
+    window, found = timedelta(days=book.policy.interview_window_days), interviews(book)
+    for last in found:
+        within = [entry.amount for entry in found if last.at - window < entry.at <= last.at]
+        assert sum(within) <= book.policy.interview_cap
+
+
+def check_the_weeks_of_a_badge(book: Book) -> None:
+    """Each began when it was switched on or a whole number of weeks after the one before, and was charged within it."""
+    weeks = [(starts_at(entry), entry.recorded_at) for entry in book.entries if is_badge(entry)]
+    for (before, _), (start, recorded_at) in pairwise(weeks):
+        assert start == recorded_at or (start - before) % ONE_WEEK == timedelta(0)
+        assert before + ONE_WEEK <= start <= recorded_at < start + ONE_WEEK
+
+
+def starts_at(entry: Entry) -> datetime:
+    return datetime.fromisoformat(entry.reference["starts_at"])
+
+
+def week_paid_for(book: Book) -> Entry | None:
+    """The badge's week that it is now, if it was paid for."""
+    weeks = [entry for entry in book.entries if is_badge(entry)]
+    return next((entry for entry in weeks if starts_at(entry) <= book.now < starts_at(entry) + ONE_WEEK), None)

@@ -1,0 +1,144 @@
+"""Getting Connects back: when, for use and never as cash, to the lots they came from, and once."""
+
+import pytest
+
+from tests.functions.conftest import charges
+
+
+@pytest.fixture
+def two_proposals(api, freelancer):
+    """Of two freelancers on one job, at 7 each."""
+    api.post(price=7)
+    both = [freelancer("ann"), freelancer("bob")]
+    for each in both:
+        each.proposes()
+    return both
+
+
+@pytest.mark.parametrize("happened", ["canceled", "removed"])
+def test_every_proposal_comes_back_where_the_client_cancels_or_the_post_is_removed(
+    api, two_proposals, scheduled, happened
+):
+    api.tell(happened)
+    scheduled("job_sweep")
+    for each in two_proposals:
+        assert (each.balance, each.rows("refund")) == (50, [("2026-11-22", 7)])
+        assert each.entries()[-1]["reference"]["why"] == f"job_{happened}"
+
+
+def test_a_post_that_broke_the_terms_gives_back_also_when_that_is_found_out_later(api, two_proposals, clock, scheduled):
+    api.tell("filled")
+    clock.go(days=3)
+    api.tell("removed")
+    scheduled("job_sweep")
+    assert [each.balance for each in two_proposals] == [50, 50]
+
+
+@pytest.mark.parametrize("happened", ["expired", "filled"])
+def test_nothing_comes_back_where_a_job_expires_without_a_hire_or_another_freelancer_is_hired(
+    api, two_proposals, scheduled, happened
+):
+    api.tell(happened)
+    scheduled("job_sweep")
+    assert [each.balance for each in two_proposals] == [43, 43]
+
+
+def test_one_proposal_comes_back_for_what_the_client_did(freelancer):
+    ann = freelancer()
+    for reason in ("job_canceled", "job_removed", "fraud"):
+        spend = ann.spends(6)
+        refund = ann.refunded(spend, reason).body
+        assert (refund["type"], refund["amount"]) == ("refund", 6)
+        assert refund["reference"] == {"type": "spend", "spend_id": spend.body["id"], "why": reason}
+    assert ann.balance == 50
+
+
+def test_one_proposal_does_not_come_back_for_being_withdrawn_never_opened_or_not_chosen(freelancer):
+    ann = freelancer()
+    spend = ann.spends(6)
+    for reason in ("withdrawn", "not_chosen", "job_expired", "job_filled"):
+        assert ann.refunded(spend, reason).refused == (422, "not_refundable")
+    assert ann.balance == 44
+
+
+def test_back_means_back_for_use_and_never_cash(agency):
+    acme = agency()
+    acme.buys(40)
+    acme.refunded(acme.spends(40))
+    assert (acme.balance, list(charges().values())) == (40, [600])
+
+
+def test_a_refund_goes_into_the_very_lots_that_the_spend_took_from_with_their_dates(agency, at):
+    acme = agency()
+    acme.buys(10)
+    acme.given(5)
+    at("2027-03-01")
+    acme.buys(10)
+    before = acme.shown["lots"]
+    spend = acme.spends(20)
+    at("2027-06-01")
+    acme.refunded(spend)
+    assert acme.shown["lots"] == before
+
+
+@pytest.mark.parametrize(
+    ("back_at", "lots"),
+    [
+        ("2027-11-22T23:59:59.999Z", [("2027-11-23", 10), ("2028-03-02", 5)]),
+        ("2027-11-23T00:00:00.000Z", [("2027-12-23", 10), ("2028-03-02", 5)]),
+        ("2028-01-10T12:00:00.000Z", [("2028-02-09", 10), ("2028-03-02", 5)]),
+    ],
+    ids=["on its last day", "as it expired", "weeks later"],
+)
+def test_what_belonged_to_a_lot_that_has_expired_since_comes_back_as_a_lot_that_lasts_30_days(
+    agency, at, back_at, lots
+):
+    acme = agency()
+    acme.buys(10)
+    at("2027-03-01")
+    acme.given(5)
+    spend = acme.spends(15)
+    at(back_at)
+    acme.refunded(spend)
+    assert acme.lots == lots
+
+
+def test_with_a_grace_of_0_days_it_returns_and_expires_at_once_as_two_rows(agency, at, restart):
+    restart(REFUND_GRACE_DAYS="0")
+    acme = agency()
+    acme.buys(10)
+    spend = acme.spends(10)
+    at("2027-11-23")
+    acme.refunded(spend)
+    assert acme.rows("refund", "expiry") == [("2027-11-23", 10), ("2027-11-23", -10)]
+    assert acme.balance == 0
+
+
+def test_one_spend_is_refunded_once_whatever_mix_of_reasons_jobs_and_repeats_arrives(api, freelancer, clock, scheduled):
+    ann = freelancer()
+    api.post(price=7)
+    spend = ann.proposes()
+    assert ann.refunded(spend, "fraud", key="k").status == 201
+    assert ann.refunded(spend, "fraud", key="k").replayed
+    assert ann.refunded(spend, "job_canceled").refused == (409, "already_refunded")
+    for happened in ("canceled", "removed", "canceled"):
+        api.tell(happened)
+        scheduled("job_sweep")
+        clock.go(hours=1)
+    assert (ann.balance, ann.rows("refund")) == (50, [("2026-11-22", 7)])
+
+
+def test_a_refund_is_never_refunded(freelancer):
+    ann = freelancer()
+    refund = ann.refunded(ann.spends(6))
+    assert ann.refunded(refund).refused == (404, "spend_not_found")
+    assert ann.balance == 50
+
+
+def test_what_a_badge_cost_does_not_come_back_nor_win_an_interview(api, freelancer):
+    ann = freelancer()
+    ann.badge()
+    (week,) = ann.entries("spend")
+    assert api.refund(week["id"]).refused == (422, "not_refundable")
+    assert ann.rewarded("interview", spend_id=week["id"]).refused == (422, "not_refundable")
+    assert ann.balance == 46

@@ -1,0 +1,93 @@
+"""An interview brings 10 in all: what the proposal cost comes back, and a reward fills it up."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("cost", "back_and_awarded"),
+    [
+        (8, [("refund", 8), ("reward", 2)]),
+        (1, [("refund", 1), ("reward", 9)]),
+        (10, [("refund", 10)]),
+        (12, [("refund", 10)]),
+    ],
+    ids=["8 + 2", "1 + 9", "10 + 0", "10 of 12 + 0"],
+)
+def test_an_interview_brings_10_in_all_of_which_the_proposals_connects_come_back(freelancer, cost, back_and_awarded):
+    ann = freelancer()
+    brought = ann.interviewed(ann.spends(cost)).body["entries"]
+    assert [(entry["type"], entry["amount"]) for entry in brought] == back_and_awarded
+    assert ann.balance == 50 - cost + 10
+
+
+def test_what_comes_back_goes_to_the_lots_it_came_from_and_the_reward_is_a_lot_of_today(agency, at):
+    acme = agency()
+    acme.buys(10)
+    at("2027-01-10")
+    acme.interviewed(acme.spends(8))
+    assert acme.lots == [("2027-11-23", 10), ("2028-01-11", 2)]
+
+
+def test_a_free_proposal_that_wins_an_interview_is_awarded_10(freelancer, api):
+    ann = freelancer()
+    api.post(price=7)
+    sent = ann.proposes(reference={"channel": "invitation"})
+    ann.interviewed(sent)
+    assert ann.rows("refund", "reward") == [("2026-11-22", 10)]
+
+
+@pytest.mark.parametrize(("cost", "awarded"), [(8, 2), (9, 1)])
+def test_of_a_proposal_that_had_come_back_already_only_what_is_missing_to_10(freelancer, cost, awarded):
+    ann = freelancer()
+    spend = ann.spends(cost)
+    ann.refunded(spend)
+    brought = ann.interviewed(spend).body["entries"]
+    assert [(entry["type"], entry["amount"]) for entry in brought] == [("reward", awarded)]
+
+
+def test_of_a_proposal_of_10_or_more_that_had_come_back_nothing_is_missing(freelancer):
+    ann = freelancer()
+    spend = ann.spends(12)
+    ann.refunded(spend)
+    assert ann.interviewed(spend).refused == (409, "already_refunded")
+    assert ann.balance == 50
+
+
+def test_a_proposal_has_one_interview_and_does_not_come_back_after_it(freelancer):
+    ann = freelancer()
+    spend = ann.spends(8)
+    ann.interviewed(spend)
+    assert ann.interviewed(spend).refused == (409, "already_awarded")
+    assert ann.refunded(spend).refused == (409, "already_refunded")
+    assert ann.balance == 52
+
+
+def test_interviews_bring_an_account_at_most_50_in_any_7_days(freelancer, at):
+    ann, bob = freelancer(), freelancer("bob")
+    for day in (22, 22, 23, 24, 25):
+        at(f"2026-11-{day}T12:00:00Z")
+        assert ann.interviewed(ann.spends(8)).status == 201
+    proposal = ann.spends(8)
+    assert ann.interviewed(proposal).refused == (409, "reward_cap_reached")
+    assert bob.interviewed(bob.spends(8)).status == 201
+    at("2026-11-29T11:59:59.999Z")
+    assert ann.interviewed(proposal).refused == (409, "reward_cap_reached")
+    at("2026-11-29T12:00:00.000Z")
+    assert ann.interviewed(proposal).status == 201
+
+
+def test_it_goes_to_the_account_that_sent_the_proposal_freelancer_or_agency(agency, freelancer):
+    acme, ann = agency(), freelancer()
+    acme.given(8)
+    for sender, other in ((acme, ann), (ann, acme)):
+        proposal = sender.spends(8)
+        assert other.interviewed(proposal).refused == (404, "spend_not_found")
+        assert sender.interviewed(proposal).status == 201
+        assert sender.rows("refund", "reward") == [("2026-11-22", 8), ("2026-11-22", 2)]
+
+
+def test_there_is_none_for_an_invitation_without_a_proposal(freelancer):
+    ann = freelancer()
+    assert ann.rewarded("interview").refused == (400, "invalid_request")
+    assert ann.rewarded("interview", spend_id="invited").refused == (404, "spend_not_found")
+    assert ann.balance == 50
