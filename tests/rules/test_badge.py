@@ -30,6 +30,15 @@ def test_a_badge_is_charged_when_it_is_switched_on_and_every_7_days_after(freela
     assert weeks(ann) == [(f"2026-{day}T10:00:00.000Z", 4) for day in ("11-22", "11-29", "12-06")]
 
 
+def test_a_late_renewal_is_charged_from_where_its_week_began_so_that_weeks_never_drift(freelancer, at, scheduled):
+    ann = freelancer()
+    ann.badge()
+    at("2026-12-01T23:00:00Z")
+    scheduled("badge_renewals")
+    assert weeks(ann)[-1] == ("2026-11-29T10:00:00.000Z", 4)
+    assert ann.shown["badge"]["renews_at"] == "2026-12-06T10:00:00.000Z"
+
+
 def test_a_badge_is_not_switched_on_above_the_most_its_account_will_pay(freelancer):
     ann = freelancer()
     refused = ann.badge(most=3)
