@@ -112,6 +112,12 @@ def test_an_unknown_field_is_refused_by_its_name(api, name):
     assert refused_at(answer, "body.amout")
 
 
+@pytest.mark.parametrize("field", ["a`b", "two\nlines", "`", "", "a.b"])
+def test_an_unknown_field_is_refused_by_its_name_however_odd(api, field):
+    answer = api.call("refund", key="k", body={"reason": "fraud", field: 6})
+    assert refused_at(answer, f"body.{field}")
+
+
 @pytest.mark.parametrize("kind", ["interview", "certification"])
 @pytest.mark.parametrize("reference", [{}, {"spend_id": None, "certificate": None}])
 def test_a_reward_says_what_it_is_for(api, kind, reference):
