@@ -79,6 +79,8 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             badge_min_price=_number(environ, "BADGE_MIN_PRICE"),
             badge_max_price=_number(environ, "BADGE_MAX_PRICE"),
             badge_price_step=_number(environ, "BADGE_PRICE_STEP"),
+            boost_places=_number(environ, "BOOST_PLACES"),
+            auction_days=_number(environ, "AUCTION_DAYS"),
             job_prices=_amounts(environ, "JOB_PRICES"),
         )
     except ValueError as error:

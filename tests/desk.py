@@ -20,14 +20,16 @@ from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
-from shared.services.jobs import end_job, handle_message, post_job, read_job, sweep
+from shared.services.boosting import BidSent, place_bid
+from shared.services.job_sweep import handle_message, sweep
+from shared.services.jobs import end_job, interact_on_job, post_job, read_job
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
 from shared.services.purchasing import Bought, Order, buy, read_purchase, reconcile
 from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.spending import ProposalSent, refund_spend, spend_on_proposal
 from shared.store.also import Put
-from shared.store.jobs import Jobs, ProposalRow
+from shared.store.jobs import JobRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
 from shared.store.rows import ACCOUNT_SK, NOTICES, AccountRow, EntryRow, Row, purchase_sk, shard_of
 from shared.store.table import DuePurchase, Page, Table
@@ -153,11 +155,32 @@ class Desk:
     def end(self, job: str = "j1", how: JobStatus = JobStatus.CANCELED) -> Job:
         return end_job(self.ledger, job, how, deadline=deadline())
 
+    def boost(
+        self,
+        bid: int,
+        key: str = "boost",
+        *,
+        account: str = "ann",
+        job: str = "j1",
+        proposal: str | None = None,
+        by: float | None = None,
+    ) -> Outcome:
+        """Of the account's proposal on a job, whether the ledger has heard of that or not."""
+        request = Request("boost", key, f"{job} {bid}", "service")
+        sent = BidSent(job, proposal or f"p-{account}", bid)
+        return place_bid(self.ledger, account, sent, request, deadline=by or deadline())
+
+    def interact(self, account: str | None = "ann", *, job: str = "j1", proposal: str | None = None) -> Job:
+        return interact_on_job(self.ledger, job, account, proposal, deadline=deadline())
+
     def job(self, job: str = "j1") -> Job:
         return read_job(self.ledger, job)
 
     def sweep(self, queue: Any = None) -> int:
-        """One run of the schedule of refunds; its messages are handled as they are sent where no queue is given."""
+        """One run of the schedule over jobs; its messages are handled as they are sent where no queue is given.
+
+        Tells how many proposals it found to refund.
+        """
         due = list(Jobs(self.table).due(self.clock.at))
         return sweep(self.ledger, due, queue or AtOnce(self)).proposals
 
@@ -331,7 +354,28 @@ def problems_in(table: Table) -> list[str]:
         found.append(f"promo codes: {counted} were counted, {promos} were given")
     job_of = cache(Jobs(table).job)
     rows = proposals_in(table)
-    return found + [problem for row in rows for problem in problems_of(table, row, job_of(row.proposal().job_id))]
+    found += [problem for row in rows for problem in problems_of(table, row, job_of(row.proposal().job_id))]
+    return found + problems_of_holds(table)
+
+
+def problems_of_holds(table: Table) -> list[str]:
+    """What accounts hold is what the auctions say: an open hold is of one place, or is about to end."""
+    held = {}
+    for account_id in _accounts(table):
+        journal = table.journal(account_id)
+        ended = {
+            entry.reference["hold_id"] for entry in journal if entry.type in {EntryType.RELEASE, EntryType.CAPTURE}
+        }
+        for entry in journal:
+            if entry.type is EntryType.HOLD and (hold_id := entry.reference["hold_id"]) not in ended:
+                held[hold_id] = held.get(hold_id, 0) - entry.amount
+    bid: dict[str, int] = {}
+    rows = table.rows(JobRow)
+    for row in rows.scan(rows.auction.exists(), consistent_read=True):
+        auction = row.job().auction
+        open_ = [boost for boost in auction.places if not boost.captured] + [end.boost for end in auction.endings]
+        bid |= {boost.hold_id: boost.bid for boost in open_ if boost.hold_id in held or boost in auction.places}
+    return [] if held == bid else [f"boosts: accounts hold {held}, auctions say {bid}"]
 
 
 def problems_of(table: Table, row: ProposalRow, job: Job | None) -> list[str]:

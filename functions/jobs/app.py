@@ -17,7 +17,8 @@ from shared.edge.requests import Amount, Body, Id, Instant
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobStatus, Posting
-from shared.services.jobs import end_job, look_at_message, post_job, read_job
+from shared.services.job_sweep import look_at_message
+from shared.services.jobs import end_job, interact_on_job, post_job, read_job
 from shared.services.views import job_view
 
 app = router()
@@ -37,7 +38,9 @@ class JobBody(Body):
 
 
 class EventBody(Body):
-    type: Literal["canceled", "removed", "expired", "filled"]
+    """An interaction names its proposal by ``account_id``, ``proposal_id``, or both; the ends of a job need neither."""
+
+    type: Literal["canceled", "removed", "expired", "filled", "interaction"]
     account_id: Id | None = None
     proposal_id: Id | None = None
 
@@ -57,14 +60,14 @@ def put_job(job_id: Id, body: JobBody) -> Response[str]:
         raise InvalidRequestError("body.posted_at", f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
     posting = Posting(body.version, body.size, body.scope, body.budget_cents, body.price, body.posted_at)
     job = post_job(wiring().ledger, job_id, posting, deadline=deadline(app.lambda_context))
-    return answer(job_view(job))
+    return _shown(job)
 
 
 @app.get(
     "/jobs/<job_id>",
     **about(
         "read_job",
-        "What a proposal on a job costs, and whether it takes any",
+        "What a proposal on a job costs, whether it takes any, and what its boosted places are bid",
         who="self",
         answers={200: "Job"},
         refuses=("job_not_found",),
@@ -72,25 +75,33 @@ def put_job(job_id: Id, body: JobBody) -> Response[str]:
 )
 def get_job(job_id: Id) -> Response[str]:
     caller(app)
-    return answer(job_view(read_job(wiring().ledger, job_id)))
+    return _shown(read_job(wiring().ledger, job_id))
 
 
 @app.post(
     "/jobs/<job_id>/events",
     **about(
         "job_event",
-        "Tell how a job ended; the proposals on one that was canceled or removed are refunded",
+        "Tell how a job ended, which refunds its proposals where it was canceled or removed; or of an interaction",
         who="service",
         answers={202: "Job"},
+        refuses=("job_not_found",),
     ),
 )
 def tell(job_id: Id, body: EventBody) -> Response[str]:
     """Telling it twice is telling it once, so that it needs no key."""
     caller(app).require_service()
-    job = end_job(wiring().ledger, job_id, JobStatus(body.type), deadline=deadline(app.lambda_context))
+    ledger, until = wiring().ledger, deadline(app.lambda_context)
+    if body.type == "interaction":
+        return _shown(interact_on_job(ledger, job_id, body.account_id, body.proposal_id, deadline=until), 202)
+    job = end_job(ledger, job_id, JobStatus(body.type), deadline=until)
     if job.refunds_due and not job.looks:
         _look_now(job)
-    return answer(job_view(job), 202)
+    return _shown(job, 202)
+
+
+def _shown(job: Job, status: int = 200) -> Response[str]:
+    return answer(job_view(job, wiring().settings.policy), status)
 
 
 def _look_now(job: Job) -> None:

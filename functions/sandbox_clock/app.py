@@ -15,7 +15,7 @@ from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
 from shared.ledger.commands import TellExpiring
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import settle_accounts
-from shared.services.jobs import handle_message, sweep
+from shared.services.job_sweep import handle_message, sweep
 from shared.services.purchasing import reconcile
 from shared.store.jobs import Jobs
 from shared.store.rows import instant
@@ -61,7 +61,7 @@ def move_clock(body: ClockBody) -> Response[str]:
     settled = settle_accounts(ledger, accounts, until)
     told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(now.date())], until, TELL)
     reconciled = reconcile(ledger, payment_gateway(), purchases, until)
-    refunded = sweep(ledger, jobs, AtOnce()).proposals
+    swept = sweep(ledger, jobs, AtOnce())
     set_price(ledger)
     renewed = renew_badges(ledger, badges, until)
     return answer(
@@ -70,7 +70,8 @@ def move_clock(body: ClockBody) -> Response[str]:
             "settled_accounts": settled,
             "told_accounts": told,
             "reconciled_purchases": reconciled,
-            "refunded_proposals": refunded,
+            "refunded_proposals": swept.proposals,
+            "closed_auctions": swept.auctions,
             "renewed_badges": renewed,
         }
     )

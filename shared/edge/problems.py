@@ -36,6 +36,8 @@ STATUS = {
     "promo_exhausted": 409,
     "already_exists": 409,
     "job_not_open": 409,
+    "auction_closed": 409,
+    "bid_too_low": 409,
     "idempotency_key_reused": 422,
     "not_refundable": 422,
     "internal_error": 500,

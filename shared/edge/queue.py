@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -54,4 +54,10 @@ def due_queue() -> SqsQueue:
     url = wiring().settings.due_queue_url
     if not url:
         raise ConfigurationError("DUE_QUEUE_URL is not set")
+    return _queue(url)
+
+
+@cache
+def _queue(url: str) -> SqsQueue:
+    """One for all invocations, so that its connection stays open between them."""
     return SqsQueue(url)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+HOLD_ENDS = {EntryType.RELEASE, EntryType.CAPTURE}
 ONCE_FOR_EVER = {"rising_talent", "certification", "interview"}
 
 
@@ -38,6 +39,9 @@ def audit(account: Account, entries: Sequence[Entry]) -> list[Finding]:
         "seq counts from 1 without a gap, and time never runs backwards": _sequence(account, entries),
         "each balance follows from the one before": _balances(account, entries),
         "a key has one effect, and a spend at most one refund of what it took": _once(entries),
+        "a hold ends once, by the release or the capture of all of it, and what is held is in open holds": _holds(
+            account, entries
+        ),
         "what is awarded once for ever was awarded once": _awards(entries),
         "no week of a badge was paid for twice, and the last one ends when the account says": _badge(account, entries),
     }
@@ -100,6 +104,24 @@ def _once(entries: Sequence[Entry]) -> Iterator[str]:
         in_part = entry.reference.get("type") == "interview"
         if not (0 < entry.amount <= spent if in_part else entry.amount == spent):
             yield f"refund {entry.seq} gives {entry.amount} for spend {spend_id}"
+
+
+def _holds(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
+    held: Counter[str] = Counter()
+    ended: set[str] = set()
+    for entry in entries:
+        hold_id = entry.reference.get("hold_id", "")
+        if entry.type is EntryType.HOLD:
+            held[hold_id] -= entry.amount
+            if hold_id in ended:
+                yield f"entry {entry.seq} holds for {hold_id}, which has ended"
+        elif entry.type in HOLD_ENDS:
+            taken, captured = held.pop(hold_id, 0), entry.type is EntryType.CAPTURE
+            ended.add(hold_id)
+            if not taken or entry.amount != (0 if captured else taken):
+                yield f"{entry.type} {entry.seq} of {entry.amount} ends hold {hold_id} of {taken}"
+    if held.total() != account.held:
+        yield f"the account has {account.held} held, its open holds add up to {held.total()}"
 
 
 def _awards(entries: Sequence[Entry]) -> Iterator[str]:

@@ -24,7 +24,8 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.expiry_notices import tell_expiring, wait_for_notices
-from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Plan, Request
+from shared.ledger.holds import EndHold, Hold, end_hold, hold
+from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Plan, Request, back
 from shared.ledger.policy import MAX_AMOUNT
 
 if TYPE_CHECKING:
@@ -142,7 +143,20 @@ class TellExpiring:
     """Tell the owner of lots that are about to expire."""
 
 
-Command = Credit | Spend | Refund | Interview | Adjust | ChangePlan | SwitchBadge | RenewBadge | Settle | TellExpiring
+Command = (
+    Credit
+    | Spend
+    | Refund
+    | Interview
+    | Adjust
+    | Hold
+    | EndHold
+    | ChangePlan
+    | SwitchBadge
+    | RenewBadge
+    | Settle
+    | TellExpiring
+)
 
 
 def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
@@ -176,7 +190,7 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
     return wait_for_notices(_settle(decision, now, policy), now.date(), policy)
 
 
-def decide(  # noqa: C901 - a case a command
+def decide(  # noqa: C901, PLR0912 - a case a command
     account: Account, command: Command, now: datetime, policy: Policy
 ) -> Decision:
     """Settle the account, then do what the command says.
@@ -206,6 +220,10 @@ def decide(  # noqa: C901 - a case a command
             decided = _interview(settled, command, now, policy)
         case Adjust():
             decided = _adjust(settled, command, now, policy)
+        case Hold():
+            decided = hold(settled, command, now)
+        case EndHold():
+            decided = end_hold(settled, command, now, policy)
         case ChangePlan():
             decided = _change_plan(settled, command, now, policy)
         case TellExpiring():
@@ -358,7 +376,7 @@ def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:
 def _refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -> Decision:
     check_refundable(command.reason)
     _check_on_proposal(command.spend)
-    slices = _back(command.spend, -command.spend.amount, now.date(), policy)
+    slices = back(command.spend.slices, -command.spend.amount, now.date(), policy.refund_grace_days)
     return settled.once(refund_claim(command.spend)).post(
         EntryType.REFUND,
         slices,
@@ -376,23 +394,6 @@ def _check_on_proposal(spend: Entry) -> None:
         raise NotRefundableError("badge")
 
 
-def _back(spend: Entry, amount: int, today: date, policy: Policy) -> dict[Bucket, int]:
-    """Back into the very lots it came from; what has expired since comes back for the days of grace.
-
-    Where not all of it comes back, the lots that were taken from last come first: they last longest.
-    """
-    slices: dict[Bucket, int] = {}
-    for bucket in sorted(spend.slices, reverse=True):
-        returned = min(-spend.slices[bucket], amount)
-        if not returned:
-            break
-        amount -= returned
-        in_grace = Bucket(today + timedelta(days=policy.refund_grace_days), bucket.paid)
-        lot = in_grace if bucket.expired(today) else bucket
-        slices[lot] = slices.get(lot, 0) + returned
-    return slices
-
-
 def _interview(settled: Decision, command: Interview, now: datetime, policy: Policy) -> Decision:
     """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward."""
     _check_on_proposal(command.spend)
@@ -407,7 +408,7 @@ def _interview(settled: Decision, command: Interview, now: datetime, policy: Pol
     if refunded:
         settled = settled.once(refund_claim(command.spend)).post(
             EntryType.REFUND,
-            _back(command.spend, refunded, now.date(), policy),
+            back(command.spend.slices, refunded, now.date(), policy.refund_grace_days),
             request,
             at=now,
             now=now,

@@ -17,6 +17,8 @@
     ├── RewardCapReachedError        reward_cap_reached      (cap, awarded)
     ├── JobNotFoundError             job_not_found
     ├── JobNotOpenError              job_not_open
+    ├── AuctionClosedError           auction_closed
+    ├── BidTooLowError               bid_too_low             (required)
     ├── PromoError                   (a code that brings nothing)
     │   ├── PromoNotFoundError       promo_not_found
     │   ├── PromoNotActiveError      promo_not_active
@@ -127,6 +129,17 @@ class JobNotOpenError(LedgerError):
 
     def __init__(self, job_id: str, status: str) -> None:
         super().__init__(f"Job {job_id} is {status} and takes no proposals.")
+
+
+class AuctionClosedError(LedgerError):
+    code = "auction_closed"
+
+
+class BidTooLowError(LedgerError):
+    code = "bid_too_low"
+
+    def __init__(self, *, required: int) -> None:
+        super().__init__(f"A bid has to be {required} Connects or more to have a place.", required=required)
 
 
 class AlreadyRefundedError(LedgerError):

@@ -11,18 +11,25 @@
 
 The marketplace tells the ledger of a job in versions, and of its end by events. They come more than once, late, and in
 any order: an older version is ignored, an end is final, and a job may end before its first version comes.
+
+The auction of its boosted places (`shared.ledger.auction`) is part of the job, so that what ends the one ends the other
+in the same write.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from shared.ledger import auction as auctions
+from shared.ledger.auction import Auction, Boost, Why
 from shared.ledger.errors import InvalidRequestError, JobNotOpenError, PriceChangedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from shared.ledger.policy import Policy
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
@@ -69,6 +76,10 @@ WHY = {
 }
 
 
+RELEASES = {JobStatus.CANCELED: Why.CANCELED, JobStatus.REMOVED: Why.REMOVED}
+"""The ends of a job that release what is held for boosts on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Posting:
     """What the marketplace says of a job. ``price`` is in Connects and overrides what size and scope would cost."""
@@ -94,8 +105,14 @@ class Job:
     """When to look next for proposals to refund; none where there are none left, or none come back."""
     looks: int = 0
     """How often it was looked."""
+    auction: Auction = field(default_factory=Auction)
     revision: int = 0
     """Counts writes."""
+
+    @property
+    def due(self) -> datetime | None:
+        """When there is something to do for it: proposals to refund, or holds to end."""
+        return min((at for at in (self.refunds_due, self.auction.due) if at), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +136,10 @@ def post(job: Job | None, job_id: str, posting: Posting, now: datetime, policy: 
     job = job or Job(job_id)
     if job.posting and job.posting.version >= posting.version:
         return job
+    job = settle(job, now, policy)
     posted_at = posting.posted_at or (job.posting and job.posting.posted_at) or now
-    return replace(job, posting=replace(posting, posted_at=posted_at), price=price)
+    job = replace(job, posting=replace(posting, posted_at=posted_at), price=price)
+    return replace(job, auction=auctions.wait(job.auction, closes_at(job, policy), now))
 
 
 def price_of(posting: Posting, policy: Policy) -> int:
@@ -140,13 +159,58 @@ def price_of(posting: Posting, policy: Policy) -> int:
     return price
 
 
-def end(job: Job | None, job_id: str, how: JobStatus, now: datetime) -> Job:
-    """A job that has ended. The first end is the end; only a removal comes after one that gave nothing back."""
-    job = job or Job(job_id)
+def end(job: Job | None, job_id: str, how: JobStatus, now: datetime, policy: Policy) -> Job:
+    """A job that has ended. The first end is the end; only a removal comes after one that gave nothing back.
+
+    Whoever has a boosted place then has paid for it, unless the proposals come back: then what is held does too.
+    """
+    job = settle(job or Job(job_id), now, policy)
     ends = job.status is JobStatus.OPEN or (how is JobStatus.REMOVED and not job.status.refunds)
     if not ends:
         return job
-    return replace(job, status=how, ended_at=now, refunds_due=now if how.refunds else None)
+    auction = auctions.close(job.auction, RELEASES.get(how, Why.CLOSED), now, now)
+    return replace(job, status=how, ended_at=now, refunds_due=now if how.refunds else None, auction=auction)
+
+
+def closes_at(job: Job, policy: Policy) -> datetime | None:
+    """When the auction of its boosted places closes, or did; None where it has never been posted."""
+    if job.auction.closed_at or not (job.posting and job.posting.posted_at):
+        return job.auction.closed_at
+    return job.posting.posted_at + timedelta(days=policy.auction_days)
+
+
+def settle(job: Job, now: datetime, policy: Policy) -> Job:
+    """A job whose auction has closed if its time has come, whoever announced that."""
+    closing = closes_at(job, policy)
+    if closing is None or closing > now or not job.auction.places:
+        return job
+    return replace(job, auction=auctions.close(job.auction, Why.CLOSED, closing, now))
+
+
+def bid(job: Job, boost: Boost, now: datetime, policy: Policy) -> tuple[Job, int]:
+    """A job with a bid for a boosted place on it, new or raised, and the bid's rank.
+
+    Raises:
+        AuctionClosedError, BidTooLowError, InvalidRequestError
+    """
+    auction, rank = auctions.place(job.auction, boost, closes_at(job, policy) or now, now, policy)
+    return replace(job, auction=auction), rank
+
+
+def interact(job: Job, account_id: str | None, proposal_id: str | None, now: datetime, policy: Policy) -> Job:
+    """A job on which a client has interacted with a proposal, named by its account, its id, or both.
+
+    Raises:
+        InvalidRequestError: by neither.
+    """
+    job = settle(job, now, policy)
+    auction = auctions.interact(job.auction, account_id, proposal_id, closes_at(job, policy) or now, now)
+    return replace(job, auction=auction)
+
+
+def holds_ended(job: Job, hold_ids: Iterable[str], now: datetime, policy: Policy) -> Job:
+    """A job of which it is known that these holds were released or captured."""
+    return replace(job, auction=auctions.ended(job.auction, hold_ids, closes_at(job, policy), now))
 
 
 def looked(job: Job, left: int, now: datetime) -> Job:
@@ -155,6 +219,11 @@ def looked(job: Job, left: int, now: datetime) -> Job:
         return replace(job, refunds_due=None)
     wait = min(FIRST_WAIT * (1 << min(job.looks, 10)), LONGEST_WAIT)
     return replace(job, refunds_due=now + wait, looks=job.looks + 1)
+
+
+def asked(job: Job, now: datetime) -> Job:
+    """A job of which somebody was asked to end the holds: when to ask again, should nobody have."""
+    return replace(job, auction=replace(job.auction, due=now + FIRST_WAIT))
 
 
 def quote(job: Job | None, channel: Channel, *, amount: int | None, expected_price: int | None) -> int:

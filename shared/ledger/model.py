@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b32encode
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,9 @@ class EntryType(StrEnum):
     PURCHASE = "purchase"
     PROMO = "promo"
     SPEND = "spend"
+    HOLD = "hold"
+    CAPTURE = "capture"
+    RELEASE = "release"
     REFUND = "refund"
     EXPIRY = "expiry"
     ADJUSTMENT = "adjustment"
@@ -83,6 +86,8 @@ class Account:
     """The anchor: cycles start on this day of the month."""
     lots: Mapping[Bucket, int] = field(default_factory=dict)
     """What is left in each bucket; never zero or less."""
+    held: int = 0
+    """What open holds have taken out of the lots."""
     frozen: bool = False
     """An agency that left the plus plan: it keeps its Connects and cannot use them."""
     plan_as_of: datetime | None = None
@@ -121,6 +126,23 @@ class Account:
             slices[bucket] = -taken
             amount -= taken
         return slices
+
+
+def back(slices: Mapping[Bucket, int], amount: int, today: date, grace_days: int) -> dict[Bucket, int]:
+    """Connects that a debit took, back in the very lots it took them from.
+
+    What has expired since comes back for the days of grace. Where not all of it comes back, the lots that were taken
+    from last come first: they last longest.
+    """
+    returned: dict[Bucket, int] = {}
+    for bucket in sorted(slices, reverse=True):
+        share = min(-slices[bucket], amount)
+        if not share:
+            break
+        amount -= share
+        lot = Bucket(today + timedelta(days=grace_days), bucket.paid) if bucket.expired(today) else bucket
+        returned[lot] = returned.get(lot, 0) + share
+    return returned
 
 
 @dataclass(frozen=True, slots=True)

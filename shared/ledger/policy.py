@@ -56,6 +56,10 @@ class Policy:
     badge_max_price: int = 20
     badge_price_step: int = 1000
     """So many badges that are on make the week one Connect dearer."""
+    boost_places: int = 4
+    """How many proposals on a job may be boosted."""
+    auction_days: int = 7
+    """So long after its job was posted an auction of boosted places closes."""
     job_prices: Mapping[str, int] = field(default_factory=lambda: JOB_PRICES, hash=False)
     """What a proposal costs, by the job's ``size/scope``."""
 
@@ -71,6 +75,8 @@ class Policy:
             raise ValueError("expiry_notice_days must be 1 or more each")
         if self.rising_talent < 1 or self.interview < 1:
             raise ValueError("rising_talent and interview must be 1 or more: every reward is an entry")
+        if self.boost_places < 1 or self.auction_days < 1:
+            raise ValueError("boost_places and auction_days must be 1 or more")
         if not all(0 < price <= MAX_AMOUNT for price in self.job_prices.values()):
             raise ValueError(f"job_prices must be from 1 to {MAX_AMOUNT}")
         if not 1 <= self.badge_min_price <= self.badge_max_price:

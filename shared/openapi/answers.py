@@ -74,6 +74,7 @@ class Account(Answer):
     plan: Plan
     status: Literal["active", "frozen"]
     balance: NonNegativeInt
+    held: Annotated[NonNegativeInt, Meta(description="What open bids for boosts hold; the balance is without it.")]
     expiring: Expiring
     lots: Annotated[list[Lot], Meta(description="What the balance consists of; what is used first comes first.")]
     cycle: Cycle
@@ -140,11 +141,32 @@ class Promo(Answer):
     redeemed: NonNegativeInt
 
 
+class Slot(Answer):
+    rank: PositiveInt
+    bid: PositiveInt
+
+
+class Boosts(Answer):
+    closes_at: Annotated[
+        Instant | None, Meta(description="From then on no bid is taken. Null where the job was never posted.")
+    ]
+    slots: Annotated[list[Slot], Meta(description="The boosted places, the highest bid first, without names.")]
+
+
+class Boost(Answer):
+    """A bid that has a place."""
+
+    rank: PositiveInt
+    boosted: Annotated[bool, Meta(extra_json_schema={"const": True})]
+    entry: Entry
+
+
 class Job(Answer):
     job_id: str
     price: Annotated[int | None, Meta(description="Null where it ended before anything else was heard of it.")]
     status: JobStatus
     version: int | None
+    boosts: Boosts
 
 
 class Invariant(Answer):
@@ -164,6 +186,7 @@ class Clock(Answer):
     told_accounts: NonNegativeInt
     reconciled_purchases: NonNegativeInt
     refunded_proposals: NonNegativeInt
+    closed_auctions: NonNegativeInt
     renewed_badges: NonNegativeInt
 
 

@@ -56,6 +56,7 @@ GATEWAY_REFUSES = {401: "No valid token", 403: "A scope is missing", 429: "Too m
 NUMBERS = {
     "insufficient_connects": ("balance", "required"),
     "price_changed": ("price",),
+    "bid_too_low": ("required",),
     "reward_cap_reached": ("cap", "awarded"),
 }
 """What these problems say beside what all of them do."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Settle, TellExpiring, decide, settled_view
 from shared.ledger.errors import AccountNotFoundError, BusyError, IdempotencyKeyReusedError, LedgerError
-from shared.ledger.model import Account, Claim, Entry, Request, entry_id
+from shared.ledger.model import Account, Claim, Decision, Entry, Request, entry_id
 from shared.services.retry import attempts
 from shared.store.errors import ContentionError, EntryExistsError, OutcomeUnknownError, VersionMovedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from shared.clock import Clock
@@ -56,7 +56,7 @@ class Ledger:
         command: Command,
         *,
         deadline: float,
-        also: Sequence[Also] = (),
+        also: Sequence[Also] | Callable[[Decision], Sequence[Also]] = (),
         read: Account | None = None,
     ) -> Outcome:
         """Carry a command out exactly once.
@@ -67,7 +67,8 @@ class Ledger:
             account_id: Whose account.
             command: What is to happen; its request's key is used up if it does, and not by a refusal.
             deadline: Monotonic seconds by which to give up.
-            also: What else has to be true, or become true, in the same transaction.
+            also: What else has to be true, or become true, in the same transaction; where that depends on the decision,
+                a function of it.
             read: The account, where the caller has just read it: a call less.
 
         Raises:
@@ -105,14 +106,21 @@ class Ledger:
             return None
         return _repeat(entry, request, replayed=True)
 
-    def _change(self, account: Account, command: Command, request: Request | None, also: Sequence[Also]) -> Outcome:
+    def _change(
+        self,
+        account: Account,
+        command: Command,
+        request: Request | None,
+        also: Sequence[Also] | Callable[[Decision], Sequence[Also]],
+    ) -> Outcome:
         now = self.clock.now()
         own = entry_id(account.account_id, request.operation, request.key) if request else None
         while not (decision := decide(account, command, now, self.policy)).complete:
             account = self.table.commit(account, decision)
         if decision.account != account:
             claims = [Claim(name, own, request.fingerprint) for name in decision.claims] if own and request else []
-            account = self.table.commit(account, decision, own=own, claims=claims, also=also)
+            more = also(decision) if callable(also) else also
+            account = self.table.commit(account, decision, own=own, claims=claims, also=more)
         entry = next((entry for entry in decision.entries if entry.entry_id == own), None)
         return Outcome(entry, account, written=decision.entries)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger.calendar import ONE_DAY, cycle_on
+from shared.ledger.job import closes_at
 from shared.store.rows import instant
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any
         "plan": account.plan.value,
         "status": "frozen" if account.frozen else "active",
         "balance": account.balance,
+        "held": account.held,
         "expiring": {
             f"within_{policy.expiring_soon_days}_days": _expiring(account, soon),
             "next": first and {"on": first.isoformat(), "amount": _expiring(account, first)},
@@ -93,13 +95,26 @@ def purchase_view(bought: Bought) -> dict[str, Any]:
     return view
 
 
-def job_view(job: Job) -> dict[str, Any]:
-    """``price`` is null where a job ended before anything else was heard of it."""
+def boost_view(hold: Entry) -> dict[str, Any]:
+    """``boosted`` is true: a bid that has no place is refused."""
+    return {"rank": int(hold.reference["rank"]), "boosted": True, "entry": entry_view(hold)}
+
+
+def job_view(job: Job, policy: Policy) -> dict[str, Any]:
+    """``price`` and ``boosts.closes_at`` are null where a job ended before anything else was heard of it.
+
+    The boosted places are shown without names: the highest bid first.
+    """
+    closing = closes_at(job, policy)
     return {
         "job_id": job.job_id,
         "price": job.price,
         "status": job.status.value,
         "version": job.posting and job.posting.version,
+        "boosts": {
+            "closes_at": closing and instant(closing),
+            "slots": [{"rank": rank, "bid": boost.bid} for rank, boost in enumerate(job.auction.places, start=1)],
+        },
     }
 
 

@@ -1,28 +1,42 @@
 """Jobs and the proposals on them, in the ledger's table: one item a job, and beside it one a proposal.
 
+The auction of a job's boosted places is part of its item: a bid is written in the transaction of what it holds.
+
 A proposal's item is written in the transaction of its spend. It is the mark that the account has one, and the place in
 the list of those to refund should the job be canceled.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
+from pynamodb.constants import STRING
 from pynamodb.exceptions import UpdateError
 
+from shared.ledger.auction import Auction, Boost, Ending, Why
 from shared.ledger.errors import AccountNotFoundError
 from shared.ledger.job import Job, JobStatus, Posting, Proposal
 from shared.store.also import Check, Put, Update
 from shared.store.errors import JobMovedError, ProposalExistsError, contention_from_aws
-from shared.store.rows import ACCOUNT_SK, AccountRow, InstantAttribute, Row, shard_of
+from shared.store.rows import (
+    ACCOUNT_SK,
+    AccountRow,
+    EntryRow,
+    InstantAttribute,
+    Row,
+    instant,
+    shard_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pynamodb.expressions.condition import Condition
+    from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account
     from shared.store.also import Also
@@ -39,6 +53,44 @@ def proposal_sk(account_id: str) -> str:
     return f"PROPOSAL#{account_id}"
 
 
+class AuctionAttribute(Attribute[Auction]):
+    """As JSON, which nothing asks for in part."""
+
+    attr_type = STRING
+
+    def serialize(self, value: Auction) -> str:
+        return json.dumps(
+            {
+                "places": [_from_boost(boost) for boost in value.places],
+                "endings": [[_from_boost(end.boost), end.why.value, instant(end.at)] for end in value.endings],
+                "closed_at": value.closed_at and instant(value.closed_at),
+                "due": value.due and instant(value.due),
+            }
+        )
+
+    def deserialize(self, value: str) -> Auction:
+        stored = json.loads(value)
+        return Auction(
+            places=tuple(_to_boost(boost) for boost in stored["places"]),
+            endings=tuple(
+                Ending(_to_boost(boost), Why(why), datetime.fromisoformat(at)) for boost, why, at in stored["endings"]
+            ),
+            closed_at=stored["closed_at"] and datetime.fromisoformat(stored["closed_at"]),
+            due=stored["due"] and datetime.fromisoformat(stored["due"]),
+        )
+
+
+def _from_boost(boost: Boost) -> list[Any]:
+    lots = {bucket: amount["N"] for bucket, amount in EntryRow.slices.serialize(boost.slices).items()}
+    return [boost.account_id, boost.proposal_id, boost.bid, boost.hold_id, lots, boost.captured]
+
+
+def _to_boost(stored: list[Any]) -> Boost:
+    account_id, proposal_id, bid, hold_id, lots, captured = stored
+    slices = EntryRow.slices.deserialize({bucket: {"N": amount} for bucket, amount in lots.items()})
+    return Boost(account_id, proposal_id, bid, hold_id, slices, captured=captured)
+
+
 class JobRow(Row):
     status = UnicodeAttribute()
     version = NumberAttribute(null=True)
@@ -51,6 +103,9 @@ class JobRow(Row):
     ended_at = InstantAttribute(null=True)
     shard = UnicodeAttribute()
     job_due = InstantAttribute(null=True)
+    """The soonest of what there is to do for it."""
+    refunds_due = InstantAttribute(null=True)
+    auction = AuctionAttribute(null=True)
     looks = NumberAttribute(null=True)
     revision = NumberAttribute()
 
@@ -68,7 +123,9 @@ class JobRow(Row):
             "posted_at": posting and posting.posted_at,
             "price": job.price,
             "ended_at": job.ended_at,
-            "job_due": job.refunds_due,
+            "job_due": job.due,
+            "refunds_due": job.refunds_due,
+            "auction": None if job.auction == Auction() else job.auction,
             "looks": job.looks or None,
         }
 
@@ -87,7 +144,8 @@ class JobRow(Row):
             posting=posting if self.version is not None else None,
             price=_number(self.price),
             ended_at=self.ended_at,
-            refunds_due=self.job_due,
+            refunds_due=self.refunds_due,
+            auction=self.auction or Auction(),
             looks=int(self.looks or 0),
             revision=int(self.revision),
         )
@@ -111,7 +169,7 @@ class ProposalRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class DueJob:
-    """A job that an index says has proposals to refund, and when that was to be looked for."""
+    """A job that an index says has proposals to refund or holds to end, and since when."""
 
     job_id: str
     since: datetime
@@ -149,25 +207,20 @@ class Jobs:
         Raises:
             JobMovedError: it is not.
         """
-        row = self._job
-        old = row.values(before) if before else {}
-        new = row.values(after)
-        changes = [
-            getattr(row, name).remove() if value is None else getattr(row, name).set(value)
-            for name, value in new.items()
-            if value != old.get(name)
-        ]
-        if before is None:
-            changes.append(row.shard.set(shard_of(after.job_id, self._table.shards)))
-        unchanged = row.revision == before.revision if before else row.pk.does_not_exist()
-        item = row(pk=job_pk(after.job_id), sk=JOB_SK)
+        item = self._job(pk=job_pk(after.job_id), sk=JOB_SK)
         try:
             with contention_from_aws():
-                item.update([row.revision.set(after.revision + 1), *changes], unchanged)
+                item.update(self._changes(before, after), self._unchanged(before))
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 raise JobMovedError(after.job_id) from error
             raise
+
+    def saved(self, before: Job, after: Job) -> Also:
+        """The same, with a change of an account. Refused with JobMovedError."""
+        item = self._job(pk=job_pk(after.job_id), sk=JOB_SK)
+        changes = self._changes(before, after)
+        return Update(item, changes, self._unchanged(before), lambda _: JobMovedError(after.job_id))
 
     def as_read(self, job_id: str, job: Job | None) -> Also:
         """That it is still open at this price, or still unknown. Refused with JobMovedError."""
@@ -212,9 +265,24 @@ class Jobs:
                 yield each.proposal()
 
     def due(self, until: datetime) -> Iterator[DueJob]:
-        """Jobs whose proposals are to be looked for by ``until``, shard by shard."""
+        """Jobs that there is something to do for by ``until``, shard by shard."""
         for row in self._table.due(self._job.by_job_due, self._job.job_due, until):
             yield DueJob(row.pk.removeprefix(job_pk("")), row.job_due)
+
+    def _changes(self, before: Job | None, after: Job) -> list[Action]:
+        row = self._job
+        old = row.values(before) if before else {}
+        changes = [
+            getattr(row, name).remove() if value is None else getattr(row, name).set(value)
+            for name, value in row.values(after).items()
+            if value != old.get(name)
+        ]
+        if before is None:
+            changes.append(row.shard.set(shard_of(after.job_id, self._table.shards)))
+        return [row.revision.set(after.revision + 1), *changes]
+
+    def _unchanged(self, before: Job | None) -> Condition:
+        return self._job.revision == before.revision if before else self._job.pk.does_not_exist()
 
     def _mark(self, proposal: Proposal, at: datetime) -> tuple[ProposalRow, list[Any]]:
         row = self._proposal(pk=job_pk(proposal.job_id), sk=proposal_sk(proposal.account_id))

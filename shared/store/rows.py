@@ -8,7 +8,7 @@ pk                sk                       what
 ``<account id>``  ``CLAIM#<name>``         something that happens once for ever (opening, the refund of a spend)
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
 ``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
-``JOB#<job id>``  ``JOB``                  a job and its price
+``JOB#<job id>``  ``JOB``                  a job, its price, and the auction of its boosted places
 ``JOB#<job id>``  ``PROPOSAL#<account>``   an account's one proposal on it
 ================  =======================  ==========================================================
 
@@ -230,6 +230,7 @@ class AccountRow(Row):
     plan_as_of = InstantAttribute(null=True)
     joined_on = DateAttribute()
     lots = LotsAttribute()
+    held = WholeAttribute(null=True)
     frozen = BooleanAttribute(null=True)
     version = WholeAttribute()
     seq = WholeAttribute()
@@ -253,6 +254,7 @@ class AccountRow(Row):
             "plan": account.plan.value,
             "plan_as_of": account.plan_as_of,
             "lots": account.lots,
+            "held": account.held or None,
             "frozen": account.frozen or None,
             "seq": account.seq,
             "last_at": account.last_at,
@@ -275,6 +277,7 @@ class AccountRow(Row):
             plan_as_of=self.plan_as_of,
             joined_on=self.joined_on,
             lots=self.lots,
+            held=self.held or 0,
             frozen=bool(self.frozen),
             version=self.version,
             seq=self.seq,

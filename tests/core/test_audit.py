@@ -17,6 +17,7 @@ SEQUENCE = "seq counts from 1 without a gap, and time never runs backwards"
 BALANCES = "each balance follows from the one before"
 ONCE = "a key has one effect, and a spend at most one refund of what it took"
 BADGE = "no week of a badge was paid for twice, and the last one ends when the account says"
+HOLDS = "a hold ends once, by the release or the capture of all of it, and what is held is in open holds"
 AWARDS = "what is awarded once for ever was awarded once"
 
 Broken = tuple[Account, list[Entry]]
@@ -122,6 +123,20 @@ def badge_paid(book: Book, *days: int, until: int | None) -> Broken:
     return replace(account, badge=badge), entries
 
 
+def held(book: Book, *ends: tuple[EntryType, int], left: int = 0) -> Broken:
+    """5 held, and then what ends it, or holds more; the account says how much is held in the end."""
+    account, entries = book.account, book.entries
+    for number, (entry_type, amount) in enumerate([(EntryType.HOLD, -5), *ends]):
+        after = replace(book, account=account, entries=entries)
+        changes = {"type": entry_type, "amount": amount, "slices": {free("2025-01-11"): amount} if amount else {}}
+        account, entries = posted(
+            after, book.entries[4], entry_id=f"held {number}", reference={"type": "boost", "hold_id": "h"}, **changes
+        )
+    return replace(account, held=left), entries
+
+
+CAPTURED, RELEASED = (EntryType.CAPTURE, 0), (EntryType.RELEASE, 5)
+
 BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a lot of nothing": (lambda book: set_lot(book, paid("2026-01-01"), 0), {LOTS}),
     "a lot below zero": (lambda book: set_lot(book, paid("2025-01-13"), -1), {LOTS, BUCKETS, BALANCES}),
@@ -174,6 +189,18 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a badge that was not paid for": (lambda book: badge_paid(book, until=7), {BADGE}),
     "a badge paid for longer than its entries say": (lambda book: badge_paid(book, 0, until=8), {BADGE}),
     "a badge that was paid for and is not there": (lambda book: badge_paid(book, 0, until=None), {BADGE}),
+    "a hold that the account does not count": (held, {HOLDS}),
+    "a hold that has ended and still counts": (lambda book: held(book, CAPTURED, left=5), {HOLDS}),
+    "something held that no entry explains": (
+        lambda book: (replace(book.account, held=1), book.entries),
+        {HOLDS},
+    ),
+    "a hold both captured and released": (lambda book: held(book, CAPTURED, RELEASED), {HOLDS}),
+    "a hold captured twice": (lambda book: held(book, CAPTURED, CAPTURED), {HOLDS}),
+    "a hold released in part": (lambda book: held(book, (EntryType.RELEASE, 4)), {HOLDS}),
+    "a hold released for more than it took": (lambda book: held(book, (EntryType.RELEASE, 6)), {HOLDS}),
+    "a capture that takes once more": (lambda book: held(book, (EntryType.CAPTURE, -5)), {HOLDS}),
+    "a hold that grows after its end": (lambda book: held(book, CAPTURED, (EntryType.HOLD, -1), left=1), {HOLDS}),
     "a refund of nothing that it names": (lambda book: edit(book, 6, reference={"type": "spend"}), {ONCE}),
 }
 
@@ -205,6 +232,14 @@ def test_audit_accepts_different_awards():
         account, entries = posted(book, reward)
         book = replace(book, account=account, entries=entries)
     assert violated(book.account, book.entries) == set()
+
+
+@pytest.mark.parametrize(
+    ("ends", "left"),
+    [((), 5), ((CAPTURED,), 0), ((RELEASED,), 0), (((EntryType.HOLD, -2), (EntryType.RELEASE, 7)), 0)],
+)
+def test_audit_accepts_a_hold_that_is_open_or_ended_once(ends, left):
+    assert violated(*held(sound_book(), *ends, left=left)) == set()
 
 
 @pytest.mark.parametrize("days", [(0,), (0, 7), (0, 7, 30, 37)])

@@ -26,7 +26,7 @@ def posted(*postings):
 
 def ended(*ends, job=None):
     for how in ends:
-        job = end(job, "j1", how, NOW)
+        job = end(job, "j1", how, NOW, QUIET)
     return job
 
 
@@ -129,7 +129,7 @@ def test_a_post_that_broke_the_terms_gives_back_however_it_ended(first):
 
 def test_a_removal_after_a_cancellation_starts_nothing_anew():
     refunded = looked(ended(CANCELED), 0, NOW + timedelta(hours=1))
-    assert end(refunded, "j1", REMOVED, NOW) == refunded
+    assert end(refunded, "j1", REMOVED, NOW, QUIET) == refunded
 
 
 def test_no_version_opens_a_job_again():

@@ -140,6 +140,32 @@ def test_a_jobs_first_version_a_newer_one_and_its_end_are_2_calls_each(usual, wi
     assert_costs(cost, calls=[GET, UPDATE], write_units=2, read_units=1)
 
 
+def test_a_bid_is_2_calls_7_wcu_and_8_where_it_is_the_first_that_makes_the_job_due(usual, wire):
+    usual.post(price=4)
+    for bid, write_units in ((5, 8), (6, 7)):
+        with wire.measured() as cost:
+            usual.boost(bid, f"bid {bid}")
+        assert_costs(cost, calls=[BATCH_GET, TRANSACT], write_units=write_units, read_units=2)
+
+
+def test_a_repeat_of_a_bid_is_3_calls_and_writes_nothing(usual, wire):
+    """It would be too low now, so its entry is looked for."""
+    usual.post(price=4)
+    usual.boost(5)
+    with wire.measured() as cost:
+        assert usual.boost(5).replayed
+    assert_costs(cost, calls=[BATCH_GET, GET], read_units=3)
+
+
+def test_a_hold_that_ends_is_2_calls_5_wcu_beside_the_jobs_own(usual, wire):
+    """What the job says is settled first, and what became of its holds is noted last: 2 calls each."""
+    usual.post(price=4)
+    usual.boost(5)
+    with wire.measured() as cost:
+        usual.end()
+    assert_costs(cost, calls=[GET, UPDATE, GET, GET, TRANSACT, GET, UPDATE], write_units=5 + 3 + 3, read_units=4)
+
+
 def test_a_refund_with_its_job_is_3_calls_9_wcu(usual, wire):
     usual.propose(amount=4)
     usual.end()

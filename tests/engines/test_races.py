@@ -473,3 +473,66 @@ def test_many_who_set_a_weeks_price_at_once_set_one(desk):
     desk.open()
     results = at_once(*[lambda: (set_price(desk.ledger), week_price(desk.ledger))[1]] * 16)
     assert set(results) == {4}
+
+
+def bidders(desk, number):
+    names = [f"bidder-{each}" for each in range(number)]
+    desk.open_many(*names)
+    for name in names:
+        desk.credit(100, account=name)
+    desk.post(price=7)
+    return names
+
+
+def boost_rows(desk, name):
+    return [entry.type.value for entry in desk.journal(name) if entry.reference["type"] == "boost"]
+
+
+def test_of_32_bids_at_once_the_4_highest_are_held_and_no_other(desk):
+    names = bidders(desk, CROWD)
+    results = at_once(*[lambda name=name, bid=bid: desk.boost(bid, account=name) for bid, name in enumerate(names, 1)])
+    assert set(kinds(results)) <= {"Outcome", "BidTooLowError"}
+    assert [boost.bid for boost in desk.job().auction.places] == [32, 31, 30, 29]
+    desk.at(desk.clock.at + timedelta(minutes=1)).sweep()
+    assert [desk.stored(name).held for name in names] == [0] * 28 + [29, 30, 31, 32]
+    assert all(boost_rows(desk, name) in ([], ["hold", "release"]) for name in names[:-4])
+
+
+def test_16_raises_of_one_bid_at_once_hold_the_highest_in_all(desk):
+    (name,) = bidders(desk, 1)
+    results = at_once(*[lambda bid=bid: desk.boost(bid, f"raise {bid}", account=name) for bid in range(1, 17)])
+    assert set(kinds(results)) <= {"Outcome", "BidTooLowError"}
+    assert (desk.balance(name), desk.stored(name).held) == (84, 16)
+
+
+def test_16_repeats_of_one_bid_at_once_are_held_once(desk):
+    (name,) = bidders(desk, 1)
+    results = at_once(*[lambda: desk.boost(10, account=name) for _ in range(16)])
+    assert {result.entry.amount for result in results} == {-10}
+    assert (desk.stored(name).held, boost_rows(desk, name)) == (10, ["hold"])
+
+
+@pytest.mark.parametrize("run", range(4))
+def test_outbid_interaction_hire_cancellation_and_the_clock_at_once_end_every_hold_once(desk, run):
+    names = bidders(desk, 6)
+    for bid, name in enumerate(names[:4], 10):
+        desk.boost(bid, account=name)
+    happenings = [
+        lambda: desk.boost(20, account=names[4]),
+        lambda: desk.boost(21, account=names[5]),
+        lambda: desk.boost(22, "raise", account=names[0]),
+        *[lambda name=name: desk.interact(name) for name in names],
+        lambda: desk.end(how=JobStatus.FILLED),
+        desk.end,
+        desk.sweep,
+    ]
+    random.Random(run).shuffle(happenings)  # noqa: S311 - the same in every run
+    results = at_once(*happenings, *happenings)
+    assert set(kinds(results)) <= {"Outcome", "Job", "int", "BidTooLowError", "AuctionClosedError"}
+    desk.at(desk.clock.at + timedelta(minutes=1)).sweep()
+    assert [desk.stored(name).held for name in names] == [0] * 6
+    rows = [boost_rows(desk, name) for name in names]
+    assert all(row.count("hold") >= row.count("capture") + row.count("release") for row in rows)
+    captured = [name for name, row in zip(names, rows, strict=True) if "capture" in row]
+    assert all(desk.balance(name) < 100 for name in captured)
+    assert all(desk.balance(name) == 100 for name in set(names) - set(captured))

@@ -23,6 +23,7 @@ HANDLER_OF = {
     "put_job": "jobs",
     "read_job": "jobs",
     "job_event": "jobs",
+    "boost": "boosts",
 }
 """The function that a call's event is for, where it is not named like the function."""
 
@@ -130,6 +131,10 @@ class Api:
 
     def job(self, job: str = "j-1") -> Answer:
         return self.call("read_job", path={"job_id": job})
+
+    def boost(self, bid: int, account: str = "ann", job: str = "j-1", key: str = "boost", **more: Any) -> Answer:
+        body = {"job_id": job, "proposal_id": f"p-{account}", "bid": bid, **more}
+        return self.call("boost", path={"account_id": account}, key=key, body=body)
 
     def refund(
         self, spend_id: str, key: str = "refund", account: str = "ann", reason: str = "job_canceled", **changes: Any

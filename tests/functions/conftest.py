@@ -60,6 +60,8 @@ SETTINGS = {
     "BADGE_MAX_PRICE": "6",
     "BADGE_PRICE_STEP": "2",
     "JOB_PRICES": "small/simple=2,small/complex=6,large/complex=16",
+    "BOOST_PLACES": "4",
+    "AUCTION_DAYS": "7",
     "POWERTOOLS_SERVICE_NAME": "Tested",
     "POWERTOOLS_METRICS_NAMESPACE": "ConnectsLedger",
 }

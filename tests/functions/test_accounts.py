@@ -11,6 +11,7 @@ def test_a_freelancer_opens_with_sign_up_connects_and_the_cycles(api):
         "plan": "basic",
         "status": "active",
         "balance": 50,
+        "held": 0,
         "expiring": {"within_30_days": 0, "next": {"on": "2027-11-06", "amount": 10}},
         "lots": [
             {"expires_on": "2027-11-06", "paid": False, "amount": 10},

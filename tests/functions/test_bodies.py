@@ -21,6 +21,7 @@ WRITES = (
     "sandbox_clock",
     "put_job",
     "job_event",
+    "boost",
 )
 HUGE = "9" * 5000
 
@@ -259,7 +260,10 @@ def test_json_may_be_declared_in_any_case(api, header, value):
         ("put_job", "posted_at", '"0001-01-01T00:00:00+14:00"'),
         ("put_job", "posted_at", '"9999-12-31T23:59:59-14:00"'),
         ("job_event", "type", '"opened"'),
-        ("job_event", "type", '"interaction"'),
+        ("boost", "bid", "0"),
+        ("boost", "bid", "1.5"),
+        ("boost", "job_id", '"two words"'),
+        ("boost", "proposal_id", "null"),
         ("job_event", "account_id", '"two words"'),
         ("refund", "reason", "NaN"),
         ("reward", "kind", '"courtesy"'),

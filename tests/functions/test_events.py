@@ -13,6 +13,7 @@ STORY = {
     "put_job": 200,
     "read_job": 200,
     "spend": 201,
+    "boost": 201,
     "refund": 201,
     "job_event": 202,
     "reward": 201,

@@ -21,6 +21,7 @@ API = (
     "purchase",
     "read_purchase",
     "spend",
+    "boost",
     "refund",
     "put_job",
     "read_job",

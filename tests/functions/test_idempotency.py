@@ -7,7 +7,7 @@ import pytest
 from tests.functions.conftest import everything
 from tests.functions.events import STAFF, event, http
 
-KEYED = ("open_account", "purchase", "spend", "refund", "reward", "adjustment")
+KEYED = ("open_account", "purchase", "spend", "boost", "refund", "reward", "adjustment")
 STRANGER = "Idempotency-Key"
 
 

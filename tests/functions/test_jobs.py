@@ -20,7 +20,9 @@ def ann(api):
 
 def test_a_job_answers_with_its_price(api):
     posted = api.post(size="small", scope="complex", budget_cents=50_000)
-    assert (posted.status, posted.body) == (200, {"job_id": "j-1", "price": 6, "status": "open", "version": 1})
+    boosts = {"closes_at": "2026-11-29T10:00:00.000Z", "slots": []}
+    job = {"job_id": "j-1", "price": 6, "status": "open", "version": 1, "boosts": boosts}
+    assert (posted.status, posted.body) == (200, job)
     assert api.job().body == posted.body
 
 
@@ -120,7 +122,7 @@ def test_an_end_that_gives_nothing_back_sends_nothing(api, received, happened):
     api.propose(amount=7)
     api.tell(happened)
     assert received() == []
-    assert api.run(REFUNDS) == {"proposals": 0}
+    assert api.run(REFUNDS) == {"found": 0}
     assert api.balance() == 43
 
 
@@ -130,7 +132,7 @@ def test_where_the_message_is_lost_the_schedule_gives_back(api, queue, received,
     assert api.tell().status == 202
     assert "wait for the schedule" in log.text
     client("sqs").create_queue(QueueName="due")
-    assert api.run(REFUNDS) == {"proposals": 1}
+    assert api.run(REFUNDS) == {"found": 1}
     assert api.deliver(REFUNDS, *received()) == []
     assert api.balance() == 50
 

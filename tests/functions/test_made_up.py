@@ -17,6 +17,7 @@ def known_to(api: Api) -> dict[str, list[str]]:
     api.open("ann", plan="plus")
     api.open("acme", kind="agency", plan="plus")
     api.put_promo()
+    api.post(price=7, posted_at="2126-11-22T00:00:00Z")  # the clock is moved far ahead
     spends = [api.spend(2, f"spend-{number}").body["id"] for number in range(3)]
     return {
         "path.account_id": ["ann", "acme"],
@@ -24,6 +25,8 @@ def known_to(api: Api) -> dict[str, list[str]]:
         "path.purchase_id": [api.buy().body["purchase_id"]],
         "path.code": ["SPRING"],
         "body.code": ["SPRING"],
+        "body.job_id": ["j-1"],
+        "body.bid": [3, 5, 8],
         "body.from": ["2026-11-01T00:00:00Z"],
         "body.to": ["2126-12-01T00:00:00Z"],
         "body.reference.spend_id": spends,

@@ -21,6 +21,7 @@ NOTICES = {
     "came": {"amount": 10, "balance": 60, "reason": "Monthly Connects, basic plan"},
     "badge_off": {"why": "price_changed", "price": 7, "max_per_week": 6, "balance": 60},
     "expired": {"amount": 10, "balance": 60},
+    "outbid": {"job_id": "j-1", "proposal_id": "p-1", "bid": 12, "balance": 60},
     "expiring": {"amount": 10, "balance": 60, "expires_on": "2027-11-23", "days_ahead": 7, "days_left": 7},
     "purchase_completed": {"purchase_id": "p-1", "quantity": 40, "amount_cents": 605, "currency": "USD"},
     "purchase_declined": {"purchase_id": "p-1", "quantity": 40, "amount_cents": 600, "currency": "USD"},

@@ -143,7 +143,7 @@ def test_rising_talent_and_certificates_are_rewarded_once_however_they_are_told(
 
 def test_a_job_has_the_price_that_an_event_told(api):
     happens(api, "job.changed", job_id="j-1", version=3, size="small", scope="complex", budget_cents=50_000)
-    assert api.job().body == {"job_id": "j-1", "price": 6, "status": "open", "version": 3}
+    assert api.job().body.items() >= {"job_id": "j-1", "price": 6, "status": "open", "version": 3}.items()
     happens(api, "job.changed", job_id="j-1", version=4, price=9, posted_at=NOON)
     assert api.job().body["price"] == 9
 
@@ -192,7 +192,7 @@ def test_a_job_that_ended_without_refunds_takes_no_more_proposals_and_keeps_thos
     api.propose()
     for _ in range(2):
         happens(api, f"job.{happened}", job_id="j-1")
-    assert (api.run("job_sweep"), received()) == ({"proposals": 0}, [])
+    assert (api.run("job_sweep"), received()) == ({"found": 0}, [])
     api.open("bob")
     assert api.propose("bob").refused == (409, "job_not_open")
     assert (api.balance(), api.balance("bob")) == (43, 50)
@@ -203,7 +203,7 @@ def test_the_first_end_of_a_job_stands_whatever_is_told_late(api):
     for late in ("filled", "canceled", "expired", "filled"):
         happens(api, f"job.{late}", job_id="j-1")
     happens(api, "job.changed", job_id="j-1", version=2, price=8)
-    assert api.job().body == {"job_id": "j-1", "price": 8, "status": "filled", "version": 2}
+    assert api.job().body.items() >= {"job_id": "j-1", "price": 8, "status": "filled", "version": 2}.items()
 
 
 def test_a_removal_gives_back_however_the_job_had_ended_and_is_final(api, received):

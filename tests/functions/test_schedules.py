@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.edge.queue import SqsQueue
 from shared.store.errors import ContentionError
 from shared.store.table import Table
 from tests.functions.conftest import client
@@ -93,6 +94,7 @@ def test_a_run_that_the_queue_takes_only_part_of_fails(api, clock, monkeypatch):
     def refuses(**_):
         return {"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
 
+    monkeypatch.setattr("shared.edge.queue._queue", SqsQueue)  # one whose client is not yet made
     monkeypatch.setattr("shared.edge.queue.boto3.client", lambda _: type("Sqs", (), {"send_message_batch": refuses}))
     with pytest.raises(Exception, match="InternalError"):
         api.run(GRANT)
@@ -398,6 +400,7 @@ def test_moving_the_clock_brings_what_falls_due(api):
     moved = api.call("sandbox_clock", claims={"scope": "connects/staff"}, body={"advance": "P31D"})
     assert moved.body == {"now": "2026-12-23T10:00:00.000Z", "settled_accounts": 1, "reconciled_purchases": 1} | {
         "refunded_proposals": 0,
+        "closed_auctions": 0,
         "told_accounts": 0,
         "renewed_badges": 0,
     }

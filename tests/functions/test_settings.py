@@ -66,6 +66,8 @@ NUMBERS = [
     "BADGE_MIN_PRICE",
     "BADGE_MAX_PRICE",
     "BADGE_PRICE_STEP",
+    "BOOST_PLACES",
+    "AUCTION_DAYS",
 ]
 
 
@@ -87,3 +89,9 @@ def test_a_reward_of_nothing_is_refused(name):
 def test_a_price_of_the_badge_without_sound_bounds_is_refused(wrong):
     with pytest.raises(ConfigurationError, match="badge"):
         Settings.read(SETTINGS | wrong)
+
+
+@pytest.mark.parametrize("name", ["BOOST_PLACES", "AUCTION_DAYS"])
+def test_an_auction_of_no_places_or_no_days_is_refused(name):
+    with pytest.raises(ConfigurationError, match="boost_places and auction_days"):
+        Settings.read(SETTINGS | {name: "0"})

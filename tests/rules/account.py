@@ -63,6 +63,9 @@ class Account:
     def redeems(self, code: str) -> Answer:
         return self.api.redeem(code, self._key(), self.name, claims=self._owner)
 
+    def boosts(self, bid: int, job: str = "j-1", key: str | None = None) -> Answer:
+        return self.api.boost(bid, self.name, job, key or self._key())
+
     def badge(self, on: bool = True, most: int | None = 6) -> Answer:
         return self.api.badge(on, most, self.name, claims=self._owner)
 
@@ -75,6 +78,10 @@ class Account:
     @property
     def balance(self) -> int:
         return self.shown["balance"]
+
+    @property
+    def held(self) -> int:
+        return self.shown["held"]
 
     @property
     def lots(self) -> list[tuple[str, int]]:

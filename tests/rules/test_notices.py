@@ -105,6 +105,14 @@ def test_an_owner_is_told_that_connects_expired(agency, at, scheduled, told):
     assert (notice["at"], notice["amount"], notice["balance"]) == ("2027-11-23T00:00:00.000Z", 10, 0)
 
 
+def test_an_owner_is_told_that_a_boost_was_outbid(api, freelancer, queue, told):  # noqa: ARG001
+    api.post(price=6)
+    for name, bid in [("ann", 5), ("bob", 6), ("carol", 7), ("dora", 8), ("eve", 9)]:
+        freelancer(name).boosts(bid)
+    (notice,) = told("outbid")
+    assert (notice["account_id"], notice["bid"], notice["balance"]) == ("ann", 5, 50)
+
+
 def test_an_owner_is_told_that_the_badge_was_switched_off_and_why(freelancer, at, scheduled, told):
     ann = freelancer()
     ann.badge()

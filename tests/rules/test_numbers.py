@@ -12,6 +12,8 @@ DEFAULTS = {
     "InterviewConnects": 10,
     "InterviewCapConnects": 50,
     "InterviewWindowDays": 7,
+    "BoostPlaces": 4,
+    "AuctionDays": 7,
     "UnitPriceCents": 15,
     "Currency": "USD",
     "MinimumPurchase": 10,

@@ -96,6 +96,7 @@ def test_nobody_may_delete_or_scan(stack):
             "ExpiryNoticesFunction",
             on("notice_due", "dynamodb:Query") | on("ExpiryNoticesQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
         ),
+        ("BoostsFunction", on("Table", "dynamodb:BatchGetItem")),
         ("BadgeFunction", set()),
         (
             "BadgeRenewalsFunction",
@@ -114,9 +115,9 @@ def test_a_function_may_change_the_ledger_and_little_more(production, function, 
     assert granted(production, function) == on("Table", *CHANGE) | more
 
 
-def test_only_a_spend_reads_other_items_than_those_of_promo_codes_many_at_once(stack):
+def test_only_who_pays_on_a_job_reads_other_items_than_those_of_promo_codes_many_at_once(stack):
     batches = {each["Sid"]: each for each in statements(stack) if "dynamodb:BatchGetItem" in many(each["Action"])}
-    assert set(batches) == {"PromoCounters", "PriceOfTheJob"}
+    assert set(batches) == {"PromoCounters", "PriceOfTheJob", "AuctionOfTheJob"}
     leading = {"dynamodb:LeadingKeys": ["PROMO#*"]}
     assert batches["PromoCounters"]["Condition"] == {"ForAllValues:StringLike": leading}
 
@@ -167,6 +168,7 @@ def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, 
         "JobSweepFunction",
         "MonthlyGrantFunction",
         "ExpirySweepFunction",
+        "BoostsFunction",
         "BadgeFunction",
         "BadgeRenewalsFunction",
     ],

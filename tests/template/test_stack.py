@@ -26,6 +26,7 @@ ROUTES = {
     "POST /accounts/{account_id}/purchases": ANY_TOKEN,
     "GET /accounts/{account_id}/purchases/{purchase_id}": ANY_TOKEN,
     "POST /accounts/{account_id}/spends": SERVICE,
+    "POST /accounts/{account_id}/boosts": SERVICE,
     "POST /accounts/{account_id}/spends/{spend_id}/refund": SERVICE,
     "POST /accounts/{account_id}/rewards": SERVICE,
     "POST /accounts/{account_id}/adjustments": STAFF,

@@ -1,0 +1,142 @@
+"""What is left to do for jobs: giving the proposals on one back, however many there are, and ending holds for boosts.
+
+A job that is canceled or removed is marked as due in the same write. From there on whoever looks (at once by a message,
+and by a schedule until nothing is left) lists what has still to come back and sends it to a queue, some proposals a
+message. A run that dies half-way leaves the mark, and the next one lists what it left: each refund takes its proposal
+off the list in its own transaction. It is the same with the holds of an auction whose time has come, or of which
+somebody decided and died before it was done.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from shared.ledger.errors import AlreadyRefundedError
+from shared.ledger.job import Job, JobStatus, Proposal, asked, looked
+from shared.ledger.model import Request
+from shared.services.each import for_each
+from shared.services.jobs import end_holds
+from shared.services.spending import refund_spend
+from shared.store.errors import JobMovedError
+from shared.store.jobs import Jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from shared.services.due import Queue
+    from shared.services.ledger import Ledger
+    from shared.store.jobs import DueJob
+
+PROPOSALS_PER_MESSAGE = 25
+"""Some 0.5 s of work, see `shared.services.due`."""
+
+REASON = {JobStatus.CANCELED: "job_canceled", JobStatus.REMOVED: "job_removed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found to do, and since when the longest-waiting of it has waited."""
+
+    proposals: int
+    """That are to be refunded."""
+    auctions: int
+    """With holds to end."""
+    oldest: datetime
+
+
+def look_at_message(job: Job) -> str:
+    """Asks whoever reads the queue to look at a job now."""
+    return json.dumps({"look_at": job.job_id})
+
+
+def handle_message(ledger: Ledger, message: dict[str, Any], queue: Queue, deadline: Callable[[], float]) -> None:
+    """Look at a job, end its holds, or refund a page of proposals.
+
+    Raises:
+        ExceptionGroup: at the end, what went wrong with some proposals; the others are refunded.
+    """
+    if "look_at" in message:
+        look_at(ledger, message["look_at"], queue)
+        return
+    if "end_holds" in message:
+        end_holds(ledger, message["end_holds"], deadline=deadline())
+        return
+    how = JobStatus(message["how"])
+    page = [Proposal(message["job_id"], *proposal) for proposal in message["proposals"]]
+    for_each(page, lambda proposal: _refund(ledger, proposal, how, deadline()))
+
+
+def sweep(ledger: Ledger, due: Iterable[DueJob], queue: Queue) -> Looked:
+    """Look at every job that is due.
+
+    Raises:
+        ExceptionGroup: at the end, what went wrong with some jobs; they stay due.
+    """
+    found: list[Looked] = [Looked(0, 0, ledger.clock.now())]
+    for_each(due, lambda job: found.append(look_at(ledger, job.job_id, queue)))
+    return Looked(
+        sum(one.proposals for one in found), sum(one.auctions for one in found), min(one.oldest for one in found)
+    )
+
+
+def look_at(ledger: Ledger, job_id: str, queue: Queue) -> Looked:
+    """Send what is to be done for a job to the queue; let the job rest where nothing is."""
+    jobs, now = Jobs(ledger.table), ledger.clock.now()
+    job = jobs.job(job_id)
+    if job is None:
+        return Looked(0, 0, now)
+    proposals = auctions = 0
+    oldest, after = now, job
+    if job.auction.due and job.auction.due <= now:
+        queue.send([json.dumps({"end_holds": job_id})])
+        auctions, oldest, after = 1, job.auction.due, asked(after, now)
+    if job.refunds_due:
+        proposals = _send_proposals(jobs, job, queue)
+        oldest, after = min(oldest, job.ended_at or now), looked(after, proposals, now)
+    if after != job:
+        with suppress(JobMovedError):  # whoever moved it has looked as well, or it is looked at again
+            jobs.save(job, after)
+    return Looked(proposals, auctions, oldest)
+
+
+def _send_proposals(jobs: Jobs, job: Job, queue: Queue) -> int:
+    """Those that have still to come back; tells how many."""
+    found = 0
+    waiting = jobs.unrefunded(job.job_id)
+
+    def pages() -> Iterator[str]:
+        nonlocal found
+        while page := list(islice(waiting, PROPOSALS_PER_MESSAGE)):
+            found += len(page)
+            yield json.dumps(_page(job, page))
+
+    queue.send(pages())
+    return found
+
+
+def _page(job: Job, proposals: list[Proposal]) -> dict[str, Any]:
+    each = [[proposal.account_id, proposal.proposal_id, proposal.spend_id, proposal.cost] for proposal in proposals]
+    return {"job_id": job.job_id, "how": job.status.value, "proposals": each}
+
+
+def _refund(ledger: Ledger, proposal: Proposal, how: JobStatus, deadline: float) -> None:
+    """Give one proposal back, at most once whatever else has given its spend back."""
+    jobs, now = Jobs(ledger.table), ledger.clock.now()
+    request = Request("job_refund", f"{proposal.job_id}.{how}", proposal.spend_id, "system")
+    try:
+        refund_spend(
+            ledger,
+            proposal.account_id,
+            proposal.spend_id,
+            reason=REASON[how],
+            request=request,
+            deadline=deadline,
+            also=[jobs.refunded(proposal, now)],
+        )
+    except AlreadyRefundedError:
+        jobs.mark_refunded(proposal, now)

@@ -1,0 +1,500 @@
+"""Boosts: bids that are held, places won and lost, and every hold ended once, whatever happens in what order."""
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+from shared.ledger.calendar import midnight
+from shared.ledger.errors import (
+    AccountFrozenError,
+    AccountNotFoundError,
+    AuctionClosedError,
+    BidTooLowError,
+    IdempotencyKeyReusedError,
+    InsufficientConnectsError,
+    InvalidRequestError,
+    JobNotFoundError,
+    SpendNotFoundError,
+)
+from shared.ledger.job import JobStatus
+from shared.ledger.model import EntryType, Kind, Plan
+from shared.store.jobs import Jobs
+from tests.wire import BATCH_GET, GET, TRANSACT, UPDATE, KilledError, answer_lost, dies, passes
+
+NAMES = ("ann", "bob", "cem", "dan", "eve")
+HOLD, CAPTURE, RELEASE = EntryType.HOLD, EntryType.CAPTURE, EntryType.RELEASE
+
+
+@pytest.fixture
+def desk(desk):
+    """With a job, and five accounts of 50 Connects."""
+    for name in NAMES:
+        desk.open(name)
+        desk.credit(50, account=name)
+    desk.post(price=7)
+    return desk
+
+
+def fill(desk, *bids):
+    """One bid of each account, in their order."""
+    for name, bid in zip(NAMES, bids, strict=False):
+        desk.boost(bid, account=name)
+
+
+def of_boosts(desk, account="ann"):
+    return [(entry.type, entry.amount) for entry in desk.journal(account) if entry.reference["type"] == "boost"]
+
+
+def bids(desk):
+    return [boost.bid for boost in desk.job().auction.places]
+
+
+def holdings(desk):
+    return [(desk.balance(name), desk.stored(name).held) for name in NAMES]
+
+
+def later(desk, **by):
+    desk.clock.at += timedelta(**by)
+    return desk
+
+
+# --- Bidding
+
+
+def test_a_bid_is_held_at_once(desk):
+    entry = desk.boost(12).entry
+    assert (entry.type, entry.amount, entry.balance_after, entry.reason) == (HOLD, -12, 38, "Boost")
+    assert entry.reference == {
+        "type": "boost",
+        "job_id": "j1",
+        "proposal_id": "p-ann",
+        "hold_id": entry.entry_id,
+        "bid": "12",
+        "rank": "1",
+    }
+    assert (desk.balance(), desk.stored().held) == (38, 12)
+
+
+def test_a_raise_holds_what_it_adds_and_no_more(desk):
+    first = desk.boost(12).entry
+    raised = desk.boost(20, "raise").entry
+    assert (raised.amount, raised.reason, raised.reference["hold_id"]) == (-8, "Boost raised", first.entry_id)
+    assert (desk.balance(), desk.stored().held, bids(desk)) == (30, 20, [20])
+
+
+@pytest.mark.parametrize("bid", [1, 12])
+def test_a_bid_is_never_lowered_nor_repeated_under_another_key(desk, bid):
+    desk.boost(12)
+    with pytest.raises(BidTooLowError) as refusal:
+        desk.boost(bid, "lower")
+    assert refusal.value.details == {"required": 13}
+    assert (desk.balance(), bids(desk)) == (38, [12])
+
+
+def test_places_go_by_bid_and_of_equal_ones_the_earlier_wins(desk):
+    fill(desk, 10, 20, 10, 30)
+    assert [boost.account_id for boost in desk.job().auction.places] == ["dan", "bob", "ann", "cem"]
+    desk.boost(20, "raise")
+    assert [boost.account_id for boost in desk.job().auction.places] == ["dan", "bob", "ann", "cem"]
+
+
+def test_a_bid_tells_its_rank(desk):
+    assert [
+        desk.boost(bid, account=name).entry.reference["rank"]
+        for name, bid in zip(NAMES, (10, 20, 15, 20), strict=False)
+    ] == [
+        "1",
+        "1",
+        "2",
+        "2",
+    ]
+
+
+@pytest.mark.parametrize("bid", [1, 9, 10])
+def test_a_bid_without_a_place_is_refused_and_holds_nothing(desk, bid):
+    fill(desk, 10, 20, 30, 40)
+    with pytest.raises(BidTooLowError) as refusal:
+        desk.boost(bid, account="eve")
+    assert refusal.value.details == {"required": 11}
+    assert (desk.balance("eve"), of_boosts(desk, "eve")) == (50, [])
+
+
+def test_who_is_pushed_out_has_all_of_it_back_in_its_lots_at_once_and_is_told(desk):
+    desk.boost(10)
+    desk.boost(12, "raise")
+    lots = desk.stored().lots
+    for name, bid in zip(NAMES[1:], (20, 30, 40, 50), strict=True):
+        desk.boost(bid, account=name)
+    assert of_boosts(desk) == [(HOLD, -10), (HOLD, -2), (RELEASE, 12)]
+    assert (desk.balance(), desk.stored().held, bids(desk)) == (50, 0, [50, 40, 30, 20])
+    assert desk.stored().lots.keys() == lots.keys()
+    release = desk.journal()[-1]
+    assert (release.reason, release.reference["why"]) == ("Boost outbid", "outbid")
+    [notice] = desk.notices()
+    assert (notice.kind, notice.facts) == (
+        "outbid",
+        {"job_id": "j1", "proposal_id": "p-ann", "bid": 12, "balance": 50},
+    )
+
+
+def test_who_was_pushed_out_may_bid_again_with_what_came_back(desk):
+    fill(desk, 30, 31, 32, 33, 34)
+    desk.boost(50, "again")
+    assert of_boosts(desk) == [(HOLD, -30), (RELEASE, 30), (HOLD, -50)]
+    assert desk.balance("bob") == 50
+
+
+def test_a_lot_that_expired_while_it_was_held_comes_back_for_the_days_of_grace(desk):
+    desk.at("2027-01-13").post("j2", price=7)
+    desk.boost(12, job="j2")
+    desk.at("2027-01-17").end("j2")
+    [(bucket, amount)] = desk.stored().lots.items()
+    assert (bucket.expires_on, amount) == (desk.clock.at.date() + timedelta(30), 12)
+
+
+def test_more_than_is_there_cannot_be_held(desk):
+    desk.boost(45)
+    with pytest.raises(InsufficientConnectsError) as refusal:
+        desk.boost(51, "raise")
+    assert refusal.value.details == {"balance": 5, "required": 6}
+    assert bids(desk) == [45]
+
+
+def test_what_is_held_cannot_be_spent(desk):
+    desk.boost(45)
+    with pytest.raises(InsufficientConnectsError):
+        desk.spend(6)
+
+
+def test_a_frozen_agency_may_not_bid_and_what_it_holds_ends_as_any(desk):
+    desk.open("acme", kind=Kind.AGENCY, plan=Plan.PLUS)
+    desk.credit(20, account="acme")
+    desk.boost(10, account="acme")
+    desk.change_plan(Plan.BASIC, account="acme")
+    with pytest.raises(AccountFrozenError):
+        desk.boost(12, "raise", account="acme")
+    desk.end()
+    assert (desk.balance("acme"), desk.stored("acme").held) == (20, 0)
+
+
+def test_a_bid_on_a_job_or_of_an_account_that_nobody_knows_is_refused(desk):
+    with pytest.raises(JobNotFoundError):
+        desk.boost(5, job="j9")
+    with pytest.raises(AccountNotFoundError):
+        desk.boost(5, account="nobody")
+
+
+def test_an_account_boosts_one_proposal_on_a_job(desk):
+    desk.boost(5)
+    with pytest.raises(InvalidRequestError, match="proposal_id"):
+        desk.boost(6, "other", proposal="p-other")
+    assert bids(desk) == [5]
+
+
+# --- Repeats
+
+
+def test_a_bid_sent_again_is_answered_as_the_first_time_whatever_has_become_of_it(desk):
+    first = desk.boost(10)
+    assert (desk.boost(10).entry, desk.boost(10).replayed) == (first.entry, True)
+    fill(desk, 10, 20, 30, 40, 50)
+    assert desk.boost(10).entry == first.entry
+    desk.end()
+    assert desk.boost(10).entry == first.entry
+    assert of_boosts(desk) == [(HOLD, -10), (RELEASE, 10)]
+
+
+def test_a_key_is_for_one_bid(desk):
+    desk.boost(10)
+    with pytest.raises(IdempotencyKeyReusedError):
+        desk.boost(11)
+
+
+def test_a_refused_bid_does_not_use_its_key_up(desk):
+    fill(desk, 10, 20, 30, 40)
+    with pytest.raises(BidTooLowError):
+        desk.boost(10, account="eve")
+    desk.interact("ann")
+    desk.boost(50, "raise", account="bob")
+    desk.under(boost_places=5)
+    assert desk.boost(10, account="eve").entry.amount == -10
+
+
+def test_a_bid_whose_answer_was_lost_is_held_once(desk, wire):
+    wire.on(TRANSACT, answer_lost)
+    assert desk.boost(10).replayed is False
+    assert of_boosts(desk) == [(HOLD, -10)]
+
+
+# --- How holds end
+
+
+@pytest.mark.parametrize("named", [("ann", None), (None, "p-ann"), ("ann", "p-ann")])
+def test_an_interaction_with_a_boosted_proposal_captures_it_at_once(desk, named):
+    fill(desk, 10, 20)
+    account, proposal = named
+    desk.interact(account, proposal=proposal)
+    assert of_boosts(desk) == [(HOLD, -10), (CAPTURE, 0)]
+    assert holdings(desk)[:2] == [(40, 0), (30, 20)]
+    assert desk.journal()[-1].reference["why"] == "interaction"
+
+
+@pytest.mark.parametrize("named", [("eve", None), (None, "p-eve"), ("ann", "p-bob")])
+def test_an_interaction_with_what_is_not_boosted_ends_nothing(desk, wire, named):
+    fill(desk, 10, 20)
+    account, proposal = named
+    with wire.measured() as cost:
+        desk.interact(account, proposal=proposal)
+    assert cost.calls == [GET]
+    assert holdings(desk)[:2] == [(40, 10), (30, 20)]
+
+
+def test_an_interaction_with_nobody_or_on_no_job_is_refused(desk):
+    with pytest.raises(InvalidRequestError):
+        desk.interact(None)
+    with pytest.raises(JobNotFoundError):
+        desk.interact(job="j9")
+
+
+def test_who_paid_keeps_the_place_until_pushed_out_and_has_nothing_back(desk):
+    desk.boost(10)
+    desk.interact()
+    assert bids(desk) == [10]
+    for name, bid in zip(NAMES[1:], (20, 30, 40, 50), strict=True):
+        desk.boost(bid, account=name)
+    assert bids(desk) == [50, 40, 30, 20]
+    assert of_boosts(desk) == [(HOLD, -10), (CAPTURE, 0)]
+
+
+def test_who_paid_cannot_raise(desk):
+    desk.boost(10)
+    desk.interact()
+    with pytest.raises(AuctionClosedError):
+        desk.boost(20, "raise")
+
+
+@pytest.mark.parametrize("how", [JobStatus.FILLED, JobStatus.EXPIRED])
+def test_at_the_first_hire_whoever_has_a_place_pays_its_own_bid(desk, how):
+    fill(desk, 10, 20, 30, 40, 50)
+    desk.end(how=how)
+    assert holdings(desk) == [(50, 0), (30, 0), (20, 0), (10, 0), (0, 0)]
+    assert [of_boosts(desk, name)[-1][0] for name in NAMES] == [RELEASE, *[CAPTURE] * 4]
+
+
+@pytest.mark.parametrize("how", [JobStatus.CANCELED, JobStatus.REMOVED])
+def test_a_job_that_goes_away_releases_open_holds_and_not_what_was_captured(desk, how):
+    fill(desk, 10, 20)
+    desk.interact("bob")
+    desk.end(how=how)
+    desk.sweep()
+    assert holdings(desk)[:2] == [(50, 0), (30, 0)]
+    assert desk.journal()[-1].reference["why"] == f"job_{how}"
+
+
+def test_a_job_removed_after_its_hire_gives_no_boost_back(desk):
+    fill(desk, 10)
+    desk.end(how=JobStatus.FILLED)
+    desk.end(how=JobStatus.REMOVED)
+    desk.sweep()
+    assert of_boosts(desk) == [(HOLD, -10), (CAPTURE, 0)]
+
+
+@pytest.mark.parametrize("how", [how for how in JobStatus if how is not JobStatus.OPEN])
+def test_no_bid_is_taken_once_the_job_has_ended(desk, how):
+    fill(desk, 10)
+    desk.end(how=how)
+    for name, bid in (("ann", 20), ("bob", 20)):
+        with pytest.raises(AuctionClosedError):
+            desk.boost(bid, "late", account=name)
+
+
+def test_an_auction_closes_seven_days_after_the_posting_to_the_instant(desk):
+    fill(desk, 10, 20)
+    opened = desk.clock.at
+    desk.at(opened + timedelta(days=7) - timedelta(milliseconds=1)).boost(11, "just in time")
+    desk.at(opened + timedelta(days=7))
+    with pytest.raises(AuctionClosedError):
+        desk.boost(12, "too late")
+    assert holdings(desk)[:2] == [(39, 11), (30, 20)]
+
+
+def test_a_close_that_nobody_announced_happens_by_the_clock_and_is_dated_at_its_instant(desk):
+    fill(desk, 10, 20)
+    closes_at = desk.clock.at + timedelta(days=7)
+    assert [job.job_id for job in Jobs(desk.table).due(closes_at - timedelta(milliseconds=1))] == []
+    later(desk, days=9).sweep()
+    assert holdings(desk)[:2] == [(40, 0), (30, 0)]
+    capture = desk.journal()[-1]
+    assert (capture.type, capture.at, capture.reference["why"]) == (CAPTURE, closes_at, "auction_closed")
+    assert list(Jobs(desk.table).due(desk.clock.at + timedelta(days=99))) == []
+    assert bids(desk) == [20, 10]
+
+
+def test_an_auction_with_nothing_held_is_never_due(desk):
+    fill(desk, 10)
+    desk.interact()
+    assert list(Jobs(desk.table).due(desk.clock.at + timedelta(days=99))) == []
+
+
+def test_a_posting_that_moves_the_close_moves_when_it_is_looked_for(desk):
+    fill(desk, 10)
+    desk.post(version=2, price=7, posted_at=desk.clock.at - timedelta(days=6))
+    assert [job.since for job in Jobs(desk.table).due(desk.clock.at + timedelta(days=1))] == [
+        desk.clock.at + timedelta(days=1)
+    ]
+    desk.post(version=3, price=7, posted_at=desk.clock.at - timedelta(days=8))
+    later(desk, minutes=2).sweep()
+    assert of_boosts(desk) == [(HOLD, -10), (CAPTURE, 0)]
+
+
+@pytest.mark.parametrize("how", [JobStatus.CANCELED, JobStatus.FILLED])
+def test_an_end_that_comes_after_the_close_finds_it_closed_by_the_clock(desk, how):
+    fill(desk, 10)
+    closes_at = desk.clock.at + timedelta(days=7)
+    later(desk, days=8).end(how=how)
+    assert of_boosts(desk) == [(HOLD, -10), (CAPTURE, 0)]
+    assert desk.job().auction.closed_at == closes_at
+
+
+def test_whatever_happens_in_any_order_and_twice_every_hold_ends_once(desk):
+    happenings = {
+        "interact": lambda job: desk.interact("ann", job=job),
+        "hire": lambda job: desk.end(job, JobStatus.FILLED),
+        "cancel": lambda job: desk.end(job, JobStatus.CANCELED),
+        "sweep": lambda _: desk.sweep(),
+    }
+    for number, order in enumerate(permutations(happenings)):
+        job = f"o{number}"
+        desk.post(job, price=7)
+        desk.boost(1, f"boost {number}", job=job)
+        desk.boost(2, f"raise {number}", job=job)
+        later(desk, seconds=1)
+        for happening in (*order, *order):
+            happenings[happening](job)
+        assert desk.stored().held == 0
+        desk.adjust(2, f"again {number}")
+
+
+# --- Deaths half-way
+
+
+@pytest.mark.parametrize(
+    ("how", "left"),
+    [(JobStatus.FILLED, (40, 0)), (JobStatus.CANCELED, (50, 0)), (JobStatus.REMOVED, (50, 0))],
+)
+def test_who_dies_ending_holds_is_finished_by_the_next_run(desk, wire, how, left):
+    fill(desk, 10, 10)
+    wire.on(TRANSACT, dies)
+    with pytest.raises(KilledError):
+        desk.end(how=how)
+    assert holdings(desk)[:2] == [(40, 10), (40, 10)]
+    later(desk, minutes=1).sweep()
+    assert holdings(desk)[:2] == [left, left]
+    assert desk.job().auction.endings == ()
+
+
+def test_who_dies_between_a_bid_and_the_release_of_another_is_finished_by_the_next_run(desk, wire):
+    fill(desk, 10, 20, 30, 40)
+    wire.on(TRANSACT, passes, dies)
+    with pytest.raises(KilledError):
+        desk.boost(50, account="eve")
+    assert holdings(desk)[0] == (40, 10)
+    assert holdings(desk)[4] == (0, 50)
+    later(desk, minutes=1).sweep()
+    assert holdings(desk)[0] == (50, 0)
+    assert [notice.kind for notice in desk.notices()] == ["outbid"]
+
+
+def test_who_was_pushed_out_by_one_that_died_bids_again_with_what_comes_back(desk, wire):
+    fill(desk, 40, 41, 42, 43)
+    wire.on(TRANSACT, passes, dies)
+    with pytest.raises(KilledError):
+        desk.boost(44, account="eve")
+    desk.boost(50, "again")
+    assert of_boosts(desk) == [(HOLD, -40), (RELEASE, 40), (HOLD, -50)]
+    assert desk.balance("bob") == 50
+
+
+def test_a_hold_that_has_ended_is_not_ended_again_by_one_who_did_not_hear_of_it(desk, wire):
+    fill(desk, 10)
+    wire.on(UPDATE, passes, dies)
+    with pytest.raises(KilledError):
+        desk.end()
+    assert of_boosts(desk) == [(HOLD, -10), (RELEASE, 10)]
+    assert len(desk.job().auction.endings) == 1
+    later(desk, minutes=1).sweep()
+    assert of_boosts(desk) == [(HOLD, -10), (RELEASE, 10)]
+    assert desk.job().auction.endings == ()
+
+
+# --- Who is faster
+
+
+def test_a_bid_that_another_overtakes_is_ranked_anew(desk, wire):
+    wire.on(TRANSACT, wire.before(lambda: desk.boost(20, account="bob")))
+    assert desk.boost(10).entry.reference["rank"] == "2"
+    assert of_boosts(desk) == [(HOLD, -10)]
+
+
+def test_a_bid_that_meets_the_close_is_refused(desk, wire):
+    wire.on(TRANSACT, wire.before(desk.end))
+    with pytest.raises(AuctionClosedError):
+        desk.boost(10)
+    assert holdings(desk)[0] == (50, 0)
+
+
+def test_a_raise_that_meets_its_own_end_holds_nothing_more(desk, wire):
+    desk.boost(10)
+    wire.on(TRANSACT, wire.before(desk.interact))
+    with pytest.raises(AuctionClosedError):
+        desk.boost(20, "raise")
+    assert holdings(desk)[0] == (40, 0)
+
+
+def test_what_an_account_does_meanwhile_is_in_no_bids_way(desk, wire):
+    wire.on(TRANSACT, wire.before(lambda: desk.spend(6)))
+    desk.boost(10)
+    assert holdings(desk)[0] == (34, 10)
+    desk.end()
+    assert desk.balance() == 44
+
+
+# --- Besides
+
+
+def test_a_captured_boost_is_no_spend_and_never_refunded(desk):
+    hold = desk.boost(10).entry
+    desk.interact()
+    with pytest.raises(SpendNotFoundError):
+        desk.refund(hold.entry_id)
+
+
+def test_a_proposal_and_its_boost_are_two_rows(desk):
+    desk.propose()
+    desk.boost(10)
+    assert [(entry.type, entry.amount) for entry in desk.journal()[1:]] == [(EntryType.SPEND, -7), (HOLD, -10)]
+
+
+def test_what_is_stored_of_an_auction_comes_back_as_it_was_written(desk):
+    fill(desk, 10, 20, 30, 40)
+    desk.interact("bob")
+    [*_, lowest] = desk.job().auction.places
+    assert (lowest.account_id, lowest.bid, sum(lowest.slices.values()), lowest.captured) == ("ann", 10, -10, False)
+    assert [boost.captured for boost in desk.job().auction.places] == [False, False, True, False]
+    assert desk.job().auction.due == desk.clock.at + timedelta(days=7)
+
+
+def test_a_bid_that_pushes_nobody_out_takes_two_calls(desk, wire):
+    with wire.measured() as cost:
+        desk.boost(10)
+    assert cost.calls == [BATCH_GET, TRANSACT]
+
+
+def test_holds_and_midnights_do_not_meet(desk):
+    """What is held expires not, and is not shown as expiring."""
+    desk.boost(50)
+    desk.at(midnight(desk.clock.at.date()) + timedelta(days=366))
+    desk.sweep()
+    assert of_boosts(desk) == [(HOLD, -50), (CAPTURE, 0)]
+    assert [entry.type for entry in desk.journal() if entry.type is EntryType.EXPIRY] == []
