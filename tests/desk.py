@@ -170,8 +170,15 @@ class Desk:
         sent = BidSent(job, proposal or f"p-{account}", bid)
         return place_bid(self.ledger, account, sent, request, deadline=by or deadline())
 
-    def interact(self, account: str | None = "ann", *, job: str = "j1", proposal: str | None = None) -> Job:
-        return interact_on_job(self.ledger, job, account, proposal, deadline=deadline())
+    def interact(
+        self,
+        account: str | None = "ann",
+        *,
+        job: str = "j1",
+        proposal: str | None = None,
+        at: datetime | None = None,
+    ) -> Job:
+        return interact_on_job(self.ledger, job, account, proposal, deadline=deadline(), at=at)
 
     def job(self, job: str = "j1") -> Job:
         return read_job(self.ledger, job)
@@ -330,8 +337,9 @@ def problems_in(table: Table) -> list[str]:
     """Every contradiction in every account of a table, and every purchase that its journal does not bear out."""
     found = []
     promos: Tally[str] = Tally()
-    for account_id in _accounts(table):
-        account, journal = table.account(account_id), table.journal(account_id)
+    journals = {account_id: table.journal(account_id) for account_id in _accounts(table)}
+    for account_id, journal in journals.items():
+        account = table.account(account_id)
         found += [
             f"{account_id}: {finding.invariant}: {problem}"
             for finding in audit(account, journal)
@@ -355,14 +363,13 @@ def problems_in(table: Table) -> list[str]:
     job_of = cache(Jobs(table).job)
     rows = proposals_in(table)
     found += [problem for row in rows for problem in problems_of(table, row, job_of(row.proposal().job_id))]
-    return found + problems_of_holds(table)
+    return found + problems_of_holds(table, journals.values())
 
 
-def problems_of_holds(table: Table) -> list[str]:
+def problems_of_holds(table: Table, journals: Iterable[list[Entry]]) -> list[str]:
     """What accounts hold is what the auctions say: an open hold is of one place, or is about to end."""
     held = {}
-    for account_id in _accounts(table):
-        journal = table.journal(account_id)
+    for journal in journals:
         ended = {
             entry.reference["hold_id"] for entry in journal if entry.type in {EntryType.RELEASE, EntryType.CAPTURE}
         }
