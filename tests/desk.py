@@ -170,8 +170,15 @@ class Desk:
         sent = BidSent(job, proposal or f"p-{account}", bid)
         return place_bid(self.ledger, account, sent, request, deadline=by or deadline())
 
-    def interact(self, account: str | None = "ann", *, job: str = "j1", proposal: str | None = None) -> Job:
-        return interact_on_job(self.ledger, job, account, proposal, deadline=deadline())
+    def interact(
+        self,
+        account: str | None = "ann",
+        *,
+        job: str = "j1",
+        proposal: str | None = None,
+        at: datetime | None = None,
+    ) -> Job:
+        return interact_on_job(self.ledger, job, account, proposal, deadline=deadline(), at=at)
 
     def job(self, job: str = "j1") -> Job:
         return read_job(self.ledger, job)

@@ -45,6 +45,8 @@ class Boost:
     bid: int
     hold_id: str
     """The id of the entry that first held for it; a raise holds the rest under the same."""
+    since: datetime
+    """When it got its place; a raise keeps it."""
     slices: Mapping[Bucket, int] = field(default_factory=dict)
     """Signed, as in the entries that hold: together they are ``-bid``."""
     captured: bool = False
@@ -129,17 +131,24 @@ def with_slices(auction: Auction, hold_id: str, slices: Mapping[Bucket, int]) ->
     )
 
 
-def interact(
-    auction: Auction, account_id: str | None, proposal_id: str | None, closes_at: datetime, now: datetime
+def interact(  # noqa: PLR0917 - names, then times
+    auction: Auction,
+    account_id: str | None,
+    proposal_id: str | None,
+    at: datetime,
+    closes_at: datetime,
+    now: datetime,
 ) -> Auction:
-    """A client interacted with a proposal: if it is boosted, it has paid. It keeps its place as long as it can.
+    """A client interacted with a proposal: if it was boosted then, it has paid. It keeps its place as long as it can.
+
+    What is told late or twice captures no boost that came after it.
 
     Raises:
         InvalidRequestError: nothing tells which proposal.
     """
     if account_id is None and proposal_id is None:
         raise InvalidRequestError("body", "needs account_id, proposal_id, or both for an interaction")
-    seen = [boost for boost in auction.places if boost.is_of(account_id, proposal_id)]
+    seen = [boost for boost in auction.places if boost.is_of(account_id, proposal_id) and boost.since <= at]
     if all(boost.captured for boost in seen):
         return auction
     return wait(_end(auction, seen, Why.INTERACTION, now), closes_at, now)

@@ -197,14 +197,16 @@ def bid(job: Job, boost: Boost, now: datetime, policy: Policy) -> tuple[Job, int
     return replace(job, auction=auction), rank
 
 
-def interact(job: Job, account_id: str | None, proposal_id: str | None, now: datetime, policy: Policy) -> Job:
-    """A job on which a client has interacted with a proposal, named by its account, its id, or both.
+def interact(  # noqa: PLR0917 - names, then times
+    job: Job, account_id: str | None, proposal_id: str | None, at: datetime, now: datetime, policy: Policy
+) -> Job:
+    """A job on which a client interacted with a proposal, named by its account, its id, or both.
 
     Raises:
         InvalidRequestError: by neither.
     """
     job = settle(job, now, policy)
-    auction = auctions.interact(job.auction, account_id, proposal_id, closes_at(job, policy) or now, now)
+    auction = auctions.interact(job.auction, account_id, proposal_id, at, closes_at(job, policy) or now, now)
     return replace(job, auction=auction)
 
 

@@ -60,10 +60,11 @@ def _hold(
 ) -> Outcome:
     if job is None:
         raise JobNotFoundError(sent.job_id)
-    account_id = account.account_id
+    account_id, now = account.account_id, ledger.clock.now()
     own, own_id = job.auction.place_of(account_id), entry_id(account_id, request.operation, request.key)
-    boost = Boost(account_id, sent.proposal_id, sent.bid, own.hold_id if own else own_id, own.slices if own else {})
-    after, rank = bid(job, boost, ledger.clock.now(), ledger.policy)
+    new = Boost(account_id, sent.proposal_id, sent.bid, own_id, since=now)
+    boost = replace(new, hold_id=own.hold_id, since=own.since, slices=own.slices) if own else new
+    after, rank = bid(job, boost, now, ledger.policy)
     reference = reference_of(job.job_id, boost) | {"rank": str(rank)}
     read: Account | None = account
     for ending in job.auction.endings_of(account_id):

@@ -19,6 +19,7 @@ from shared.store.jobs import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from shared.ledger.auction import Ending
     from shared.services.ledger import Ledger
@@ -43,9 +44,17 @@ def end_job(ledger: Ledger, job_id: str, how: JobStatus, *, deadline: float) -> 
 
 
 def interact_on_job(
-    ledger: Ledger, job_id: str, account_id: str | None, proposal_id: str | None, *, deadline: float
+    ledger: Ledger,
+    job_id: str,
+    account_id: str | None,
+    proposal_id: str | None,
+    *,
+    deadline: float,
+    at: datetime | None = None,
 ) -> Job:
-    """A client interacted with a proposal, named by its account, its id, or both: if it is boosted, it has paid.
+    """A client interacted with a proposal, named by its account, its id, or both: if it was boosted, it has paid.
+
+    News of it may be late: ``at`` says when it happened, now where it is not given.
 
     Raises:
         InvalidRequestError: it is not named.
@@ -54,7 +63,7 @@ def interact_on_job(
     now = ledger.clock.now()
 
     def change(job: Job | None) -> Job:
-        return interact(_known(job, job_id), account_id, proposal_id, now, ledger.policy)
+        return interact(_known(job, job_id), account_id, proposal_id, at or now, now, ledger.policy)
 
     return end_holds_now(ledger, change_job(ledger, job_id, change, deadline), deadline)
 

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Settle, TellExpiring, decide, settled_view
-from shared.ledger.errors import AccountNotFoundError, BusyError, IdempotencyKeyReusedError, LedgerError
-from shared.ledger.model import Account, Claim, Decision, Entry, Request, entry_id
+from shared.ledger.errors import (
+    AccountNotFoundError,
+    BusyError,
+    IdempotencyKeyReusedError,
+    LedgerError,
+    SpendNotFoundError,
+)
+from shared.ledger.model import Account, Claim, Decision, Entry, EntryType, Request, entry_id
 from shared.services.retry import attempts
 from shared.store.errors import ContentionError, EntryExistsError, OutcomeUnknownError, VersionMovedError
 
@@ -49,6 +55,18 @@ class Ledger:
     def view(self, account_id: str, now: datetime) -> Account:
         """The account as of now: what has expired is gone, and what has come is there, whatever the schedules did."""
         return settled_view(self.table.account(account_id), now, self.policy)
+
+    def find_spend(self, account_id: str, spend_id: str) -> Entry:
+        """The entry of a spend.
+
+        Raises:
+            AccountNotFoundError, SpendNotFoundError: the entry is not there, or is of another type.
+        """
+        entry = self.table.entry(account_id, spend_id)
+        if entry is None or entry.type is not EntryType.SPEND:
+            self.table.account(account_id)  # read for nothing but to refuse first where there is none
+            raise SpendNotFoundError(spend_id)
+        return entry
 
     def execute(
         self,

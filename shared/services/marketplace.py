@@ -2,7 +2,7 @@
 
 Each acts under a key made of what happened, never of the event's own id, which differs when the same thing is told
 twice. Whether it is told by event, by call or by both, and in whatever order: the account's id, a claim, the time of
-the change, a job's version or its one end lets it act once.
+it, a job's version or its one end lets it act once.
 
 The contract is `shared/events/schemas/incoming/`. Fields that are not known are passed over: events grow.
 """
@@ -29,7 +29,7 @@ from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobStatus
 from shared.ledger.model import Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
 from shared.services.accounts import OPENING, change_plan, open_new_account
-from shared.services.jobs import end_job, post_job
+from shared.services.jobs import end_job, interact_on_job, post_job
 from shared.services.rewarding import reward_certification, reward_interview, reward_rising_talent
 
 if TYPE_CHECKING:
@@ -157,6 +157,12 @@ def _job_ended(ledger: Ledger, told: Happening, deadline: float) -> None:
     end_job(ledger, told.id("job_id"), JobStatus(told.name.removeprefix("job.")), deadline=deadline)
 
 
+def _interaction(ledger: Ledger, told: Happening, deadline: float) -> None:
+    account_id, proposal_id = (told.where_given(name, told.id) for name in ("account_id", "proposal_id"))
+    at = told.where_given("interacted_at", told.instant)
+    interact_on_job(ledger, told.id("job_id"), account_id, proposal_id, deadline=deadline, at=at)
+
+
 HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
     "account.registered": _registered,
     "account.plan_changed": _plan_changed,
@@ -168,6 +174,7 @@ HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
     "job.removed": _job_ended,
     "job.expired": _job_ended,
     "job.filled": _job_ended,
+    "job.interaction": _interaction,
 }
 """By detail-type; the template's rule lets these through."""
 

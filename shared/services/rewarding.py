@@ -10,7 +10,6 @@ from shared.ledger.errors import (
     BusyError,
     InvalidRequestError,
     RewardCapReachedError,
-    SpendNotFoundError,
 )
 from shared.ledger.model import Entry, EntryType, Request, entry_id
 from shared.services.ledger import Ledger, Outcome
@@ -59,14 +58,12 @@ def reward_interview(
     There is none for an invitation without a proposal: the reward goes to the account that spent on one.
 
     Raises:
-        SpendNotFoundError: no such spend.
+        AccountNotFoundError, SpendNotFoundError: no such account, or no such spend.
         AlreadyRefundedError: as much as an interview brings came back before it, so nothing is missing.
         AlreadyAwardedError: this proposal had its interview.
         RewardCapReachedError: interviews brought the account as much as they may these days.
     """
-    spend = ledger.table.entry(account_id, spend_id)
-    if spend is None or spend.type is not EntryType.SPEND:
-        raise SpendNotFoundError(spend_id)
+    spend = ledger.find_spend(account_id, spend_id)
     for _ in attempts(deadline):
         command = Interview(spend, _came_back(ledger, spend), request)
         try:

@@ -14,10 +14,9 @@ from shared.ledger.errors import (
     InvalidRequestError,
     JobNotOpenError,
     PriceChangedError,
-    SpendNotFoundError,
 )
 from shared.ledger.job import WHY, Channel, Job, Proposal, quote
-from shared.ledger.model import EntryType, Request, entry_id
+from shared.ledger.model import Request, entry_id
 from shared.services.ledger import Ledger, Outcome
 from shared.services.retry import attempts
 from shared.store.errors import ClaimedError, ContentionError, JobMovedError, ProposalExistsError
@@ -118,13 +117,11 @@ def refund_spend(
 
     Raises:
         NotRefundableError: Connects do not come back for this reason.
-        SpendNotFoundError: no such spend; a refund is no spend and is never refunded.
+        AccountNotFoundError, SpendNotFoundError: no such account, or no such spend; a refund is none.
         AlreadyRefundedError: it came back before, under another key.
     """
     check_refundable(reason)
-    spend = ledger.table.entry(account_id, spend_id)
-    if spend is None or spend.type is not EntryType.SPEND:
-        raise SpendNotFoundError(spend_id)
+    spend = ledger.find_spend(account_id, spend_id)
     try:
         return ledger.execute(account_id, Refund(spend, reason, request), deadline=deadline, also=also)
     except ClaimedError as error:

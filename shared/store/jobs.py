@@ -82,13 +82,21 @@ class AuctionAttribute(Attribute[Auction]):
 
 def _from_boost(boost: Boost) -> list[Any]:
     lots = {bucket: amount["N"] for bucket, amount in EntryRow.slices.serialize(boost.slices).items()}
-    return [boost.account_id, boost.proposal_id, boost.bid, boost.hold_id, lots, boost.captured]
+    return [
+        boost.account_id,
+        boost.proposal_id,
+        boost.bid,
+        boost.hold_id,
+        instant(boost.since),
+        lots,
+        boost.captured,
+    ]
 
 
 def _to_boost(stored: list[Any]) -> Boost:
-    account_id, proposal_id, bid, hold_id, lots, captured = stored
+    account_id, proposal_id, bid, hold_id, since, lots, captured = stored
     slices = EntryRow.slices.deserialize({bucket: {"N": amount} for bucket, amount in lots.items()})
-    return Boost(account_id, proposal_id, bid, hold_id, slices, captured=captured)
+    return Boost(account_id, proposal_id, bid, hold_id, datetime.fromisoformat(since), slices, captured=captured)
 
 
 class JobRow(Row):

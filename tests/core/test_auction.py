@@ -37,7 +37,7 @@ class House:
             case "bid":
                 self.bid(who, bid)
             case "interact":
-                self.auction = interact(before, who, None, CLOSES_AT, NOW)
+                self.auction = interact(before, who, None, NOW, CLOSES_AT, NOW)
             case "ended":
                 self.auction = ended(before, [end.boost.hold_id for end in before.endings_of(who)], CLOSES_AT, NOW)
             case "close":
@@ -52,7 +52,7 @@ class House:
         self.number += 1
         own = self.auction.place_of(who)
         hold_id = own.hold_id if own else str(self.number)
-        boost = Boost(who, who, bid, hold_id, own.slices if own else {})
+        boost = Boost(who, who, bid, hold_id, NOW, own.slices if own else {})
         closes_at = self.auction.closed_at or CLOSES_AT
         others = [other.bid for other in self.auction.places if other is not own]
         try:
@@ -105,7 +105,7 @@ def test_fewer_places_than_before_push_out_at_the_next_bid():
     house = House()
     for bid, who in enumerate("abcd", 1):
         house.do("bid", who, bid)
-    boost = Boost("e", "e", 9, "new")
+    boost = Boost("e", "e", 9, "new", NOW)
     after, rank = place(house.auction, boost, CLOSES_AT, NOW, replace(QUIET, boost_places=2))
     assert (rank, [boost.bid for boost in after.places]) == (1, [9, 4])
     assert sorted(ending.boost.bid for ending in after.endings) == [1, 2, 3]

@@ -20,6 +20,7 @@ from moto import mock_aws
 from tests.desk import problems_in
 from tests.functions.api import Api
 from tests.table import SANDBOX, create_table
+from tests.wire import Wire
 
 if TYPE_CHECKING:
     from tests.functions.stream import Listener
@@ -173,6 +174,16 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> "Listener":
     bus._client = listener
     monkeypatch.setattr("functions.outbox.app._bus", lambda: bus)
     return listener
+
+
+@pytest.fixture
+def wire(tables: None) -> Iterator[Wire]:  # noqa: ARG001
+    """What passes between the functions and DynamoDB, to tamper with."""
+    from shared.edge.wiring import wiring  # noqa: PLC0415 - as above
+
+    wire = Wire(wiring().ledger.table._connection.connection.client)
+    yield wire
+    wire.detach()
 
 
 @pytest.fixture

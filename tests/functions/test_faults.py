@@ -10,7 +10,7 @@ from pynamodb.exceptions import GetError
 from shared.store.table import Table
 from tests.functions.conftest import client, ledger_table
 from tests.functions.events import event, http, sqs
-from tests.wire import BATCH_GET, GET, PUT, QUERY, TRANSACT, Wire, request_lost
+from tests.wire import BATCH_GET, GET, PUT, QUERY, TRANSACT, request_lost
 
 API = (
     "open_account",
@@ -47,16 +47,6 @@ CONFLICT = refused("TransactionCanceledException", TRANSACT, "None", "Transactio
 
 def throttled(operation):
     return refused("ProvisionedThroughputExceededException", operation)
-
-
-@pytest.fixture
-def wire(tables):  # noqa: ARG001
-    """What passes between the functions and DynamoDB, to tamper with."""
-    from shared.edge.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
-
-    wire = Wire(wiring().ledger.table._connection.connection.client)
-    yield wire
-    wire.detach()
 
 
 def says_nothing_of_the_inside(answer):

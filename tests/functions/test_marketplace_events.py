@@ -223,15 +223,68 @@ def test_a_job_may_end_before_it_is_heard_of(api):
     assert api.propose().refused == (409, "job_not_open")
 
 
+def boosted(api, bid=10):
+    """Ann has 50 Connects and boosts her proposal."""
+    api.open()
+    api.post(price=7)
+    assert api.boost(bid).status == 201
+
+
+def interacted(api, **more):
+    happens(api, "job.interaction", job_id="j-1", **more)
+
+
+@pytest.mark.parametrize(
+    "named", [{"account_id": "ann"}, {"proposal_id": "p-ann"}, {"account_id": "ann", "proposal_id": "p-ann"}]
+)
+def test_an_interaction_captures_a_boost_once_by_call_and_event_together(api, named):
+    boosted(api)
+    for _ in range(2):
+        interacted(api, **named)
+        api.tell("interaction", **named)
+    happens(api, "job.canceled", job_id="j-1")
+    assert [(entry["type"], entry["amount"]) for entry in api.entries()][:2] == [("capture", 0), ("hold", -10)]
+    assert (api.balance(), api.read()["held"]) == (40, 0)
+
+
+def test_an_interaction_that_is_told_late_captures_no_boost_that_came_after_it(api, clock):
+    early = "2026-11-22T10:00:00+00:00"
+    clock.go(minutes=1)
+    boosted(api)
+    interacted(api, account_id="ann", interacted_at=early)
+    assert api.read()["held"] == 10
+    interacted(api, account_id="ann", interacted_at="2026-11-22T10:01:00Z")
+    assert api.read()["held"] == 0
+
+
+def test_an_interaction_after_the_end_of_its_job_changes_nothing(api):
+    boosted(api)
+    happens(api, "job.canceled", job_id="j-1")
+    interacted(api, account_id="ann")
+    assert (api.balance(), api.entries()[0]["type"]) == (50, "release")
+
+
+@pytest.mark.parametrize("how", ["filled", "canceled"])
+def test_the_end_of_a_job_ends_holds_once_by_call_and_event_together(api, how):
+    boosted(api)
+    for _ in range(2):
+        happens(api, f"job.{how}", job_id="j-1")
+        api.tell(how)
+    ended = ("capture", 40) if how == "filled" else ("release", 50)
+    assert (api.entries()[0]["type"], api.balance(), len(api.entries())) == (*ended, 4)
+
+
 def test_what_comes_too_early_comes_again(api):
     spend = {"account_id": "ann", "spend_id": "s-1"}
     early = [
         told("account.plan_changed", account_id="ann", plan="plus", changed_at=NOON),
         told("interview.won", **spend),
         told("account.rising_talent", account_id="ann"),
+        told("job.interaction", job_id="j-1", account_id="ann"),
     ]
-    assert deliver(api, *early) == ["message-0", "message-1", "message-2"]
+    assert deliver(api, *early) == ["message-0", "message-1", "message-2", "message-3"]
     api.open()
+    api.post(price=7)
     assert deliver(api, *early) == ["message-1"]
 
 
@@ -274,10 +327,15 @@ def test_what_comes_too_early_comes_again(api):
         *[told(f"job.{end}") for end in ("canceled", "removed", "expired", "filled")],
         *[told(f"job.{end}", job_id="j/1") for end in ("canceled", "removed", "expired", "filled")],
         told("job.open", job_id="j-1"),
+        told("job.interaction", job_id="j-2"),
+        told("job.interaction", job_id="j-2", account_id="a b"),
+        told("job.interaction", account_id="ann"),
+        told("job.interaction", job_id="j-2", account_id="ann", interacted_at="now"),
     ],
 )
 def test_poison_fails_alone_and_changes_nothing(api, poison):
     api.open("bob")
+    api.post("j-2", price=7)
     before = everything()
     good = told("account.registered", account_id="carol", kind="agency", plan="plus")
     assert deliver(api, poison, good) == ["message-0"]

@@ -57,8 +57,8 @@ def test_an_account_that_was_never_opened_is_not_found(api, name):
 
 
 def test_nothing_of_an_account_that_was_never_opened_is_refunded(api):
-    assert api.refund("made-up", account="nobody").status == 404
-    assert api.reward("interview", account="nobody", spend_id="made-up").status == 404
+    assert api.refund("made-up", account="nobody").refused == (404, "account_not_found")
+    assert api.reward("interview", account="nobody", spend_id="made-up").refused == (404, "account_not_found")
 
 
 def test_a_purchase_that_was_never_made_is_not_found(api):

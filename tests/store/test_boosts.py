@@ -250,6 +250,24 @@ def test_an_interaction_with_what_is_not_boosted_ends_nothing(desk, wire, named)
     assert holdings(desk)[:2] == [(40, 10), (30, 20)]
 
 
+def test_an_interaction_that_is_told_late_captures_no_boost_that_came_after_it(desk):
+    before = desk.clock.at
+    later(desk, minutes=1).boost(10)
+    later(desk, minutes=1).boost(12, "raise")
+    desk.interact(at=before)
+    assert holdings(desk)[0] == (38, 12)
+    desk.interact(at=before + timedelta(minutes=1))
+    assert of_boosts(desk) == [(HOLD, -10), (HOLD, -2), (CAPTURE, 0)]
+
+
+def test_who_was_pushed_out_and_bids_again_is_not_captured_for_what_came_between(desk):
+    fill(desk, 10, 20, 30, 40, 50)
+    between = desk.clock.at
+    later(desk, minutes=1).boost(25, "again")
+    desk.interact(at=between)
+    assert holdings(desk)[0] == (25, 25)
+
+
 def test_an_interaction_with_nobody_or_on_no_job_is_refused(desk):
     with pytest.raises(InvalidRequestError):
         desk.interact(None)
