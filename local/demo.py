@@ -111,6 +111,7 @@ def play(ann: Freelancer) -> None:
     get_some_back(ann)
     earn(ann)
     meet_a_job(ann)
+    boost_a_proposal(ann)
     wear_a_badge(ann)
     live_on(ann)
     upgrade(ann)
@@ -258,6 +259,43 @@ def meet_a_job(ann: Freelancer) -> None:
     [back] = [row for row in ann.history("days=7&type=refund", aside=True) if row["seq"] > ann.seen]
     ann.look()
     tell.outcome(f"{back['amount']:+d}: every proposal on a canceled job comes back, unasked.", ann.balance)
+
+
+def boost_a_proposal(ann: Freelancer) -> None:
+    tell = ann.tell
+    job = f"mural-{ann.account_id}"
+    tell.chapter("A boosted place")
+    tell.step("Ann bids 3 for a place on top of the client's list; four others bid more")
+    tell.call("service", f"PUT /jobs/{job}", 200, version=1, size="small", scope="simple", aside=True)
+    bid(ann.tell, ann.account_id, job, 3)
+    for higher, rival in enumerate(("ben", "cleo", "dirk", "ella"), 4):
+        open_rival(tell, name := f"{rival}-{ann.account_id}")
+        bid(tell, name, job, higher, aside=True)
+    rows = [row for row in ann.history("days=7", aside=True) if row["seq"] > ann.seen]
+    ann.look()
+    story = ", ".join(f"{row['amount']:+d} ({row['reason']})" for row in rows)
+    tell.outcome(f"{story}: she has a place no more, and nothing is lost.", ann.balance)
+
+    tell.step("She bids 8, and the client looks at her proposal")
+    rank = bid(tell, ann.account_id, job, 8)["rank"]
+    tell.call(
+        "service", f"POST /jobs/{job}/events", 202, note="interaction", type="interaction", account_id=ann.account_id
+    )
+    ann.look()
+    tell.outcome(f"Place {rank}, and the client has seen her there: from held, the 8 become paid.", ann.balance)
+
+
+def bid(tell: Teller, account_id: str, job: str, connects: int, *, aside: bool = False) -> dict[str, Any]:
+    headers = {"Idempotency-Key": f"boost-{job}-{connects}"}
+    named = {"job_id": job, "proposal_id": f"proposal-{account_id}"}
+    path = f"POST /accounts/{account_id}/boosts"
+    return tell.call("service", path, 201, aside=aside, headers=headers, bid=connects, **named).body
+
+
+def open_rival(tell: Teller, name: str) -> None:
+    headers = {"Idempotency-Key": "sign-up"}
+    who = {"account_id": name, "kind": "freelancer", "plan": "basic"}
+    tell.call("service", "POST /accounts", 201, aside=True, headers=headers, **who)
 
 
 def wear_a_badge(ann: Freelancer) -> None:

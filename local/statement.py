@@ -24,6 +24,7 @@ COLOURS = {
     "promo": "green",
     "purchase": "green",
     "refund": "cyan",
+    "release": "cyan",
     "expiry": "yellow",
 }
 WORDS = {
@@ -32,7 +33,9 @@ WORDS = {
     "promo": "by promo code",
     "purchase": "bought",
     "refund": "refunded",
+    "release": "released",
     "spend": "spent",
+    "hold": "held",
     "expiry": "expired",
 }
 
@@ -59,7 +62,7 @@ def statement(entries: Sequence[Entry]) -> Table:
         table.add_row(
             entry["at"][:10],
             f"[{colour}]{entry['type']}[/]",
-            f"[{colour}]{entry['amount']:+d}[/]",
+            f"[{colour}]{entry['amount']:{'+d' if entry['amount'] else 'd'}}[/]",
             str(entry["balance_after"]),
             _reason(entry, jobs),
         )

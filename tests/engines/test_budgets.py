@@ -166,6 +166,25 @@ def test_a_hold_that_ends_is_2_calls_5_wcu_beside_the_jobs_own(usual, wire):
     assert_costs(cost, calls=[GET, UPDATE, GET, GET, TRANSACT, GET, UPDATE], write_units=5 + 3 + 3, read_units=4)
 
 
+def test_a_release_is_2_wcu_more_for_the_notice_of_who_was_outbid(usual, wire):
+    usual.post(price=4)
+    usual.boost(1)
+    usual.open_many("a", "b", "c", "d")
+    for number, name in enumerate("abcd", 2):
+        usual.credit(10, account=name)
+        if name != "d":
+            usual.boost(number, account=name)
+    with wire.measured() as cost:
+        usual.boost(9, account="d")
+    bid, ended, noted = 7 + 2, 7, 3
+    assert_costs(
+        cost,
+        calls=[BATCH_GET, TRANSACT, GET, GET, TRANSACT, GET, UPDATE],
+        write_units=bid + ended + noted,
+        read_units=5,
+    )
+
+
 def test_a_refund_with_its_job_is_3_calls_9_wcu(usual, wire):
     usual.propose(amount=4)
     usual.end()
