@@ -415,8 +415,15 @@ def counted_redemptions(table: Table) -> Tally[str]:
     )
 
 
-def completed_purchases(table: Table, account_id: str) -> dict[str, int]:
-    rows = table._purchase.query(account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True)
+def completed_purchases(table: Table, *accounts: str) -> dict[str, int]:
+    """What was bought by these accounts, or by all, by purchase."""
+    rows = [
+        row
+        for account_id in accounts or _accounts(table)
+        for row in table._purchase.query(
+            account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True
+        )
+    ]
     return {row.purchase().purchase_id: int(row.quantity) for row in rows if row.state == PurchaseState.COMPLETED}
 
 

@@ -61,6 +61,10 @@ class Wire:
         """Let the next requests of this operation meet these faults, one each."""
         self._faults[operation].extend(faults)
 
+    def calm(self) -> None:
+        """Let all requests from now on pass."""
+        self._faults.clear()
+
     @contextmanager
     def measured(self) -> Iterator[Cost]:
         before, self._cost = self._cost, Cost()

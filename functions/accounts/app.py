@@ -1,15 +1,14 @@
 """Accounts: open and change plan (services), read and history (the account itself), audit (staff)."""
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import BeforeValidator
+from msgspec import UNSET, Meta, UnsetType, field
 
 from shared.edge.about import about
-from shared.edge.http import Body, Id, PathId, answer, caller, header, request_of, router, serve
+from shared.edge.http import answer, caller, header, request_of, router, serve
+from shared.edge.requests import Body, Id, Query
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import InvalidRequestError
@@ -27,21 +26,26 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Far before any entry, and far from where computing with times and sorting them as text ends."""
 
 
-def _day(value: object) -> date:
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
-        raise ValueError("must be a date, YYYY-MM-DD")
-    return date.fromisoformat(value)
-
-
 class OpenBody(Body):
     account_id: Id
     kind: Kind
     plan: Plan
-    joined_on: Annotated[date, BeforeValidator(_day)] | None = None
+    joined_on: date | None = None
 
 
 class PlanBody(Body):
     plan: Plan
+
+
+class HistoryQuery(Query):
+    """What is not sent is unset: text that says null is text."""
+
+    days: Annotated[Literal["7", "30", "90"], Meta(description="Not together with from or to.")] | UnsetType = UNSET
+    since: Annotated[str, Meta(description=INSTANT)] | UnsetType = field(name="from", default=UNSET)
+    until: Annotated[str, Meta(description=INSTANT)] | UnsetType = field(name="to", default=UNSET)
+    entry_type: EntryType | UnsetType = field(name="type", default=UNSET)
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[str, Meta(max_length=500)] | UnsetType = UNSET
 
 
 @app.post(
@@ -74,7 +78,7 @@ def open_account(body: OpenBody) -> Response[str]:
         refuses=("account_not_found",),
     ),
 )
-def read_account(account_id: PathId) -> Response[str]:
+def read_account(account_id: Id) -> Response[str]:
     caller(app).require_account(account_id)
     ledger = wiring().ledger
     now = ledger.clock.now()
@@ -91,7 +95,7 @@ def read_account(account_id: PathId) -> Response[str]:
         refuses=("account_not_found",),
     ),
 )
-def set_plan(account_id: PathId, body: PlanBody) -> Response[str]:
+def set_plan(account_id: Id, body: PlanBody) -> Response[str]:
     who = caller(app)
     who.require_service()
     ledger = wiring().ledger
@@ -109,19 +113,12 @@ def set_plan(account_id: PathId, body: PlanBody) -> Response[str]:
         refuses=("account_not_found",),
     ),
 )
-def history(  # noqa: PLR0917 - called by name, from the query
-    account_id: PathId,
-    days: Annotated[Literal["7", "30", "90"] | None, Query(description="Not together with from or to.")] = None,
-    since: Annotated[str | None, Query(alias="from", description=INSTANT)] = None,
-    until: Annotated[str | None, Query(alias="to", description=INSTANT)] = None,
-    entry_type: Annotated[EntryType | None, Query(alias="type")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[str | None, Query(max_length=500)] = None,
-) -> Response[str]:
+def history(account_id: Id, query: HistoryQuery) -> Response[str]:
     caller(app).require_account(account_id)
     ledger = wiring().ledger
-    start, end = _range(ledger.clock.now(), days, since, until)
-    asked = Asked(account_id, start, end, limit, entry_type, cursor)
+    start, end = _range(ledger.clock.now(), query)
+    cursor = None if query.cursor is UNSET else query.cursor
+    asked = Asked(account_id, start, end, query.limit, query.entry_type or None, cursor)
     if CSV in (header(app, "Accept") or ""):
         text, rest = history_csv(ledger, asked)
         return Response(200, CSV, text, {"X-Next-Cursor": rest} if rest else {})
@@ -139,17 +136,18 @@ def history(  # noqa: PLR0917 - called by name, from the query
         refuses=("account_not_found",),
     ),
 )
-def audit(account_id: PathId) -> Response[str]:
+def audit(account_id: Id) -> Response[str]:
     caller(app).require_staff()
     return answer(audit_view(audit_account(wiring().ledger, account_id)))
 
 
-def _range(now: datetime, days: str | None, since: str | None, until: str | None) -> tuple[datetime, datetime]:
+def _range(now: datetime, query: HistoryQuery) -> tuple[datetime, datetime]:
     """[from, to): the last so many days up to now, or any range."""
-    if days and (since or until):
+    if query.days and (query.since or query.until):
         raise InvalidRequestError("query.days", "cannot go together with from or to")
-    end = _instant("query.to", until) if until else now + timedelta(seconds=1)
-    start = _instant("query.from", since) if since else end - timedelta(days=int(days or DEFAULT_DAYS))
+    days = int(query.days or DEFAULT_DAYS)
+    end = _instant("query.to", query.until) if query.until else now + timedelta(seconds=1)
+    start = _instant("query.from", query.since) if query.since else end - timedelta(days)
     if start >= end:
         raise InvalidRequestError("query.from", "must lie before to")
     return start, end

@@ -1,10 +1,12 @@
 """``PUT /accounts/{account_id}/badge``: switch the availability badge and say what a week may cost, for the account."""
 
+from typing import Any, ClassVar
+
 from aws_lambda_powertools.event_handler import Response
-from pydantic import ConfigDict, StrictBool
 
 from shared.edge.about import about
-from shared.edge.http import Amount, Body, PathId, answer, caller, router, serve
+from shared.edge.http import answer, caller, router, serve
+from shared.edge.requests import Amount, Body, Id
 from shared.edge.wiring import deadline, wiring
 from shared.services.badges import switch_badge
 from shared.services.views import badge_view
@@ -15,16 +17,12 @@ app = router()
 class BadgeBody(Body):
     """Without ``max_per_week``, which only a badge that goes off may leave out, the one from before stays."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "if": {"properties": {"enabled": {"const": True}}, "required": ["enabled"]},
-            "then": {"properties": {"max_per_week": {"type": "integer"}}, "required": ["max_per_week"]},
-        },
-    )
+    beyond_fields: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"enabled": {"const": True}}, "required": ["enabled"]},
+        "then": {"properties": {"max_per_week": {"type": "integer"}}, "required": ["max_per_week"]},
+    }
 
-    enabled: StrictBool
+    enabled: bool
     max_per_week: Amount | None = None
 
 
@@ -38,7 +36,7 @@ class BadgeBody(Body):
         refuses=("account_not_found", "account_frozen", "price_changed", "insufficient_connects"),
     ),
 )
-def switch(account_id: PathId, body: BadgeBody) -> Response[str]:
+def switch(account_id: Id, body: BadgeBody) -> Response[str]:
     who = caller(app)
     who.require_account(account_id)
     switched = switch_badge(

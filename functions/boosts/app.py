@@ -3,7 +3,8 @@
 from aws_lambda_powertools.event_handler import Response
 
 from shared.edge.about import about
-from shared.edge.http import Amount, Body, Id, PathId, answer, caller, request_of, router, serve
+from shared.edge.http import answer, caller, request_of, router, serve
+from shared.edge.requests import Amount, Body, Id
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.holds import BOOST
 from shared.services.boosting import BidSent, place_bid
@@ -38,7 +39,7 @@ class BoostBody(Body):
         keyed=True,
     ),
 )
-def boost(account_id: PathId, body: BoostBody) -> Response[str]:
+def boost(account_id: Id, body: BoostBody) -> Response[str]:
     who = caller(app)
     who.require_service()
     outcome = place_bid(

@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import Field
+from msgspec import Meta
 
 from shared.edge.about import about
-from shared.edge.http import Amount, Body, Id, Instant, PathId, answer, caller, router, serve
+from shared.edge.http import answer, caller, router, serve
 from shared.edge.observability import logger
 from shared.edge.queue import SendError, due_queue
+from shared.edge.requests import Amount, Body, Id, Instant
 from shared.edge.wiring import deadline, wiring
+from shared.ledger.errors import InvalidRequestError
 from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobStatus, Posting
 from shared.services.job_sweep import look_at_message
 from shared.services.jobs import end_job, interact_on_job, post_job, read_job
@@ -21,18 +23,18 @@ from shared.services.views import job_view
 
 app = router()
 
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 
 
 class JobBody(Body):
     """The whole of a job: what is left out of a newer version is gone, but for the time it was posted."""
 
-    version: Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
+    version: Annotated[int, Meta(ge=0, le=LARGEST)]
     size: Name | None = None
     scope: Name | None = None
-    budget_cents: Annotated[int, Field(strict=True, ge=0, le=LARGEST)] | None = None
+    budget_cents: Annotated[int, Meta(ge=0, le=LARGEST)] | None = None
     price: Amount | None = None
-    posted_at: Annotated[Instant, Field(ge=EARLIEST, le=LATEST)] | None = None
+    posted_at: Instant | None = None
 
 
 class EventBody(Body):
@@ -52,8 +54,10 @@ class EventBody(Body):
         answers={200: "Job"},
     ),
 )
-def put_job(job_id: PathId, body: JobBody) -> Response[str]:
+def put_job(job_id: Id, body: JobBody) -> Response[str]:
     caller(app).require_service()
+    if body.posted_at and not EARLIEST <= body.posted_at <= LATEST:
+        raise InvalidRequestError("body.posted_at", f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
     posting = Posting(body.version, body.size, body.scope, body.budget_cents, body.price, body.posted_at)
     job = post_job(wiring().ledger, job_id, posting, deadline=deadline(app.lambda_context))
     return _shown(job)
@@ -69,7 +73,7 @@ def put_job(job_id: PathId, body: JobBody) -> Response[str]:
         refuses=("job_not_found",),
     ),
 )
-def get_job(job_id: PathId) -> Response[str]:
+def get_job(job_id: Id) -> Response[str]:
     caller(app)
     return _shown(read_job(wiring().ledger, job_id))
 
@@ -84,7 +88,7 @@ def get_job(job_id: PathId) -> Response[str]:
         refuses=("job_not_found",),
     ),
 )
-def tell(job_id: PathId, body: EventBody) -> Response[str]:
+def tell(job_id: Id, body: EventBody) -> Response[str]:
     """Telling it twice is telling it once, so that it needs no key."""
     caller(app).require_service()
     ledger, until = wiring().ledger, deadline(app.lambda_context)

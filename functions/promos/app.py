@@ -4,24 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
+from msgspec import Meta, field
 
 from shared.edge.about import about
-from shared.edge.http import (
-    PROMO_CODE_SCHEMA,
-    Amount,
-    Body,
-    PathId,
-    PromoCode,
-    answer,
-    caller,
-    request_of,
-    router,
-    serve,
-)
+from shared.edge.http import answer, caller, request_of, router, serve
+from shared.edge.requests import Amount, Body, Id, Instant, PromoCode
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.campaign import Campaign, normalised_code
+from shared.ledger.errors import InvalidRequestError
 from shared.services.promos import PROMO, put_campaign, redeem
 from shared.services.views import campaign_view, entry_view
 
@@ -31,39 +21,18 @@ MAX_REDEMPTIONS = 1_000_000_000
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be text in ISO 8601")  # noqa: TRY004 - pydantic turns ValueError into a refusal
-    return value
-
-
-def _stored(at: datetime) -> datetime:
-    """As it will be read back: in UTC and whole milliseconds. The same terms put again are the same."""
-    at = at.astimezone(UTC)
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_text), Field(ge=FIRST, lt=LAST), AfterValidator(_stored)]
-PathCode = Annotated[str, AfterValidator(normalised_code), Path(json_schema_extra=PROMO_CODE_SCHEMA)]
-
-
 class CampaignBody(Body):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True)
-
     connects: Amount
-    max_redemptions: Annotated[int, Field(strict=True, ge=0, le=MAX_REDEMPTIONS)]
-    starts_at: Annotated[Instant, Field(alias="from")]
-    ends_at: Annotated[Instant, Field(alias="to")]
-
-    @model_validator(mode="after")
-    def in_order(self) -> "CampaignBody":
-        if self.starts_at >= self.ends_at:
-            raise ValueError("from must lie before to")
-        return self
+    max_redemptions: Annotated[int, Meta(ge=0, le=MAX_REDEMPTIONS)]
+    starts_at: Instant = field(name="from")
+    ends_at: Instant = field(name="to")
 
 
 class RedemptionBody(Body):
     code: PromoCode
+
+    def __post_init__(self) -> None:
+        self.code = normalised_code(self.code)
 
 
 @app.put(
@@ -75,11 +44,14 @@ class RedemptionBody(Body):
         answers={200: "Promo"},
     ),
 )
-def put(code: PathCode, body: CampaignBody) -> Response[str]:
+def put(code: PromoCode, body: CampaignBody) -> Response[str]:
     caller(app).require_staff()
+    starts_at, ends_at = _stored("body.from", body.starts_at), _stored("body.to", body.ends_at)
+    if starts_at >= ends_at:
+        raise InvalidRequestError("body", "from must lie before to")
     campaign, redeemed = put_campaign(
         wiring().ledger,
-        Campaign(code, body.connects, body.max_redemptions, body.starts_at, body.ends_at),
+        Campaign(normalised_code(code), body.connects, body.max_redemptions, starts_at, ends_at),
         counters=wiring().settings.promo_counters,
         deadline=deadline(app.lambda_context),
     )
@@ -97,7 +69,7 @@ def put(code: PathCode, body: CampaignBody) -> Response[str]:
         keyed=True,
     ),
 )
-def redemption(account_id: PathId, body: RedemptionBody) -> Response[str]:
+def redemption(account_id: Id, body: RedemptionBody) -> Response[str]:
     who = caller(app)
     who.require_account(account_id)
     outcome = redeem(
@@ -108,6 +80,14 @@ def redemption(account_id: PathId, body: RedemptionBody) -> Response[str]:
         deadline=deadline(app.lambda_context),
     )
     return answer(entry_view(outcome.posted), 201, replayed=outcome.replayed)
+
+
+def _stored(where: str, at: datetime) -> datetime:
+    """As it will be read back: in UTC and whole milliseconds. The same terms put again are the same."""
+    if not FIRST <= at < LAST:
+        raise InvalidRequestError(where, f"must lie between {FIRST:%Y} and {LAST:%Y}")
+    at = at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 handler = serve(app)

@@ -3,8 +3,10 @@
 from aws_lambda_powertools.event_handler import Response
 
 from shared.edge.about import about
-from shared.edge.http import Amount, Body, PathId, PromoCode, answer, caller, header, request_of, router, serve
+from shared.edge.http import answer, caller, header, request_of, router, serve
+from shared.edge.requests import Amount, Body, Id, PromoCode
 from shared.edge.wiring import deadline, payment_gateway, wiring
+from shared.ledger.campaign import normalised_code
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.purchase import PaymentSource, PurchaseState
 from shared.payments import PaymentGateway
@@ -24,6 +26,10 @@ class PurchaseBody(Body):
     quantity: Amount
     payment: Payment
     promo_code: PromoCode | None = None
+
+    def __post_init__(self) -> None:
+        if self.promo_code:
+            self.promo_code = normalised_code(self.promo_code)
 
 
 @app.post(
@@ -47,7 +53,7 @@ class PurchaseBody(Body):
         headers=("X-Sandbox-Payment",),
     ),
 )
-def purchase(account_id: PathId, body: PurchaseBody) -> Response[str]:
+def purchase(account_id: Id, body: PurchaseBody) -> Response[str]:
     who = caller(app)
     who.require_account(account_id)
     bought = buy(
@@ -72,7 +78,7 @@ def purchase(account_id: PathId, body: PurchaseBody) -> Response[str]:
         refuses=("purchase_not_found",),
     ),
 )
-def read(account_id: PathId, purchase_id: PathId) -> Response[str]:
+def read(account_id: Id, purchase_id: Id) -> Response[str]:
     caller(app).require_account(account_id)
     bought = read_purchase(wiring().ledger, account_id, purchase_id)
     return answer(purchase_view(bought))

@@ -5,7 +5,8 @@ from typing import Literal
 from aws_lambda_powertools.event_handler import Response
 
 from shared.edge.about import about
-from shared.edge.http import Body, PathId, answer, caller, request_of, router, serve
+from shared.edge.http import answer, caller, request_of, router, serve
+from shared.edge.requests import Body, Id
 from shared.edge.wiring import deadline, wiring
 from shared.services.spending import refund_spend
 from shared.services.views import entry_view
@@ -28,7 +29,7 @@ class RefundBody(Body):
         keyed=True,
     ),
 )
-def refund(account_id: PathId, spend_id: PathId, body: RefundBody) -> Response[str]:
+def refund(account_id: Id, spend_id: Id, body: RefundBody) -> Response[str]:
     who = caller(app)
     who.require_service()
     outcome = refund_spend(

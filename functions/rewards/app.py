@@ -1,12 +1,13 @@
 """``POST /accounts/{account_id}/rewards`` (services) and ``POST /accounts/{account_id}/adjustments`` (staff)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import ConfigDict, Field
+from msgspec import Meta, field
 
 from shared.edge.about import about
-from shared.edge.http import Body, Id, PathId, answer, caller, request_of, router, serve
+from shared.edge.http import answer, caller, request_of, router, serve
+from shared.edge.requests import Body, Id
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Entry, Request
@@ -32,24 +33,20 @@ def _needs(what: str) -> dict[str, Any]:
 
 
 class RewardBody(Body):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "allOf": [
-                {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": _needs(what)}
-                for kind, what in (("interview", "spend_id"), ("certification", "certificate"))
-            ]
-        },
-    )
+    beyond_fields: ClassVar[dict[str, Any]] = {
+        "allOf": [
+            {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": _needs(what)}
+            for kind, what in (("interview", "spend_id"), ("certification", "certificate"))
+        ]
+    }
 
     kind: Literal["rising_talent", "interview", "certification"]
-    reference: Reference = Reference()
+    reference: Reference = field(default_factory=Reference)
 
 
 class AdjustmentBody(Body):
-    amount: Annotated[int, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT, json_schema_extra={"not": {"const": 0}})]
-    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+    amount: Annotated[int, Meta(ge=-MAX_AMOUNT, le=MAX_AMOUNT, extra_json_schema={"not": {"const": 0}})]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
 
 
 @app.post(
@@ -70,7 +67,7 @@ class AdjustmentBody(Body):
         keyed=True,
     ),
 )
-def reward(account_id: PathId, body: RewardBody) -> Response[str]:
+def reward(account_id: Id, body: RewardBody) -> Response[str]:
     who = caller(app)
     who.require_service()
     request = request_of(app, "reward", body, who.actor)
@@ -89,7 +86,7 @@ def reward(account_id: PathId, body: RewardBody) -> Response[str]:
         keyed=True,
     ),
 )
-def adjustment(account_id: PathId, body: AdjustmentBody) -> Response[str]:
+def adjustment(account_id: Id, body: AdjustmentBody) -> Response[str]:
     who = caller(app)
     who.require_staff()
     if not body.amount:

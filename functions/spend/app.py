@@ -3,10 +3,11 @@
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import Field
+from msgspec import Meta
 
 from shared.edge.about import about
-from shared.edge.http import Amount, Body, Id, PathId, answer, caller, request_of, router, serve
+from shared.edge.http import answer, caller, request_of, router, serve
+from shared.edge.requests import Amount, Body, Id
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.job import Channel
 from shared.ledger.policy import MAX_AMOUNT
@@ -27,9 +28,9 @@ class Reference(Body):
 class SpendBody(Body):
     """``amount`` may be left out where the job, and so its price, is known."""
 
-    amount: Amount | None = None
     reference: Reference
-    expected_price: Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)] | None = None
+    amount: Amount | None = None
+    expected_price: Annotated[int, Meta(ge=0, le=MAX_AMOUNT)] | None = None
 
 
 @app.post(
@@ -50,7 +51,7 @@ class SpendBody(Body):
         keyed=True,
     ),
 )
-def spend(account_id: PathId, body: SpendBody) -> Response[str]:
+def spend(account_id: Id, body: SpendBody) -> Response[str]:
     who = caller(app)
     who.require_service()
     sent = body.reference

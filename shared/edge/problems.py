@@ -62,11 +62,5 @@ def problem(code: str, detail: str, **more: Any) -> Response[str]:  # noqa: ANN4
 
 def refusal(error: LedgerError) -> Response[str]:
     if isinstance(error, InvalidRequestError):
-        return invalid([{"loc": error.loc, "msg": error.msg}])
+        return problem(error.code, error.detail, errors=[{"loc": error.loc, "msg": error.msg}])
     return problem(error.code, error.detail, **error.details)
-
-
-def invalid(errors: list[dict[str, str]]) -> Response[str]:
-    """What was wrong, and where: ``errors: [{loc, msg}]``."""
-    detail = "; ".join(f"{error['loc']}: {error['msg']}" for error in errors)
-    return problem("invalid_request", detail, errors=errors)

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from shared.edge.requests import Instant
 from shared.ledger.job import JobStatus
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.purchase import PurchaseState
 
-ABSENT: Any = None
-"""The default of a field that is left out where it has nothing to say; it never is null."""
+SCHEMAS = "#/components/schemas/"
+
+NonNegativeInt = Annotated[int, Meta(ge=0)]
+PositiveInt = Annotated[int, Meta(gt=0)]
 
 
-class Answer(BaseModel):
-    """All fields are there but for those that default to `ABSENT`, and no others are."""
+class Answer(Struct, forbid_unknown_fields=True, kw_only=True):
+    """All fields are there, but for those that can be unset, and no others are."""
 
-    model_config = ConfigDict(extra="forbid")
+    beyond_fields: ClassVar[dict[str, Any]] = {}
+    """What the document says of the whole, as JSON Schema."""
 
 
 class Lot(Answer):
     """So many Connects of one class that expire together."""
 
-    expires_on: Annotated[date, Field(description="The first date on which they can no longer be used.")]
+    expires_on: Annotated[date, Meta(description="The first date on which they can no longer be used.")]
     paid: bool
     amount: int
 
@@ -37,21 +41,18 @@ class NextExpiry(Answer):
 class Expiring(Answer):
     """How many Connects expire within `ExpiringSoonDays`, under a name that says how many days that is; and next."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "patternProperties": {"^within_[1-9][0-9]*_days$": {"type": "integer", "minimum": 0}},
-            "minProperties": 2,
-        },
-    )
+    beyond_fields: ClassVar[dict[str, Any]] = {
+        "patternProperties": {"^within_[1-9][0-9]*_days$": {"type": "integer", "minimum": 0}},
+        "minProperties": 2,
+    }
 
     next: NextExpiry | None
 
 
 class Cycle(Answer):
     starts_on: date
-    ends_on: Annotated[date, Field(description="Its last day.")]
-    next_grant_on: Annotated[date | None, Field(description="Null where no monthly Connects are due: agencies.")]
+    ends_on: Annotated[date, Meta(description="Its last day.")]
+    next_grant_on: Annotated[date | None, Meta(description="Null where no monthly Connects are due: agencies.")]
 
 
 class Badge(Answer):
@@ -59,12 +60,12 @@ class Badge(Answer):
 
     enabled: bool
     max_per_week: PositiveInt | None
-    renews_at: Annotated[datetime | None, Field(description="When the next week is charged. Null while it is off.")]
-    paid_until: Annotated[datetime | None, Field(description="Until then it costs nothing to switch it on again.")]
+    renews_at: Annotated[Instant | None, Meta(description="When the next week is charged. Null while it is off.")]
+    paid_until: Annotated[Instant | None, Meta(description="Until then it costs nothing to switch it on again.")]
 
 
 class SwitchedBadge(Badge):
-    price: Annotated[PositiveInt, Field(description="What a week costs now.")]
+    price: Annotated[PositiveInt, Meta(description="What a week costs now.")]
 
 
 class Account(Answer):
@@ -73,9 +74,9 @@ class Account(Answer):
     plan: Plan
     status: Literal["active", "frozen"]
     balance: NonNegativeInt
-    held: Annotated[NonNegativeInt, Field(description="What open bids for boosts hold; the balance is without it.")]
+    held: Annotated[NonNegativeInt, Meta(description="What open bids for boosts hold; the balance is without it.")]
     expiring: Expiring
-    lots: Annotated[list[Lot], Field(description="What the balance consists of; what is used first comes first.")]
+    lots: Annotated[list[Lot], Meta(description="What the balance consists of; what is used first comes first.")]
     cycle: Cycle
     badge: Badge
 
@@ -84,25 +85,25 @@ class Entry(Answer):
     """One change of a balance."""
 
     id: str
-    seq: Annotated[PositiveInt, Field(description="Counts the entries of the account.")]
-    at: Annotated[datetime, Field(description="When it took effect.")]
+    seq: Annotated[PositiveInt, Meta(description="Counts the entries of the account.")]
+    at: Annotated[Instant, Meta(description="When it took effect.")]
     type: EntryType
-    amount: Annotated[int, Field(description="Signed.")]
+    amount: Annotated[int, Meta(description="Signed.")]
     balance_after: NonNegativeInt
-    lots: Annotated[list[Lot], Field(description="Of which lots; their amounts add up to `amount`.")]
+    lots: Annotated[list[Lot], Meta(description="Of which lots; their amounts add up to `amount`.")]
     reason: str
-    reference: Annotated[dict[str, Any], Field(description="What it is about, as far as anything is known.")]
+    reference: Annotated[dict[str, Any], Meta(description="What it is about, as far as anything is known.")]
 
 
 class Entries(Answer):
-    entries: Annotated[list[Entry], Field(min_length=1)]
+    entries: Annotated[list[Entry], Meta(min_length=1)]
 
 
 class History(Answer):
     """Newest first."""
 
     entries: list[Entry]
-    next_cursor: Annotated[str | None, Field(description="Send it as `cursor` for the next page. Null at the end.")]
+    next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page. Null at the end.")]
 
 
 class PromoEntry(Answer):
@@ -110,7 +111,14 @@ class PromoEntry(Answer):
 
 
 class PromoRefused(Answer):
-    code: Annotated[str, Field(description="Why the promo code could not be redeemed when the purchase completed.")]
+    code: Annotated[str, Meta(description="Why the promo code could not be redeemed when the purchase completed.")]
+
+
+PROMO_OF_PURCHASE = Meta(
+    description="Once it is completed, if it had a code.",
+    # msgspec takes no unions of these, having to tell them apart as it reads.
+    extra_json_schema={"anyOf": [{"$ref": f"{SCHEMAS}PromoEntry"}, {"$ref": f"{SCHEMAS}PromoRefused"}]},
+)
 
 
 class Purchase(Answer):
@@ -118,18 +126,18 @@ class Purchase(Answer):
     status: PurchaseState
     quantity: PositiveInt
     amount_cents: PositiveInt
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
-    declined_because: Annotated[str, Field(description="Where it was declined.")] = ABSENT
-    entry: Annotated[Entry, Field(description="Once it is completed.")] = ABSENT
-    promo: Annotated[PromoEntry | PromoRefused, Field(description="Once it is completed, if it had a code.")] = ABSENT
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    declined_because: Annotated[str, Meta(description="Where it was declined.")] | UnsetType = UNSET
+    entry: Annotated[Entry, Meta(description="Once it is completed.")] | UnsetType = UNSET
+    promo: Annotated[Any, PROMO_OF_PURCHASE] | UnsetType = UNSET
 
 
 class Promo(Answer):
     code: str
     connects: PositiveInt
     max_redemptions: NonNegativeInt
-    from_: Annotated[datetime, Field(alias="from")]
-    to: Annotated[datetime, Field(description="The first instant at which it is no longer valid.")]
+    from_: Instant = field(name="from")
+    to: Annotated[Instant, Meta(description="The first instant at which it is no longer valid.")]
     redeemed: NonNegativeInt
 
 
@@ -140,22 +148,22 @@ class Slot(Answer):
 
 class Boosts(Answer):
     closes_at: Annotated[
-        datetime | None, Field(description="From then on no bid is taken. Null where the job was never posted.")
+        Instant | None, Meta(description="From then on no bid is taken. Null where the job was never posted.")
     ]
-    slots: Annotated[list[Slot], Field(description="The boosted places, the highest bid first, without names.")]
+    slots: Annotated[list[Slot], Meta(description="The boosted places, the highest bid first, without names.")]
 
 
 class Boost(Answer):
     """A bid that has a place."""
 
     rank: PositiveInt
-    boosted: Literal[True]
+    boosted: Annotated[bool, Meta(extra_json_schema={"const": True})]
     entry: Entry
 
 
 class Job(Answer):
     job_id: str
-    price: Annotated[int | None, Field(description="Null where it ended before anything else was heard of it.")]
+    price: Annotated[int | None, Meta(description="Null where it ended before anything else was heard of it.")]
     status: JobStatus
     version: int | None
     boosts: Boosts
@@ -173,7 +181,7 @@ class Audit(Answer):
 
 
 class Clock(Answer):
-    now: datetime
+    now: Instant
     settled_accounts: NonNegativeInt
     told_accounts: NonNegativeInt
     reconciled_purchases: NonNegativeInt
@@ -182,7 +190,7 @@ class Clock(Answer):
     renewed_badges: NonNegativeInt
 
 
-class Gateway(BaseModel):
+class Gateway(Struct):
     """The API gateway's own answer, before any function runs."""
 
     message: str | None

@@ -10,15 +10,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from aws_lambda_powertools.event_handler.api_gateway import Route
 
 from shared.edge.about import EXTENSION
 from shared.edge.callers import SERVICE, STAFF
-from shared.edge.http import JSON
 from shared.edge.problems import PROBLEM_JSON, STATUS
+from shared.edge.requests import JSON, Body, Query, taken_by
 from shared.openapi import answers
+from shared.openapi.answers import SCHEMAS
 from shared.sandbox.payments import Behaviour
 
 Json = dict[str, Any]
@@ -26,9 +27,6 @@ Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "functions" / "openapi.json"
 TOKENS = "Tokens"
-POWERTOOLS_OWN = {"HTTPValidationError", "ValidationError", "ResponseValidationError"}
-SCHEMAS = "#/components/schemas/"
-NOISE = {"title", "ge", "gt", "le", "lt"}
 ANSWERS = ""
 """In the place of a function's folder: what calls answer keeps its names."""
 
@@ -143,24 +141,41 @@ def _apps() -> dict[str, APIGatewayHttpResolver]:
 
 
 def _described(app: APIGatewayHttpResolver) -> Json:
-    document: Json = json.loads(app.get_openapi_json_schema())
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for name in POWERTOOLS_OWN & schemas.keys():
-        del schemas[name]
-    tidied: Json = _tidy(document)
-    return tidied
+    routes: list[Route] = [*app._static_routes, *app._dynamic_routes]  # noqa: SLF001 - nothing else tells them
+    taken = [wanted for route in routes for wanted in taken_by(route.func).values()]
+    schemas = _schemas([wanted for wanted in taken if isinstance(wanted, type) and issubclass(wanted, Body | Query)])
+    paths: dict[str, Json] = defaultdict(dict)
+    for route in routes:
+        paths[route.openapi_path][route.method.lower()] = _route(route, schemas)
+    return {"paths": paths, "components": {"schemas": schemas}}
 
 
-def _tidy(node: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Without whole numbers that became floats, titles that say the name again, and limits that JSON Schema lacks."""
-    match node:
-        case dict():
-            return {key: _tidy(value) for key, value in node.items() if key not in NOISE or isinstance(value, dict)}
-        case list():
-            return [_tidy(value) for value in node]
-        case float() if node.is_integer():
-            return int(node)
-    return node
+def _route(route: Route, schemas: Json) -> Json:
+    parameters: list[Json] = []
+    body: Json = {}
+    for name, wanted in taken_by(route.func).items():
+        if f"{{{name}}}" in route.openapi_path:
+            known = _tidy(msgspec.json.schema(wanted))
+            parameters.append({"name": name, "in": "path", "required": True, "schema": known})
+        elif issubclass(wanted, Query):
+            parameters += [_query(*told) for told in schemas[wanted.__name__]["properties"].items()]
+        else:
+            content = {JSON: {"schema": {"$ref": SCHEMAS + wanted.__name__}}}
+            body = {"requestBody": {"content": content, "required": True}}
+    return {
+        "operationId": route.operation_id,
+        "summary": route.summary,
+        "parameters": parameters,
+        **body,
+        **(route.openapi_extensions or {}),
+    }
+
+
+def _query(name: str, known: Json) -> Json:
+    """A parameter of the query string; none has to be there."""
+    description = {"description": known["description"]} if "description" in known else {}
+    told = {key: value for key, value in known.items() if key != "description"}
+    return {"name": name, "in": "query", "required": False, **description, "schema": told}
 
 
 def _tell_apart(found: dict[str, Json]) -> None:
@@ -190,7 +205,7 @@ def _operation(known: Json, refused: Json, where: str) -> Json:
         raise UndocumentedError(f"{where} does not say what it answers: add **about(...) to its decorator")
     headers = [*(["Idempotency-Key"] if told["keyed"] else []), *told["headers"]]
     parameters = [
-        *({**each, "schema": _never_null(each["schema"])} for each in known.get("parameters", [])),
+        *known.get("parameters", []),
         *({"$ref": f"#/components/parameters/{name}"} for name in headers),
     ]
     body = {"requestBody": known["requestBody"]} if "requestBody" in known else {}
@@ -203,14 +218,6 @@ def _operation(known: Json, refused: Json, where: str) -> Json:
         **body,
         "responses": _responses(told, refused, where),
     }
-
-
-def _never_null(schema: Json) -> Json:
-    """A parameter can be left out; it cannot be sent as null."""
-    match schema:
-        case {"anyOf": [one, {"type": "null"}], **more}:
-            return {**one, **more}
-    return schema
 
 
 def _responses(told: Json, refused: Json, where: str) -> Json:
@@ -266,23 +273,36 @@ def _headers(*names: str) -> Json:
 # --- Schemas --------------------------------------------------------------------------------------------------
 
 
+def _schemas(models: list[type[msgspec.Struct]]) -> Json:
+    """Of these and of all that is in them, by name."""
+    _, made = msgspec.json.schema_components(models, ref_template=SCHEMAS + "{name}")
+    for model in models:
+        made[model.__name__] |= getattr(model, "beyond_fields", {})
+    tidied: Json = _tidy(made)
+    return tidied
+
+
+def _tidy(node: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Without what says nothing; with the type of enums, which msgspec leaves out, and `$` for Python's end of text."""
+    match node:
+        case {"enum": [str(), *_]} if "type" not in node:
+            return _tidy({"type": "string", **node})
+        case dict():
+            return {key: _tidy(value) for key, value in node.items() if not _says_nothing(key, value)}
+        case list():
+            return [_tidy(value) for value in node]
+        case str():
+            return node.replace(r"\Z", "$")
+    return node
+
+
+def _says_nothing(key: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    return (key, value) in [("default", None), ("required", [])] or (key == "title" and isinstance(value, str))
+
+
 def _answer_schemas() -> Json:
-    models = [
-        model
-        for model in vars(answers).values()
-        if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == answers.__name__
-    ]
-    _, made = models_json_schema([(model, "serialization") for model in models], ref_template=SCHEMAS + "{model}")
-    return {name: _tidy_answer(schema) for name, schema in made["$defs"].items()}
-
-
-def _tidy_answer(node: Any) -> Any:  # noqa: ANN401 - any JSON
-    """An answer has no defaults."""
-    match _tidy(node):
-        case dict() as tidied:
-            return {key: _tidy_answer(value) for key, value in tidied.items() if key != "default"}
-        case tidied:
-            return tidied
+    found = [model for model in vars(answers).values() if isinstance(model, type) and issubclass(model, msgspec.Struct)]
+    return _schemas([model for model in found if model.__module__ == answers.__name__])
 
 
 def _problem_schemas() -> Json:

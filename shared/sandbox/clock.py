@@ -34,7 +34,7 @@ class SandboxClock:
         """Raises InvalidRequestError for a step back, or over a century ahead in all."""
         if by < timedelta():
             raise InvalidRequestError("body", f"the clock stands at {instant(self.now())} and cannot go back")
-        if self._ahead() + by > MAX_AHEAD:
+        if by > MAX_AHEAD - self._ahead():
             raise InvalidRequestError("body", "the clock can be moved a hundred years at the most")
         row = self._table.clock(pk=CLOCK)
         row.update([self._table.clock.ahead_ms.add(by // timedelta(milliseconds=1))])

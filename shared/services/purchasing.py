@@ -241,7 +241,7 @@ def _next_check(now: datetime, checks: int) -> datetime:
 def _first_answer(ledger: Ledger, purchase: Purchase) -> Bought:
     """What the first request was told: a caller who was told "pending" reads the purchase to learn more."""
     if purchase.answered_pending:
-        return Bought(replace(purchase, state=PurchaseState.PENDING), None, replayed=True)
+        return Bought(replace(purchase, state=PurchaseState.PENDING, promo_refused=None), None, replayed=True)
     return Bought(purchase, *_entries_of(ledger, purchase), replayed=True)
 
 

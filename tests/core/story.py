@@ -18,6 +18,7 @@ def check_story(book: Book, opened_on: date) -> None:
     check_each_cycle_came_once(book, opened_on)
     check_no_window_holds_more_than_the_cap(book)
     check_the_weeks_of_a_badge(book)
+    check_holds(book)
 
 
 def check_balance(book: Book) -> None:
@@ -32,7 +33,7 @@ def check_balance(book: Book) -> None:
 
 
 def check_no_spend_took_what_had_expired(book: Book) -> None:
-    for entry in book.of_type(EntryType.SPEND) + book.of_type(EntryType.ADJUSTMENT):
+    for entry in [*book.of_type(EntryType.SPEND), *book.of_type(EntryType.HOLD), *book.of_type(EntryType.ADJUSTMENT)]:
         assert not any(bucket.expired(entry.at.date()) for bucket in entry.slices)
 
 
@@ -84,6 +85,24 @@ def check_the_weeks_of_a_badge(book: Book) -> None:
     for (before, _), (start, recorded_at) in pairwise(weeks):
         assert start == recorded_at or (start - before) % ONE_WEEK == timedelta(0)
         assert before + ONE_WEEK <= start <= recorded_at < start + ONE_WEEK
+
+
+def check_holds(book: Book) -> None:
+    """What was held came back or was paid, all of it and once, or is held still."""
+    held: Counter = Counter()
+    for entry in book.of_type(EntryType.HOLD):
+        held.update({entry.reference["hold_id"]: -entry.amount})
+    total = held.total()
+    released, captured = (
+        {entry.reference["hold_id"]: entry for entry in book.of_type(end)}
+        for end in (EntryType.RELEASE, EntryType.CAPTURE)
+    )
+    assert not released.keys() & captured.keys()
+    assert len(released) + len(captured) == len(book.of_type(EntryType.RELEASE) + book.of_type(EntryType.CAPTURE))
+    paid = sum(held.pop(hold_id) for hold_id in captured)
+    back = sum(held.pop(hold_id) for hold_id in released)
+    assert back == sum(entry.amount for entry in released.values())
+    assert book.account.held == total - paid - back
 
 
 def starts_at(entry: Entry) -> datetime:

@@ -4,6 +4,8 @@ Two books hear the same commands. Nobody ever runs a schedule for the *late* one
 *nightly* one is settled at each midnight. They must tell the same story.
 """
 
+from collections import Counter
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -18,8 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from shared.ledger.auction import Boost, Ending, Why
 from shared.ledger.badge import BADGE, BADGE_OFF, ONE_WEEK, RenewBadge, SwitchBadge, is_badge
-from shared.ledger.calendar import ONE_DAY, AnchorPolicy, add_months, midnight
+from shared.ledger.calendar import ONE_DAY, add_months, midnight
 from shared.ledger.commands import (
     BACK,
     Adjust,
@@ -42,22 +45,11 @@ from shared.ledger.errors import (
     PriceChangedError,
     RewardCapReachedError,
 )
-from shared.ledger.model import Entry, EntryType, Kind, Plan, Request
-from shared.ledger.policy import Policy
+from shared.ledger.holds import BOOST, EndHold, Hold, reference_of
+from shared.ledger.model import Entry, EntryType, Kind, Plan, Request, entry_id
+from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import INSTANT, Book, problems, told
 from tests.core.story import brought_lately, check_story, starts_at, week_paid_for
-
-POLICIES = [
-    Policy(),
-    Policy(anchor_policy=AnchorPolicy.FIRST_OF_NEXT),
-    Policy(refund_grace_days=0, interview_cap=15, interview_window_days=20),
-    Policy(lot_lifetime_months=1, refund_grace_days=3, anchor_policy=AnchorPolicy.FIRST_OF_NEXT),
-    Policy(lot_lifetime_months=30, monthly_plus=70, monthly_plus_free=0),
-    Policy(sign_up=0, monthly_basic=0, monthly_plus=40, monthly_plus_free=40),
-]
-OPENED_ON = ["2024-02-29", "2023-01-31", "2022-12-30", "2024-01-29", "2023-06-10"]
-PAUSES = [timedelta(seconds=1), timedelta(hours=7), *(timedelta(days) for days in (1, 15, 27, 28, 29, 30, 31, 62))]
-LONG_PAUSES = [timedelta(days) for days in (365, 366, 367, 731, 1461)]
 
 ALL = 0
 A_WINDOW = timedelta(days=max(policy.interview_window_days for policy in POLICIES))
@@ -84,6 +76,8 @@ class Journal(RuleBasedStateMachine):
         self.spends: list[Entry] = []
         self.refunded: list[Entry] = []
         self.interviewed: list[Entry] = []
+        self.holds: dict[str, Boost] = {}
+        self.ended: list[Boost] = []
         self.years_passed = False
 
     # What callers ask for
@@ -235,6 +229,46 @@ class Journal(RuleBasedStateMachine):
         self.refused(Refund(week, reason, request), NotRefundableError)
         self.refused(Interview(week, 0, request), NotRefundableError)
 
+    @rule(amount=amounts, raises=st.booleans())
+    def hold(self, amount, raises):
+        request = self.late.request(BOOST)
+        boost = Boost("ann", "p", 0, entry_id("ann", BOOST, request.key), self.late.now)
+        if raises and self.holds:
+            boost = self.holds[min(self.holds)]
+        command = Hold(amount, "Boost", reference_of("j", replace(boost, bid=boost.bid + amount)), request)
+        shown = self.nightly.shown
+        if shown.frozen:
+            self.refused(command, AccountFrozenError)
+        elif shown.balance < amount:
+            self.refused(command, InsufficientConnectsError)
+        else:
+            taken = Counter(boost.slices)
+            taken.update(self.both(command)[-1].slices)
+            self.holds[boost.hold_id] = replace(boost, bid=boost.bid + amount, slices=dict(taken))
+        assert self.late.account.held == self.bids()
+
+    @precondition(lambda self: self.holds)
+    @rule(data=st.data(), why=st.sampled_from(Why), decided=st.sampled_from([timedelta(0), timedelta(days=40)]))
+    def end_a_hold(self, data, why, decided):
+        boost = self.holds.pop(data.draw(st.sampled_from(sorted(self.holds))))
+        written = self.both(EndHold("j", Ending(boost, why, self.late.now - decided)))
+        ended = next(entry for entry in written if entry.reference.get("hold_id") == boost.hold_id)
+        back = {False: 0, True: 0} if why.captures else by_class(boost)
+        assert by_class(ended) == {is_paid: -amount for is_paid, amount in back.items()}
+        assert self.late.account.held == self.bids()
+        self.ended.append(boost)
+
+    @precondition(lambda self: self.ended)
+    @rule(data=st.data(), why=st.sampled_from(Why))
+    def end_a_hold_again(self, data, why):
+        """As with refunds: what the key of its entry keeps from happening, the audit would tell."""
+        unkept = self.late.copy()
+        unkept.run(EndHold("j", Ending(data.draw(st.sampled_from(self.ended)), why, unkept.now)))
+        assert problems(unkept.account, unkept.entries)
+
+    def bids(self) -> int:
+        return sum(boost.bid for boost in self.holds.values())
+
     # Time
 
     @rule(pause=st.sampled_from(PAUSES))
@@ -294,18 +328,11 @@ class Journal(RuleBasedStateMachine):
         self.nightly.at(now)
 
 
-def by_class(entry: Entry) -> dict[bool, int]:
+def by_class(entry: Entry | Boost) -> dict[bool, int]:
     totals = {False: 0, True: 0}
     for bucket, amount in entry.slices.items():
         totals[bucket.paid] += amount
     return totals
-
-
-def next_leap_day(today: date) -> date:
-    year = today.year
-    while year % 4 or date(year, 2, 29) <= today:
-        year += 1
-    return date(year, 2, 29)
 
 
 def test_any_sequence_of_commands_keeps_every_invariant_whether_settled_nightly_or_late():

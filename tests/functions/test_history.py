@@ -115,6 +115,8 @@ def test_a_page_is_not_shifted_by_what_is_written_meanwhile(api, clock):
         ({"days": "7.0"}, "query.days"),
         ({"days": "7,30"}, "query.days"),
         ({"days": ""}, "query.days"),
+        ({"days": "null"}, "query.days"),
+        ({"type": "null"}, "query.type"),
         ({"days": 7, "from": "2026-11-22"}, "query.days"),
         ({"days": 7, "to": "2026-11-22"}, "query.days"),
         ({"from": "yesterday"}, "query.from"),

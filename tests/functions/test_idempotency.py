@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.functions.events import event, http
+from tests.functions.conftest import everything
+from tests.functions.events import STAFF, event, http
 
 KEYED = ("open_account", "purchase", "spend", "boost", "refund", "reward", "adjustment")
 STRANGER = "Idempotency-Key"
@@ -163,3 +164,61 @@ def test_an_account_that_opens_with_nothing_is_opened_once_too(api):
     opened = api.open("acme", kind="agency")
     again = api.open("acme", kind="agency")
     assert (again.text, again.replayed, again.body["balance"]) == (opened.text, True, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "fingerprint"),
+    [
+        ("open_account", {"account_id": "bob", "kind": "agency", "plan": "basic"}, "625de8c6820080eea7380f7872d28eda"),
+        (
+            "open_account",
+            {"account_id": "bob", "kind": "freelancer", "plan": "plus", "joined_on": "2026-01-31"},
+            "11bd6d02ff3f9b4b8c3d0b8b8659dfd2",
+        ),
+        (
+            "spend",
+            {"amount": 6, "reference": {"type": "proposal", "proposal_id": "p"}},
+            "82f9bd22f2e5454a56a72ebb32037087",
+        ),
+        (
+            "spend",  # the same, saying what goes without saying
+            {
+                "amount": 6,
+                "reference": {"type": "proposal", "proposal_id": "p", "job_id": None, "channel": "search"},
+                "expected_price": None,
+            },
+            "82f9bd22f2e5454a56a72ebb32037087",
+        ),
+        (
+            "spend",
+            {"reference": {"type": "proposal", "proposal_id": "p", "job_id": "j", "channel": "invitation"}},
+            "134ef27672e3a752a86850a3188ba78e",
+        ),
+        ("purchase", {"quantity": 40, "payment": {"source": "billing_method"}}, "8fdcc2053d2c8ac11203a0c67fe53893"),
+        (
+            "purchase",
+            {"quantity": 40, "payment": {"source": "earnings_balance"}, "promo_code": " spring "},
+            "0db28d9c1b8be80749fa8bb75c396b32",
+        ),
+        ("redeem_promo", {"code": " Spring"}, "2219f8941eac18704daa5a31f6a2b5f2"),
+        ("reward", {"kind": "rising_talent"}, "ca0ba8abff13266d3d99bccb8eca9fa4"),
+        ("reward", {"kind": "rising_talent", "reference": {}}, "ca0ba8abff13266d3d99bccb8eca9fa4"),
+        (
+            "reward",
+            {"kind": "certification", "reference": {"certificate": "python"}},
+            "283533c6b2a211c5a3e0f217a44ed070",
+        ),
+        ("adjustment", {"amount": -5, "reason": "Zu spät \N{SNOWMAN}"}, "c9a77a1cb51f98afb44c3ff427818cca"),
+    ],
+)
+@pytest.mark.usefixtures("ann")
+def test_what_an_earlier_release_kept_under_a_key_is_found_again(api, name, body, fingerprint):
+    """The fingerprints are those of the first release: one that another release computes otherwise is a key reused."""
+    api.put_promo()
+    before = _fingerprints()
+    assert api.call(name, claims=STAFF, key="k", body=body).status == 201
+    assert _fingerprints() - before == {fingerprint}
+
+
+def _fingerprints():
+    return {row["fingerprint"]["S"] for row in everything() if "fingerprint" in row}

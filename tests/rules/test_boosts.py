@@ -260,8 +260,8 @@ def test_a_cancellation_after_the_close_returns_no_boost_though_nobody_announced
     assert (ends(ann), ann.held, ann.balance) == ([("capture", 0)], 0, 45)
 
 
-def test_what_is_held_is_never_refunded_as_if_it_were_spent(freelancer):
+def test_what_is_held_is_never_refunded_as_if_it_were_spent(api, freelancer):
     ann = freelancer()
     held = ann.boosts(5)
-    assert ann.api.refund(held.body["entry"]["id"]).refused == (404, "spend_not_found")
+    assert api.refund(held.body["entry"]["id"]).refused == (404, "spend_not_found")
     assert ann.held == 5

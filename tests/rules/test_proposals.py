@@ -32,7 +32,7 @@ def test_a_proposal_costs_its_jobs_price(api, freelancer):
 
 
 def test_where_the_price_is_not_what_the_sender_saw_nothing_is_spent_and_the_answer_names_the_new_one(api, freelancer):
-    """ "The number changed from when I first saw the post.\""""
+    """Users saw the number change between reading a post and answering it."""
     ann = freelancer()
     api.post(version=1, price=7)
     api.post(version=2, price=9)

@@ -53,7 +53,7 @@ def test_each_row_has_its_date_type_amount_balance_after_reason_and_what_it_was_
 
 
 def test_every_change_is_a_row(api, freelancer, at):
-    """ "Balance only decreases and I can't tell why.\""""
+    """Users saw their balance decrease and could not tell why."""
     ann = freelancer()
     api.put_promo()
     ann.redeems("SPRING")

@@ -88,6 +88,10 @@ class Marketplace:
             "POST", f"/accounts/{account}/spends", {"amount": amount, "reference": reference} | more, key=key
         )
 
+    def boost(self, account: str, job: str, bid: int, key: str = "boost") -> httpx.Response:
+        body = {"job_id": job, "proposal_id": f"proposal-{account}", "bid": bid}
+        return self.service("POST", f"/accounts/{account}/boosts", body, key=key)
+
     def refund(self, account: str, spend_id: str, key: str, reason: str = "job_canceled") -> httpx.Response:
         return self.service("POST", f"/accounts/{account}/spends/{spend_id}/refund", {"reason": reason}, key=key)
 

@@ -22,6 +22,7 @@ FOR_SERVICES = [
     ("POST", "/accounts/{account_id}/spends"),
     ("POST", "/accounts/{account_id}/spends/{spend_id}/refund"),
     ("POST", "/accounts/{account_id}/rewards"),
+    ("POST", "/accounts/{account_id}/boosts"),
     ("PUT", "/jobs/{job_id}"),
     ("POST", "/jobs/{job_id}/events"),
 ]

@@ -10,7 +10,7 @@ from tests.stack.marketplace import Marketplace, unique
 
 A_CYCLE = {"days": 31}  # never shorter than a month
 TO_EXPIRY = {"days": 367}
-SCHEDULED = ("monthly-grant", "expiry-sweep", "expiry-notices", "badge-renewals", "purchase-reconcile")
+SCHEDULED = ("monthly-grant", "expiry-sweep", "expiry-notices", "badge-renewals", "job-sweep", "purchase-reconcile")
 
 
 @pytest.mark.parametrize("name", SCHEDULED)

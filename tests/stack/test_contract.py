@@ -11,7 +11,7 @@ from tests.stack.machinery import Machinery
 from tests.stack.marketplace import Marketplace, refusal, unique
 
 ENTRY = {"id", "seq", "at", "type", "amount", "balance_after", "lots", "reason", "reference"}
-ACCOUNT = {"account_id", "kind", "plan", "status", "balance", "expiring", "lots", "cycle", "badge"}
+ACCOUNT = {"account_id", "kind", "plan", "status", "balance", "held", "expiring", "lots", "cycle", "badge"}
 PURCHASE = {"purchase_id", "status", "quantity", "amount_cents"}
 
 

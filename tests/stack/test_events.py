@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -103,6 +104,20 @@ def test_what_happens_to_a_job_acts_once_by_event_and_by_call(marketplace: Marke
     assert marketplace.of_type(account, "refund") == [9]
 
 
+def test_an_interaction_captures_a_boost_once_by_event_and_by_call(marketplace: Marketplace, machinery: Machinery):
+    account, job = marketplace.open(), unique("j")
+    marketplace.service("PUT", f"/jobs/{job}", {"version": 1, "price": 7})
+    assert marketplace.boost(account, job, 10).status_code == 201
+
+    for _ in range(2):
+        tell(machinery, "job.interaction", job_id=job, account_id=account)
+    eventually(lambda: marketplace.read(account)["held"] == 0)
+    marketplace.service("POST", f"/jobs/{job}/events", {"type": "interaction", "account_id": account})
+
+    assert marketplace.of_type(account, "capture") == [0]
+    assert marketplace.balance(account) == 40
+
+
 def test_an_event_that_makes_no_sense_ends_in_the_dead_letters(machinery: Machinery):
     nonsense = unique("nonsense")
 
@@ -123,7 +138,8 @@ def test_owners_hear_what_came_what_expires_and_what_they_bought(
     marketplace.buy(account, 20, "c", sandbox="decline")
     eventually(lambda: notices_in(heard(account), "purchase_declined"))
     soonest = marketplace.read(account)["expiring"]["next"]
-    machinery.let_pass(days=366 - 30)
+    today = date.fromisoformat(marketplace.entries(account)[0]["at"][:10])
+    machinery.let_pass(days=(date.fromisoformat(soonest["on"]) - today).days - 30)
 
     machinery.run("ExpiryNoticesFunction")
 

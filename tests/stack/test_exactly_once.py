@@ -97,6 +97,7 @@ NEEDS_A_KEY = {
     "/accounts/{account_id}/spends": {"amount": 1, "reference": {"type": "proposal", "proposal_id": "p"}},
     "/accounts/{account_id}/spends/{spend_id}/refund": {"reason": "fraud"},
     "/accounts/{account_id}/rewards": {"kind": "rising_talent"},
+    "/accounts/{account_id}/boosts": {"job_id": "j", "proposal_id": "p", "bid": 5},
     "/accounts/{account_id}/adjustments": {"amount": 1, "reason": "As a courtesy"},
     "/accounts/{account_id}/promo-redemptions": {"code": "SPRING"},
     "/accounts/{account_id}/purchases": {"quantity": 10, "payment": {"source": "earnings_balance"}},

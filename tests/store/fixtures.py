@@ -67,7 +67,7 @@ def provider(table: Table, sandbox: SandboxTable, admin: Any) -> Iterator[Provid
     yield provider
     charges = provider.charges
     admin.delete_table(TableName=name)
-    assert charges == sorted(completed_purchases(table, "ann"))
+    assert charges == sorted(completed_purchases(table))
 
 
 def client_of(table: Table) -> Any:

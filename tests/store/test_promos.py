@@ -18,6 +18,7 @@ from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.purchase import PurchaseState
 from shared.sandbox.payments import Behaviour
 from shared.services.purchasing import read_purchase
+from shared.services.views import purchase_view
 from tests.core.builders import free
 from tests.wire import GET, TRANSACT, answer_lost, request_lost
 
@@ -438,6 +439,15 @@ def test_a_code_that_ran_out_before_the_reconciliation_does_not_keep_the_connect
     assert desk.reconcile(pending.purchase.purchase_id, late) is PurchaseState.COMPLETED
     read = read_purchase(desk.ledger, "ann", pending.purchase.purchase_id)
     assert (read.entry.amount, read.promo, read.purchase.promo_refused) == (40, None, "promo_exhausted")
+
+
+def test_a_repeat_of_a_purchase_that_was_left_pending_says_nothing_of_what_became_of_its_code(desk, provider):
+    desk.put_campaign(100)
+    late = provider.that(Behaviour.LATE)
+    pending = desk.buy(40, late, promo="SPRING")
+    desk.put_campaign(0)
+    desk.reconcile(pending.purchase.purchase_id, late)
+    assert purchase_view(desk.buy(40, late, promo="SPRING")) == purchase_view(pending)
 
 
 def test_a_declined_purchase_leaves_its_code_to_the_next(desk, provider, succeeds):

@@ -1,0 +1,119 @@
+"""What a route takes of a request, as its signature says; read and checked before the route runs.
+
+A route's parameter is a segment of the path, where the path has its name; a `Query`; or a `Body`.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
+
+import msgspec
+from msgspec import NODEFAULT, Meta
+
+from shared.ledger.errors import InvalidRequestError
+from shared.ledger.policy import MAX_AMOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+MAX_BODY_BYTES = 10 * 1024
+JSON = "application/json"
+
+# `\Z` and not `$`, which Python also finds before a newline at the end.
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+PromoCode = Annotated[str, Meta(pattern=r"^\s*[A-Za-z0-9_-]{1,64}\s*\Z")]
+"""As people write it: ``normalised_code`` makes the code of it."""
+Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class Query(msgspec.Struct):
+    """The parameters of a query string. Those that are not known are ignored."""
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """A JSON body: fields that are not known are refused."""
+
+    beyond_fields: ClassVar[dict[str, Any]] = {}
+    """What the document says of the whole, as JSON Schema."""
+
+    def asked(self) -> dict[str, Any]:
+        """What it asks for, without what would be the same if it were left out.
+
+        So a field that a later release adds does not make another request of this one.
+        """
+        fields, defaults = self.__struct_fields__, self.__struct_defaults__
+        usual = dict(zip(reversed(fields), reversed(defaults), strict=False))
+        said = {name: getattr(self, name) for name in fields}
+        told = {name: value.asked() if isinstance(value, Body) else value for name, value in said.items()}
+        return {name: value for name, value in told.items() if value not in (usual.get(name, NODEFAULT), {})}
+
+
+@cache
+def taken_by(route: Callable[..., Any]) -> dict[str, Any]:
+    """The types of a route's parameters, by name."""
+    return {name: wanted for name, wanted in get_type_hints(route, include_extras=True).items() if name != "return"}
+
+
+def read_request(app: APIGatewayHttpResolver, call: NextMiddleware) -> Response[str]:
+    """The middleware that hands a route what it takes.
+
+    Raises:
+        InvalidRequestError: names the first place that is wrong, like ``body.reference.job_id``.
+    """
+    segments = app.context["_route_args"]
+    app.context["_route_args"] = {
+        name: _read(app.current_event, wanted, name, segments)
+        for name, wanted in taken_by(app.context["_route"].func).items()
+    }
+    return call(app)
+
+
+def _read(event: APIGatewayProxyEventV2, wanted: Any, name: str, segments: dict[str, str]) -> Any:  # noqa: ANN401
+    if name in segments:
+        return _checked(segments[name], wanted, f"path.{name}")
+    if issubclass(wanted, Query):
+        return _checked(event.query_string_parameters, wanted, "query", strict=False)  # numbers come as text
+    return _checked(_json(event), wanted, "body")
+
+
+def _json(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
+    """The whole body is read before any of its fields is looked at: broken JSON is told as that."""
+    if not event.body:
+        raise InvalidRequestError("body", "is required")
+    try:
+        text = base64.b64decode(event.body, validate=True) if event.is_base64_encoded else event.body.encode()
+        if len(text) > MAX_BODY_BYTES:
+            raise InvalidRequestError("body", f"is over {MAX_BODY_BYTES} bytes")
+        if event.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            raise InvalidRequestError("header.Content-Type", f"must be {JSON}")
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError("body", f"is not JSON: {error}") from error
+
+
+def _checked(value: Any, wanted: Any, where: str, *, strict: bool = True) -> Any:  # noqa: ANN401
+    try:
+        return msgspec.convert(value, wanted, strict=strict)
+    except msgspec.ValidationError as error:
+        raise _refusal(where, str(error)) from error
+
+
+_COMPLAINT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<inside>[^`]*)`)?", re.DOTALL)
+_FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
+
+
+def _refusal(where: str, complaint: str) -> InvalidRequestError:
+    """Msgspec tells the place at the end of its message, and a field that should or should not be there within it."""
+    found = _COMPLAINT.fullmatch(complaint)
+    what, inside = (found["what"], found["inside"] or "") if found else (complaint, "")
+    field = _FIELD.fullmatch(what)
+    return InvalidRequestError(where + inside + (f".{field['name']}" if field else ""), what)

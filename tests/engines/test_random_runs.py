@@ -1,0 +1,621 @@
+"""Whatever is asked of the services, in whatever order and at whatever hour, every account stays sound.
+
+A `Years` lives through a made-up run of requests, repeats, schedules, lost answers and deaths, by a clock that jumps to
+the edges of everything. What a request has to be refused for it knows by itself, in the words of the product, so that
+nothing that is refused, and nothing that is not, goes unexplained.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from shared.ledger.badge import is_badge
+from shared.ledger.calendar import ONE_DAY, add_months, midnight
+from shared.ledger.commands import BACK, NOT_BACK, TellExpiring, settled_view
+from shared.ledger.errors import IdempotencyKeyReusedError, LedgerError
+from shared.ledger.job import Channel, JobStatus, closes_at
+from shared.ledger.model import Account, Entry, EntryType, Kind, Plan
+from shared.payments import NoAnswerError
+from shared.sandbox.payments import Behaviour
+from shared.services.badges import renew_badges, set_price, week_price
+from shared.services.due import SETTLE, dispatch, settle_accounts
+from shared.services.job_sweep import sweep
+from shared.services.jobs import end_holds
+from shared.services.purchasing import reconcile
+from shared.services.views import purchase_view
+from shared.store.jobs import Jobs
+from shared.store.rows import ACCOUNT_SK, AccountRow, instant
+from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
+from tests.core.builders import INSTANT, Book
+from tests.core.story import brought_lately, check_story, interviews, week_paid_for
+from tests.desk import Desk, Letters, completed_purchases, deadline, problems_in
+from tests.table import LEDGER, SANDBOX, create_table
+from tests.wire import PUT, TRANSACT, KilledError, answer_lost, dies, request_lost
+
+KINDS = {"ann": Kind.FREELANCER, "bob": Kind.FREELANCER, "acme": Kind.AGENCY}
+
+CODES = ["SPRING", "SUMMER"]
+JOBS = ["j1", "j2", "j3", "j4", "j5"]
+NAMES = sorted(KINDS)
+AMOUNTS = range(1, 21)
+ALL = 0
+MOST_LONG_PAUSES = 2
+WHICHEVER = range(1_000)
+"""Of a list whose length is not known before."""
+UNHEARD_OF = (0, None, JobStatus.OPEN)
+"""A job's version, price and status."""
+SCHEDULES = ["grants", "expiries", "notices", "badges", "jobs", "purchases"]
+
+
+class Unreachable:
+    """A provider to which no charge gets through, and nobody is told."""
+
+    def charge(self, _):
+        raise NoAnswerError
+
+
+def dies_after(send):
+    """The process ends when the request has been carried out."""
+    send()
+    raise KilledError
+
+
+def of(outcome):
+    return outcome.posted, outcome.replayed
+
+
+def of_opening(opened):
+    return opened.account, opened.replayed
+
+
+def of_purchase(bought):
+    return purchase_view(bought), bought.replayed
+
+
+STEPS: list[tuple[Callable, dict[str, Sequence]]] = []
+
+
+def step(often=1, **choices: Iterable):
+    """Something that may happen, how often beside the others, and what its arguments are chosen from."""
+
+    def register(happens: Callable) -> Callable:
+        STEPS.extend([(happens, {name: list(values) for name, values in choices.items()})] * often)
+        return happens
+
+    return register
+
+
+class Years:
+    def __init__(self, random: Random, desk: Desk, provider, wire):
+        self.random, self.desk, self.provider, self.wire = random, desk, provider, wire
+        self.happened: list[str] = []
+        self.keys = map(str, count())
+        self.refused_keys: list[str] = []
+        self.done: list[tuple[Callable, object, Callable]] = []
+        """Each request that was carried out, its answer, and another request under its key."""
+        self.died = False
+        self.spends: list[Entry] = []
+        self.jobs: dict[str, tuple[int, int | None, JobStatus]] = {}
+        self.proposals: set[tuple[str, str]] = set()
+        self.campaigns: dict[str, tuple[int, datetime, datetime]] = {}
+        self.caps: defaultdict[str, int] = defaultdict(int)
+        self.letters: list[tuple[str, str]] = []
+        self.long_pauses = 0
+        self.open()
+
+    def live(self, steps: int) -> None:
+        for _ in range(steps):
+            happens, choices = self.random.choice(STEPS)
+            chosen = {name: self.random.choice(values) for name, values in choices.items()}
+            self.happened.append(f"{instant(self.now)} {happens.__name__} {chosen}")
+            happens(self, **chosen)
+
+    def open(self):
+        policy, plan = self.random.choice(POLICIES), self.random.choice(list(Plan))
+        self.desk.policy = replace(policy, certifications={"python": 5}, badge_price_step=1, boost_places=2)
+        self.desk.at(self.random.choice(OPENED_ON))
+        self.opened_on = self.now.date()
+        for days_before, (name, kind) in zip([0, 1, 400], KINDS.items(), strict=True):
+            joined_on = self.opened_on - timedelta(days=days_before)
+            self.ask(
+                lambda key, name=name, kind=kind, day=joined_on: of_opening(
+                    self.desk.open(name, kind=kind, plan=plan, joined_on=day, key=key)
+                ),
+                other=lambda key, name=name, kind=kind: of_opening(self.desk.open(name, kind=kind, key=key)),
+            )
+
+    # What callers ask for
+
+    @step(name=NAMES)
+    def open_again(self, name):
+        self.ask(lambda key: of_opening(self.desk.open(name, kind=KINDS[name], key=key)), "already_exists")
+
+    @step(name=NAMES, plan=Plan)
+    def change_plan(self, name, plan):
+        for _ in range(2):
+            self.survive(lambda: self.desk.change_plan(plan, account=name))
+            assert self.view(name).plan is plan
+
+    @step(often=2, name=NAMES, amount=[*AMOUNTS, ALL, ALL])
+    def spend(self, name, amount):
+        amount = amount if amount != ALL else self.view(name).balance or 1
+        spend = self.ask(
+            lambda key: of(self.desk.spend(amount, key, account=name)),
+            self.why_not_pay(name, amount),
+            other=lambda key: of(self.desk.spend(amount + 1, key, account=name)),
+        )
+        if spend:
+            self.spends.append(spend)
+
+    @step(often=3, name=NAMES, job=JOBS, off_by=[0, 0, 0, 1, None], channel=[Channel.SEARCH, Channel.INVITATION])
+    def propose(self, name, job, off_by, channel):
+        _, price, _ = self.jobs.get(job, UNHEARD_OF)
+        seen = None if off_by is None else off_by if channel is Channel.INVITATION else (price or 5) + off_by
+        spend = self.ask(
+            lambda key: of(self.desk.propose(job, key, account=name, amount=seen, channel=channel)),
+            self.why_not_propose(name, job, seen, channel),
+            other=lambda key: of(self.desk.propose(job, key, account=name, amount=1_000)),
+        )
+        if spend:
+            self.spends.append(spend)
+            self.proposals.add((job, name))
+
+    @step(often=2, index=WHICHEVER, reason=[*sorted(BACK), *sorted(BACK), *sorted(NOT_BACK)])
+    def refund(self, index, reason):
+        if not self.spends:
+            return
+        spend = self.spends[index % len(self.spends)]
+        refusal = None
+        if reason in NOT_BACK:
+            refusal = "not_refundable"
+        elif spend.type is EntryType.HOLD:
+            refusal = "spend_not_found"
+        elif is_badge(spend):
+            refusal = "not_refundable"
+        elif self.refunds_of(spend):
+            refusal = "already_refunded"
+        self.ask(
+            lambda key: of(self.desk.refund(spend.entry_id, key, reason=reason, account=spend.account_id)),
+            refusal,
+            other=lambda key: of(
+                self.desk.refund(spend.entry_id, key, reason=min({*BACK} - {reason}), account=spend.account_id)
+            ),
+        )
+
+    @step(often=2, index=WHICHEVER)
+    def interview(self, index):
+        if not self.spends:
+            return
+        spend = self.spends[index % len(self.spends)]
+        brought = self.ask(
+            lambda key: self.desk.interview(spend.entry_id, key, account=spend.account_id),
+            self.why_no_interview(spend),
+            other=lambda key: of(self.desk.rising_talent(key, account=spend.account_id)),
+        )
+        if brought:
+            came_back = sum(entry.amount for entry in self.refunds_of(spend) if entry not in brought)
+            assert came_back + sum(entry.amount for entry in brought) == self.desk.policy.interview
+
+    @step(name=NAMES)
+    def rising_talent(self, name):
+        had = any(entry.reference["type"] == "rising_talent" for entry in self.desk.journal(name))
+        self.ask(
+            lambda key: of(self.desk.rising_talent(key, account=name)),
+            "invalid_request" if KINDS[name] is Kind.AGENCY else "already_awarded" if had else None,
+            other=lambda key: of(self.desk.certification("python", key, account=name)),
+        )
+
+    @step(name=NAMES, certificate=["python", "cobol"])
+    def certification(self, name, certificate):
+        had = any(entry.reference["type"] == "certification" for entry in self.desk.journal(name))
+        unknown = KINDS[name] is Kind.AGENCY or certificate == "cobol"
+        self.ask(
+            lambda key: of(self.desk.certification(certificate, key, account=name)),
+            "invalid_request" if unknown else "already_awarded" if had else None,
+            other=lambda key: of(self.desk.certification("cobol", key, account=name)),
+        )
+
+    @step(name=NAMES, amount=AMOUNTS, sign=[1, -1])
+    def adjust(self, name, amount, sign):
+        overdrawn = self.view(name).balance + sign * amount < 0
+        self.ask(
+            lambda key: of(self.desk.adjust(sign * amount, key, account=name)),
+            "insufficient_connects" if overdrawn else None,
+            other=lambda key: of(self.desk.adjust(sign * amount, key, account=name, reason="Another")),
+        )
+
+    @step(often=2, code=CODES, cap=range(5), connects=AMOUNTS, starts_in=[-1, -1, 0, 1], days=[1, 30, 400, 400])
+    def put_campaign(self, code, cap, connects, starts_in, days):
+        window = (self.now + timedelta(days=starts_in), self.now + timedelta(days=starts_in + days))
+        redeemed = self.survive(
+            lambda: self.desk.put_campaign(cap, code=code, connects=connects, starts_at=window[0], ends_at=window[1])
+        )
+        assert redeemed == self.redeemed()[code]
+        self.campaigns[code] = (cap, *window)
+        self.caps[code] = max(self.caps[code], cap)
+
+    @step(often=2, name=NAMES, code=CODES)
+    def redeem(self, name, code):
+        self.ask(
+            lambda key: of(self.desk.redeem(key, code=code, account=name)),
+            self.why_not_redeem(name, code),
+            other=lambda key: of(self.desk.redeem(key, code="WINTER", account=name)),
+        )
+
+    @step(often=3, name=NAMES, quantity=[1, 10, 10, 20, 40], behaviour=[*Behaviour, None], code=[None, *CODES])
+    def buy(self, name, quantity, behaviour, code):
+        gateway = self.provider.that(behaviour) if behaviour else Unreachable()
+
+        def buy(quantity, key):
+            return of_purchase(self.desk.buy(quantity, gateway, key, account=name, promo=code))
+
+        bought = self.ask(
+            partial(buy, quantity),
+            self.why_not_buy(name, quantity, behaviour, code),
+            # What never got through is a new attempt when it is sent again, however it was answered.
+            other=partial(buy, quantity + 1) if behaviour else None,
+        )
+        if bought:
+            assert bought["status"] == ("completed" if behaviour is Behaviour.SUCCEED else "pending")
+
+    @step(job=JOBS, version=range(1, 7), price=AMOUNTS)
+    def post_job(self, job, version, price):
+        known = self.jobs.get(job, UNHEARD_OF)
+        if version > known[0]:
+            self.jobs[job] = (version, price, known[2])
+        posted = self.survive(lambda: self.desk.post(job, version=version, price=price))
+        assert (posted.posting.version, posted.price, posted.status) == self.jobs[job]
+
+    @step(job=JOBS, how=sorted(set(JobStatus) - {JobStatus.OPEN}))
+    def end_job(self, job, how):
+        version, price, status = self.jobs.get(job, UNHEARD_OF)
+        if status is JobStatus.OPEN or (how is JobStatus.REMOVED and status is not JobStatus.CANCELED):
+            status = how
+        self.jobs[job] = (version, price, status)
+        assert self.survive(lambda: self.desk.end(job, how)).status is status
+
+    @step(often=4, name=NAMES, job=JOBS, bid=AMOUNTS)
+    def boost(self, name, job, bid):
+        if job in self.jobs and self.desk.job(job).auction.endings_of(name):
+            self.calm()
+        held = self.ask(
+            lambda key: of(self.desk.boost(bid, key, account=name, job=job)),
+            self.why_not_boost(name, job, bid),
+            other=lambda key: of(self.desk.boost(bid + 1, key, account=name, job=job)),
+        )
+        if held:
+            self.spends.append(held)
+
+    @step(often=2, name=NAMES, job=JOBS)
+    def a_client_interacts(self, name, job):
+        refusal = None if job in self.jobs else "job_not_found"
+        self.ask_without_key(lambda: self.desk.interact(name, job=job), refusal)
+
+    @step(often=2, name=NAMES, most=range(1, 9))
+    def switch_the_badge_on(self, name, most):
+        paid, price = week_paid_for(self.book(name)), week_price(self.desk.ledger)
+        refusal = None
+        if self.view(name).frozen:
+            refusal = "account_frozen"
+        elif not paid:
+            refusal = "price_changed" if price > most else self.why_not_pay(name, price)
+        if self.ask_without_key(lambda: self.desk.badge(most=most, account=name), refusal):
+            week = week_paid_for(self.book(name))
+            assert week == (paid or week)
+            assert -week.amount == price or paid
+            self.spends.append(week)
+
+    @step(name=NAMES)
+    def switch_the_badge_off(self, name):
+        before = self.desk.badge_weeks(name)
+        badge = self.ask_without_key(lambda: self.desk.badge(on=False, most=None, account=name)).badge
+        assert not (badge and badge.enabled)
+        assert self.desk.badge_weeks(name) == before
+
+    # What is asked again
+
+    @step(often=3, index=WHICHEVER)
+    def repeat(self, index):
+        """It is answered as the first time, whenever that was and whatever has happened since."""
+        call, answer, _ = self.done[index % len(self.done)]
+        self.calm()
+        before = self.shown()
+        assert call() == (answer, True)
+        assert self.shown() == before
+
+    @step(often=2, index=WHICHEVER)
+    def use_a_key_for_something_else(self, index):
+        other = self.done[index % len(self.done)][2]
+        self.calm()
+        self.ask_without_key(other, IdempotencyKeyReusedError.code)
+
+    # What runs by itself
+
+    @step(often=3, schedule=SCHEDULES)
+    def a_schedule_runs(self, schedule):
+        with suppress(KilledError):
+            self.run(schedule)
+
+    @step(often=4, index=WHICHEVER, again=[False, True])
+    def a_message_arrives(self, index, again):
+        """Late, in any order, and more than once."""
+        if not self.letters:
+            return
+        index %= len(self.letters)
+        with suppress(KilledError):
+            self.handle(*self.letters[index])
+            if not again:
+                del self.letters[index]
+
+    @step(
+        often=3, operation=[TRANSACT, TRANSACT, PUT], fault=[request_lost, answer_lost, dies, dies_after], times=[1, 2]
+    )
+    def something_is_about_to_go_wrong(self, operation, fault, times):
+        self.wire.on(operation, *[fault] * times)
+
+    # Time
+
+    @step(often=2, pause=PAUSES)
+    def time_passes(self, pause):
+        self.desk.at(self.now + pause)
+
+    @step(pause=LONG_PAUSES)
+    def years_pass(self, pause):
+        if self.long_pauses < MOST_LONG_PAUSES:
+            self.long_pauses += 1
+            self.desk.at(self.now + pause)
+
+    @step(often=5, index=WHICHEVER, name=NAMES, instants=[-1, 0, 1])
+    def time_passes_until_the_edge_of_something(self, index, name, instants):
+        edges = sorted(self.edges(name))
+        self.desk.at(max(self.now, edges[index % len(edges)] + instants * INSTANT))
+
+    def edges(self, name: str) -> Iterator[datetime]:
+        today, account = self.now.date(), self.desk.stored(name)
+        days = [today + ONE_DAY, add_months(today.replace(day=1), 1), next_leap_day(today)]
+        days += [day for day in (account.grant_due, account.expiry_due, account.notice_due) if day]
+        yield from map(midnight, days)
+        if account.badge:
+            yield account.badge.paid_until
+        for _, starts_at, ends_at in self.campaigns.values():
+            yield from (starts_at, ends_at)
+        for job in self.jobs:
+            if due := self.desk.job(job).due:
+                yield due
+        for entry in interviews(self.book(name))[-1:]:
+            yield entry.at + timedelta(days=self.desk.policy.interview_window_days)
+
+    # What must hold
+
+    def check(self) -> None:
+        """What must hold, whatever happened."""
+        self.calm()
+        self.everything_runs()
+        assert problems_in(self.desk.table) == []
+        self.check_purchases()
+        for name in NAMES:
+            check_story(replace(self.book(name), account=self.desk.settle(name)), self.opened_on)
+        for code, taken in self.redeemed().items():
+            assert taken <= self.caps[code]
+
+    def everything_runs(self) -> None:
+        """Twice, with a pause in which all of it falls due that waits for an answer or to be looked at again."""
+        for _ in range(2):
+            self.desk.at(self.now + timedelta(hours=2))
+            for schedule in SCHEDULES:
+                self.run(schedule)
+            for letter in self.letters:
+                self.handle(*letter)
+            self.letters = []
+
+    def check_purchases(self) -> None:
+        """Nobody waits for an answer, and charges and completed purchases match one to one."""
+        assert list(self.desk.table.due_purchases(self.now + timedelta(days=1))) == []
+        assert self.provider.charges == sorted(completed_purchases(self.desk.table))
+
+    # How to ask
+
+    def ask(self, call, refusal=None, *, other=None):
+        """Under a key of its own, or under one that was refused: that has not been used up."""
+        key = self.refused_keys.pop() if self.refused_keys else next(self.keys)
+        self.died = False
+        asked = self.ask_without_key(lambda: call(key), refusal)
+        if asked is None:
+            self.refused_keys.append(key)
+            return None
+        answer, replayed = asked
+        assert self.died or not replayed
+        if other:
+            self.done.append((lambda: call(key), answer, lambda: other(key)))
+        return answer
+
+    def ask_without_key(self, call, refusal=None):
+        if refusal is None:
+            return self.survive(call)
+        before = self.shown()
+        with pytest.raises(LedgerError) as refused:
+            self.survive(call)
+        assert refused.value.code == refusal
+        assert self.shown() == before
+        return None
+
+    def survive(self, call):
+        """Who dies on the way asks again."""
+        while True:
+            try:
+                return call()
+            except KilledError:
+                self.died = True
+
+    def calm(self) -> None:
+        """Nothing goes wrong from now on, and what the dead left half done for boosts is done."""
+        self.wire.calm()
+        for job in self.jobs:
+            end_holds(self.desk.ledger, job, deadline=deadline())
+
+    def run(self, schedule: str) -> None:
+        ledger, table, queue = self.desk.ledger, self.desk.table, Letters()
+        match schedule:
+            case "grants":
+                dispatch(table.due_grants(self.now.date()), queue, self.now)
+            case "expiries":
+                dispatch(table.due_expiries(self.now.date()), queue, self.now)
+            case "notices":
+                dispatch(table.due_notices(self.now.date()), queue, self.now)
+            case "badges":
+                set_price(ledger)
+                dispatch(table.due_badges(self.now), queue, self.now)
+            case "jobs":
+                sweep(ledger, list(Jobs(table).due(self.now)), queue)
+            case "purchases":
+                gateway = self.provider.that(Behaviour.SUCCEED)
+                reconcile(ledger, gateway, list(table.due_purchases(self.now)), deadline)
+        self.letters += [(schedule, body) for body in queue.bodies]
+
+    def handle(self, schedule: str, body: str) -> None:
+        if schedule == "jobs":
+            self.desk.handle(body)
+            return
+        accounts = json.loads(body)["accounts"]
+        if schedule == "badges":
+            renew_badges(self.desk.ledger, accounts, deadline)
+        else:
+            settle_accounts(self.desk.ledger, accounts, deadline, TellExpiring() if schedule == "notices" else SETTLE)
+
+    # What there is
+
+    @property
+    def now(self) -> datetime:
+        return self.desk.clock.at
+
+    def view(self, name: str) -> Account:
+        return self.desk.ledger.view(name, self.now)
+
+    def shown(self) -> dict[str, Account]:
+        """What can be seen of all accounts: not how often they were written, nor what looks for them when."""
+        rows = self.desk.table.get_together(*((name, ACCOUNT_SK) for name in NAMES))
+        accounts = [AccountRow.from_raw_data(row).account() for row in rows]
+        views = [settled_view(account, self.now, self.desk.policy) for account in accounts]
+        return {view.account_id: replace(view, version=0, notice_due=None) for view in views}
+
+    def book(self, name: str) -> Book:
+        return Book(self.view(name), self.desk.journal(name), self.desk.policy, self.now)
+
+    def refunds_of(self, spend: Entry) -> list[Entry]:
+        journal = self.desk.journal(spend.account_id)
+        refunds = [entry for entry in journal if entry.type is EntryType.REFUND]
+        return [entry for entry in refunds if entry.reference["spend_id"] == spend.entry_id]
+
+    def redeemed(self) -> Counter[str]:
+        journals = [self.desk.journal(name) for name in KINDS]
+        promos = [entry for journal in journals for entry in journal if entry.type is EntryType.PROMO]
+        return Counter(entry.reference["code"] for entry in promos)
+
+    # What is to be refused
+
+    def why_not_pay(self, name: str, amount: int) -> str | None:
+        account = self.view(name)
+        if account.frozen:
+            return "account_frozen"
+        return "insufficient_connects" if account.balance < amount else None
+
+    def why_not_propose(self, name: str, job: str, seen: int | None, channel: Channel) -> str | None:
+        _, price, status = self.jobs.get(job, (0, seen, JobStatus.OPEN))
+        price = 0 if channel is Channel.INVITATION else price
+        if status is not JobStatus.OPEN:
+            return "job_not_open"
+        if price is None:
+            return "invalid_request"
+        if seen not in {None, price}:
+            return "price_changed"
+        refusal = self.why_not_pay(name, price)
+        if (job, name) in self.proposals and refusal != "account_frozen":
+            return "already_exists"
+        return refusal
+
+    def why_not_boost(self, name: str, job: str, bid: int) -> str | None:
+        if job not in self.jobs:
+            return "job_not_found"
+        known, policy = self.desk.job(job), self.desk.policy
+        closing, own = closes_at(known, policy), known.auction.place_of(name)
+        if closing is None or closing <= self.now or (own and own.captured):
+            return "auction_closed"
+        others = [boost.bid for boost in known.auction.places if boost is not own]
+        if (own and bid <= own.bid) or sum(other >= bid for other in others) >= policy.boost_places:
+            return "bid_too_low"
+        return self.why_not_pay(name, bid - (own.bid if own else 0))
+
+    def why_no_interview(self, spend: Entry) -> str | None:
+        if spend.type is EntryType.HOLD:
+            return "spend_not_found"
+        if is_badge(spend):
+            return "not_refundable"
+        book = self.book(spend.account_id)
+        had = any(entry.reference["spend_id"] == spend.entry_id for entry in interviews(book))
+        came_back = 0 if had else sum(entry.amount for entry in self.refunds_of(spend))
+        missing = book.policy.interview - came_back
+        if missing <= 0:
+            return "already_refunded"
+        if had:
+            return "already_awarded"
+        return "reward_cap_reached" if brought_lately(book) + missing > book.policy.interview_cap else None
+
+    def why_not_redeem(self, name: str, code: str) -> str | None:
+        if code not in self.campaigns:
+            return "promo_not_found"
+        cap, starts_at, ends_at = self.campaigns[code]
+        if not starts_at <= self.now < ends_at:
+            return "promo_not_active"
+        if any(entry.reference.get("code") == code for entry in self.desk.journal(name)):
+            return "promo_used"
+        return "promo_exhausted" if self.redeemed()[code] >= cap else None
+
+    def why_not_buy(self, name: str, quantity: int, behaviour: Behaviour | None, code: str | None) -> str | None:
+        account = self.view(name)
+        if quantity < self.desk.policy.minimum_purchase:
+            return "invalid_request"
+        if account.frozen:
+            return "account_frozen"
+        if account.kind is Kind.AGENCY and account.plan is Plan.BASIC:
+            return "plan_required"
+        refusal = self.why_not_redeem(name, code) if code else None
+        return refusal or ("payment_declined" if behaviour is Behaviour.DECLINE else None)
+
+
+@pytest.fixture
+def begin(desk, provider, wire, sandbox, admin):
+    """A run on empty tables."""
+
+    def begin(seed):
+        for name, shape in ((desk.table.name, LEDGER), (sandbox._meta.table_name, SANDBOX)):
+            admin.delete_table(TableName=name)
+            create_table(admin, name, shape)
+        return Years(Random(seed), desk, provider, wire)  # noqa: S311 - not for secrets
+
+    return begin
+
+
+@settings(
+    max_examples=settings.default.max_examples // 50,
+    phases=[Phase.generate],  # another seed is no simpler run
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 1_000_000))
+def test_any_run_of_requests_keeps_every_invariant_however_the_clock_jumps(begin, seed):
+    years = begin(seed)
+    try:
+        years.live(steps=150)
+        years.check()
+    except Exception as failure:
+        failure.add_note("\n".join(years.happened))
+        raise
