@@ -1,6 +1,7 @@
 """Builds the functions and deploys the template to a ministack that is running, with SAM's own commands."""
 
 import hashlib
+import json
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ def deploy(endpoint_url: str) -> None:
     with step("Making the API's routes"):
         make_routes(endpoint_url, STACK_NAME)
         repair_triggers(endpoint_url)
+        let_mailer_send(endpoint_url)
 
 
 def sam(command: str, endpoint_url: str) -> None:
@@ -83,6 +85,19 @@ def repair_triggers(endpoint_url: str) -> None:
             functions.update_event_source_mapping(
                 UUID=trigger["UUID"], ScalingConfig={"MaximumConcurrency": int(limit)}
             )
+
+
+def let_mailer_send(endpoint_url: str) -> None:
+    """Ministack asks for the right to send on `*`, where SES asks for it on the sender's identity, as the template has."""
+    resource = client("cloudformation", endpoint_url).describe_stack_resource(
+        StackName=STACK_NAME, LogicalResourceId="MailerFunctionRole"
+    )
+    right = {"Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*"}
+    client("iam", endpoint_url).put_role_policy(
+        RoleName=resource["StackResourceDetail"]["PhysicalResourceId"],
+        PolicyName="SendAsMinistackAsks",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [right]}),
+    )
 
 
 def is_deployed(endpoint_url: str) -> bool:
