@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -16,6 +16,8 @@ from local.ministack import CREDENTIALS, ROOT, clean_environment
 from local.routes import make_routes
 
 STACK_NAME = "connects-ledger"
+MAIL_DOMAIN = "example.com"
+"""Of the sender that samconfig.toml names."""
 SOURCES = ("template.yaml", "samconfig.toml", "Makefile", "functions", "shared", "local/deploy.py", "local/routes.py")
 SAM = Path(sys.executable).with_name("sam")
 LOG = ROOT / ".local" / "deploy.log"
@@ -88,7 +90,13 @@ def repair_triggers(endpoint_url: str) -> None:
 
 
 def let_mailer_send(endpoint_url: str) -> None:
-    """Ministack asks for the right to send on `*`, where SES asks for it on the sender's identity, as the template has."""
+    """Verify the sender's domain, as an operator does once, and with it everybody there: SES begins as a sandbox.
+
+    SES asks for the right to send on the sender's identity, which the template gives; ministack asks for it on `*`.
+    """
+    ses = client("sesv2", endpoint_url)
+    with suppress(ses.exceptions.AlreadyExistsException):
+        ses.create_email_identity(EmailIdentity=MAIL_DOMAIN)
     resource = client("cloudformation", endpoint_url).describe_stack_resource(
         StackName=STACK_NAME, LogicalResourceId="MailerFunctionRole"
     )
