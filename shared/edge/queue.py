@@ -6,8 +6,6 @@ from functools import cache, cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import boto3
-
 from shared.config import ConfigurationError
 from shared.edge.wiring import wiring
 
@@ -31,7 +29,9 @@ class SqsQueue:
 
     @cached_property
     def _client(self) -> SQSClient:
-        """Made when something is first sent: most messages send nothing on."""
+        """Made when something is first sent, and boto3 loaded: most messages, and most calls, send nothing on."""
+        import boto3  # noqa: PLC0415
+
         return boto3.client("sqs")
 
     def send(self, bodies: Iterable[str]) -> None:
