@@ -7,11 +7,12 @@ nothing that is refused, and nothing that is not, goes unexplained.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from inspect import isfunction
 from itertools import count
 from random import Random
 
@@ -44,8 +45,6 @@ from tests.wire import PUT, TRANSACT, KilledError, answer_lost, dies, request_lo
 
 KINDS = {"ann": Kind.FREELANCER, "bob": Kind.FREELANCER, "acme": Kind.AGENCY}
 
-CODES = ["SPRING", "SUMMER"]
-JOBS = ["j1", "j2", "j3", "j4", "j5"]
 NAMES = sorted(KINDS)
 AMOUNTS = range(1, 21)
 ALL = 0
@@ -82,17 +81,35 @@ def of_purchase(bought):
     return purchase_view(bought), bought.replayed
 
 
-STEPS: list[tuple[Callable, dict[str, Sequence]]] = []
+STEPS: list[tuple[Callable, dict[str, Callable]]] = []
 
 
-def step(often=1, **choices: Iterable):
+def step(often=1, **choices: Iterable | Callable):
     """Something that may happen, how often beside the others, and what its arguments are chosen from."""
+    known = {name: values if isfunction(values) else partial(list, values) for name, values in choices.items()}
 
     def register(happens: Callable) -> Callable:
-        STEPS.extend([(happens, {name: list(values) for name, values in choices.items()})] * often)
+        STEPS.extend([(happens, known)] * often)
         return happens
 
     return register
+
+
+def jobs(years):
+    """The newest ones, of which some are open."""
+    return years.job_ids[-3:]
+
+
+def jobs_and_another(years):
+    return [*jobs(years), f"j{len(years.job_ids)}"]
+
+
+def codes(years):
+    return years.codes[-2:]
+
+
+def codes_and_another(years):
+    return [*codes(years), f"P{len(years.codes)}"]
 
 
 class Years:
@@ -105,6 +122,7 @@ class Years:
         """Each request that was carried out, its answer, and another request under its key."""
         self.died = False
         self.spends: list[Entry] = []
+        self.job_ids, self.codes = ["j0", "j1"], ["P0"]
         self.jobs: dict[str, tuple[int, int | None, JobStatus]] = {}
         self.proposals: set[tuple[str, str]] = set()
         self.campaigns: dict[str, tuple[int, datetime, datetime]] = {}
@@ -116,13 +134,16 @@ class Years:
     def live(self, steps: int) -> None:
         for _ in range(steps):
             happens, choices = self.random.choice(STEPS)
-            chosen = {name: self.random.choice(values) for name, values in choices.items()}
+            chosen = {
+                name: self.random.choice(values(self) if isfunction(values) else values())
+                for name, values in choices.items()
+            }
             self.happened.append(f"{instant(self.now)} {happens.__name__} {chosen}")
             happens(self, **chosen)
 
     def open(self):
         policy, plan = self.random.choice(POLICIES), self.random.choice(list(Plan))
-        self.desk.policy = replace(policy, certifications={"python": 5}, badge_price_step=1, boost_places=2)
+        self.desk.policy = replace(policy, certifications={"python": 5}, badge_price_step=1, boost_places=1)
         self.desk.at(self.random.choice(OPENED_ON))
         self.opened_on = self.now.date()
         for days_before, (name, kind) in zip([0, 1, 400], KINDS.items(), strict=True):
@@ -157,7 +178,7 @@ class Years:
         if spend:
             self.spends.append(spend)
 
-    @step(often=3, name=NAMES, job=JOBS, off_by=[0, 0, 0, 1, None], channel=[Channel.SEARCH, Channel.INVITATION])
+    @step(often=2, name=NAMES, job=jobs, off_by=[0, 0, 0, 1, None], channel=[Channel.SEARCH, Channel.INVITATION])
     def propose(self, name, job, off_by, channel):
         _, price, _ = self.jobs.get(job, UNHEARD_OF)
         seen = None if off_by is None else off_by if channel is Channel.INVITATION else (price or 5) + off_by
@@ -234,8 +255,17 @@ class Years:
             other=lambda key: of(self.desk.adjust(sign * amount, key, account=name, reason="Another")),
         )
 
-    @step(often=2, code=CODES, cap=range(5), connects=AMOUNTS, starts_in=[-1, -1, 0, 1], days=[1, 30, 400, 400])
+    @step(
+        often=2,
+        code=codes_and_another,
+        cap=range(5),
+        connects=AMOUNTS,
+        starts_in=[-1, -1, 0, 0, 1],
+        days=[1, 400, 400],
+    )
     def put_campaign(self, code, cap, connects, starts_in, days):
+        if code not in self.codes:
+            self.codes.append(code)
         window = (self.now + timedelta(days=starts_in), self.now + timedelta(days=starts_in + days))
         redeemed = self.survive(
             lambda: self.desk.put_campaign(cap, code=code, connects=connects, starts_at=window[0], ends_at=window[1])
@@ -244,7 +274,7 @@ class Years:
         self.campaigns[code] = (cap, *window)
         self.caps[code] = max(self.caps[code], cap)
 
-    @step(often=2, name=NAMES, code=CODES)
+    @step(often=3, name=NAMES, code=codes)
     def redeem(self, name, code):
         self.ask(
             lambda key: of(self.desk.redeem(key, code=code, account=name)),
@@ -252,7 +282,13 @@ class Years:
             other=lambda key: of(self.desk.redeem(key, code="WINTER", account=name)),
         )
 
-    @step(often=3, name=NAMES, quantity=[1, 10, 10, 20, 40], behaviour=[*Behaviour, None], code=[None, *CODES])
+    @step(
+        often=3,
+        name=NAMES,
+        quantity=[1, 10, 10, 20, 40],
+        behaviour=[*Behaviour, None],
+        code=lambda years: [None, *codes(years)],
+    )
     def buy(self, name, quantity, behaviour, code):
         gateway = self.provider.that(behaviour) if behaviour else Unreachable()
 
@@ -265,18 +301,23 @@ class Years:
             # What never got through is a new attempt when it is sent again, however it was answered.
             other=partial(buy, quantity + 1) if behaviour else None,
         )
+        if behaviour is Behaviour.DECLINE:
+            # With the same key, if it has been declined: a new attempt.
+            self.buy(name, quantity, Behaviour.SUCCEED, code)
         if bought:
             assert bought["status"] == ("completed" if behaviour is Behaviour.SUCCEED else "pending")
 
-    @step(job=JOBS, version=range(1, 7), price=AMOUNTS)
+    @step(often=2, job=jobs_and_another, version=range(1, 7), price=AMOUNTS)
     def post_job(self, job, version, price):
         known = self.jobs.get(job, UNHEARD_OF)
+        if job not in self.job_ids:
+            self.job_ids.append(job)
         if version > known[0]:
             self.jobs[job] = (version, price, known[2])
         posted = self.survive(lambda: self.desk.post(job, version=version, price=price))
         assert (posted.posting.version, posted.price, posted.status) == self.jobs[job]
 
-    @step(job=JOBS, how=sorted(set(JobStatus) - {JobStatus.OPEN}))
+    @step(job=jobs, how=sorted(set(JobStatus) - {JobStatus.OPEN}))
     def end_job(self, job, how):
         version, price, status = self.jobs.get(job, UNHEARD_OF)
         if status is JobStatus.OPEN or (how is JobStatus.REMOVED and status is not JobStatus.CANCELED):
@@ -284,7 +325,7 @@ class Years:
         self.jobs[job] = (version, price, status)
         assert self.survive(lambda: self.desk.end(job, how)).status is status
 
-    @step(often=4, name=NAMES, job=JOBS, bid=AMOUNTS)
+    @step(often=3, name=NAMES, job=jobs, bid=AMOUNTS)
     def boost(self, name, job, bid):
         if job in self.jobs and self.desk.job(job).auction.endings_of(name):
             self.calm()
@@ -296,7 +337,7 @@ class Years:
         if held:
             self.spends.append(held)
 
-    @step(often=2, name=NAMES, job=JOBS)
+    @step(often=2, name=NAMES, job=jobs)
     def a_client_interacts(self, name, job):
         refusal = None if job in self.jobs else "job_not_found"
         self.ask_without_key(lambda: self.desk.interact(name, job=job), refusal)
@@ -321,6 +362,14 @@ class Years:
         badge = self.ask_without_key(lambda: self.desk.badge(on=False, most=None, account=name)).badge
         assert not (badge and badge.enabled)
         assert self.desk.badge_weeks(name) == before
+
+    @step(often=3, price=AMOUNTS)
+    def everybody_wants_a_job(self, price):
+        job = jobs_and_another(self)[-1]
+        self.post_job(job, 1, price)
+        for name in NAMES:
+            self.propose(name, job, 0, Channel.SEARCH)
+            self.boost(name, job, self.random.choice(AMOUNTS))
 
     # What is asked again
 
@@ -375,7 +424,7 @@ class Years:
             self.long_pauses += 1
             self.desk.at(self.now + pause)
 
-    @step(often=5, index=WHICHEVER, name=NAMES, instants=[-1, 0, 1])
+    @step(often=4, index=WHICHEVER, name=NAMES, instants=[-1, 0, 1])
     def time_passes_until_the_edge_of_something(self, index, name, instants):
         edges = sorted(self.edges(name))
         self.desk.at(max(self.now, edges[index % len(edges)] + instants * INSTANT))
@@ -403,6 +452,7 @@ class Years:
         self.everything_runs()
         assert problems_in(self.desk.table) == []
         self.check_purchases()
+        self.check_jobs()
         for name in NAMES:
             check_story(replace(self.book(name), account=self.desk.settle(name)), self.opened_on)
         for code, taken in self.redeemed().items():
@@ -422,6 +472,11 @@ class Years:
         """Nobody waits for an answer, and charges and completed purchases match one to one."""
         assert list(self.desk.table.due_purchases(self.now + timedelta(days=1))) == []
         assert self.provider.charges == sorted(completed_purchases(self.desk.table))
+
+    def check_jobs(self) -> None:
+        """No proposal has still to come back, and no hold to end of which that is decided."""
+        for job in map(self.desk.job, self.jobs):
+            assert (job.refunds_due, job.auction.endings) == (None, ())
 
     # How to ask
 
