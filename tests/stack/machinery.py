@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +35,12 @@ class Machinery:
         """Physical ids by logical ids."""
         described = self.client("cloudformation").describe_stack_resources(StackName=self._stack["stack_name"])
         return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in described["StackResources"]}
+
+    def now(self) -> datetime:
+        """By the product's clock."""
+        key = {"pk": {"S": "CLOCK"}}
+        clock = self.client("dynamodb").get_item(TableName=self._stack["sandbox_table"], Key=key).get("Item", {})
+        return datetime.now(UTC) + timedelta(milliseconds=int(clock.get("ahead_ms", {"N": "0"})["N"]))
 
     def let_pass(self, **time_: float) -> None:
         """Time passes, and nobody is told: what falls due has to be found."""
