@@ -3,6 +3,7 @@
 A price is for anybody with a token to see before anything is spent; the rest is for services.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
@@ -38,11 +39,15 @@ class JobBody(Body):
 
 
 class EventBody(Body):
-    """An interaction names its proposal by ``account_id``, ``proposal_id``, or both; the ends of a job need neither."""
+    """An interaction names its proposal by ``account_id``, ``proposal_id``, or both; the ends of a job need neither.
+
+    ``interacted_at`` is when, now where it is left out: with it, what is sent again never captures a later boost.
+    """
 
     type: Literal["canceled", "removed", "expired", "filled", "interaction"]
     account_id: Id | None = None
     proposal_id: Id | None = None
+    interacted_at: Instant | None = None
 
 
 @app.put(
@@ -56,8 +61,7 @@ class EventBody(Body):
 )
 def put_job(job_id: Id, body: JobBody) -> Response[str]:
     caller(app).require_service()
-    if body.posted_at and not EARLIEST <= body.posted_at <= LATEST:
-        raise InvalidRequestError("body.posted_at", f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
+    _check_plausible("body.posted_at", body.posted_at)
     posting = Posting(body.version, body.size, body.scope, body.budget_cents, body.price, body.posted_at)
     job = post_job(wiring().ledger, job_id, posting, deadline=deadline(app.lambda_context))
     return _shown(job)
@@ -93,11 +97,18 @@ def tell(job_id: Id, body: EventBody) -> Response[str]:
     caller(app).require_service()
     ledger, until = wiring().ledger, deadline(app.lambda_context)
     if body.type == "interaction":
-        return _shown(interact_on_job(ledger, job_id, body.account_id, body.proposal_id, deadline=until), 202)
+        _check_plausible("body.interacted_at", body.interacted_at)
+        named = body.account_id, body.proposal_id
+        return _shown(interact_on_job(ledger, job_id, *named, deadline=until, at=body.interacted_at), 202)
     job = end_job(ledger, job_id, JobStatus(body.type), deadline=until)
     if job.refunds_due and not job.looks:
         _look_now(job)
     return _shown(job, 202)
+
+
+def _check_plausible(loc: str, at: datetime | None) -> None:
+    if at and not EARLIEST <= at <= LATEST:
+        raise InvalidRequestError(loc, f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
 
 
 def _shown(job: Job, status: int = 200) -> Response[str]:

@@ -51,9 +51,27 @@ class Boost:
     """Signed, as in the entries that hold: together they are ``-bid``."""
     captured: bool = False
 
-    def is_of(self, account_id: str | None, proposal_id: str | None) -> bool:
-        """Whether it is the one that these name, as far as they are given."""
-        return account_id in {None, self.account_id} and proposal_id in {None, self.proposal_id}
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """A client's with a proposal, which is named by its account, its id, or both.
+
+    Raises:
+        InvalidRequestError: by neither.
+    """
+
+    account_id: str | None
+    proposal_id: str | None
+    at: datetime
+
+    def __post_init__(self) -> None:
+        if self.account_id is None and self.proposal_id is None:
+            raise InvalidRequestError("body", "needs account_id, proposal_id, or both for an interaction")
+
+    def met(self, boost: Boost) -> bool:
+        """Whether the proposal was boosted then: what is told late or twice captures no boost that came after it."""
+        named = self.account_id in {None, boost.account_id} and self.proposal_id in {None, boost.proposal_id}
+        return named and boost.since <= self.at
 
 
 class Why(StrEnum):
@@ -131,24 +149,9 @@ def with_slices(auction: Auction, hold_id: str, slices: Mapping[Bucket, int]) ->
     )
 
 
-def interact(  # noqa: PLR0917 - names, then times
-    auction: Auction,
-    account_id: str | None,
-    proposal_id: str | None,
-    at: datetime,
-    closes_at: datetime,
-    now: datetime,
-) -> Auction:
-    """A client interacted with a proposal: if it was boosted then, it has paid. It keeps its place as long as it can.
-
-    What is told late or twice captures no boost that came after it.
-
-    Raises:
-        InvalidRequestError: nothing tells which proposal.
-    """
-    if account_id is None and proposal_id is None:
-        raise InvalidRequestError("body", "needs account_id, proposal_id, or both for an interaction")
-    seen = [boost for boost in auction.places if boost.is_of(account_id, proposal_id) and boost.since <= at]
+def interact(auction: Auction, interaction: Interaction, closes_at: datetime, now: datetime) -> Auction:
+    """Who was boosted when the client interacted has paid, and keeps the place as long as it can."""
+    seen = [boost for boost in auction.places if interaction.met(boost)]
     if all(boost.captured for boost in seen):
         return auction
     return wait(_end(auction, seen, Why.INTERACTION, now), closes_at, now)

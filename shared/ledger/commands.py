@@ -357,14 +357,9 @@ def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -
 
 
 def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:
-    account = settled.account
-    if account.frozen:
-        raise AccountFrozenError
-    if account.balance < command.amount:
-        raise InsufficientConnectsError(balance=account.balance, required=command.amount)
     return settled.post(
         EntryType.SPEND,
-        account.burn(command.amount),
+        settled.account.use(command.amount),
         command.request,
         at=now,
         now=now,

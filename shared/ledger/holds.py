@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.ledger.auction import Ending, Why
-from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError
 from shared.ledger.model import EntryType, Request, back
 
 if TYPE_CHECKING:
@@ -69,14 +68,9 @@ def reference_of(job_id: str, boost: Boost) -> dict[str, str]:
 
 def hold(settled: Decision, command: Hold, now: datetime) -> Decision:
     """Raises AccountFrozenError, InsufficientConnectsError."""
-    account = settled.account
-    if account.frozen:
-        raise AccountFrozenError
-    if account.balance < command.amount:
-        raise InsufficientConnectsError(balance=account.balance, required=command.amount)
     posted = settled.post(
         EntryType.HOLD,
-        account.burn(command.amount),
+        settled.account.use(command.amount),
         command.request,
         at=now,
         now=now,

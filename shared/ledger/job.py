@@ -24,7 +24,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from shared.ledger import auction as auctions
-from shared.ledger.auction import Auction, Boost, Why
+from shared.ledger.auction import Auction, Boost, Interaction, Why
 from shared.ledger.errors import InvalidRequestError, JobNotOpenError, PriceChangedError
 
 if TYPE_CHECKING:
@@ -197,16 +197,10 @@ def bid(job: Job, boost: Boost, now: datetime, policy: Policy) -> tuple[Job, int
     return replace(job, auction=auction), rank
 
 
-def interact(  # noqa: PLR0917 - names, then times
-    job: Job, account_id: str | None, proposal_id: str | None, at: datetime, now: datetime, policy: Policy
-) -> Job:
-    """A job on which a client interacted with a proposal, named by its account, its id, or both.
-
-    Raises:
-        InvalidRequestError: by neither.
-    """
+def interact(job: Job, interaction: Interaction, now: datetime, policy: Policy) -> Job:
+    """A job on which a client interacted with a proposal."""
     job = settle(job, now, policy)
-    auction = auctions.interact(job.auction, account_id, proposal_id, at, closes_at(job, policy) or now, now)
+    auction = auctions.interact(job.auction, interaction, closes_at(job, policy) or now, now)
     return replace(job, auction=auction)
 
 

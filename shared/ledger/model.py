@@ -17,6 +17,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -115,6 +117,18 @@ class Account:
     def balance(self) -> int:
         """All lots, also those that have expired and are still to be written off: settle first."""
         return sum(self.lots.values())
+
+    def use(self, amount: int) -> dict[Bucket, int]:
+        """What using so many takes from each bucket, in burn order.
+
+        Raises:
+            AccountFrozenError, InsufficientConnectsError
+        """
+        if self.frozen:
+            raise AccountFrozenError
+        if self.balance < amount:
+            raise InsufficientConnectsError(balance=self.balance, required=amount)
+        return self.burn(amount)
 
     def burn(self, amount: int) -> dict[Bucket, int]:
         """What a debit takes from each bucket, in burn order. There has to be as much."""

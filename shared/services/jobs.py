@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from shared.ledger.auction import Interaction
 from shared.ledger.errors import BusyError, JobNotFoundError, LedgerError
 from shared.ledger.holds import EndHold
 from shared.ledger.job import Job, JobStatus, Posting, end, holds_ended, interact, post, settle
@@ -62,8 +63,10 @@ def interact_on_job(
     """
     now = ledger.clock.now()
 
+    interaction = Interaction(account_id, proposal_id, at or now)
+
     def change(job: Job | None) -> Job:
-        return interact(_known(job, job_id), account_id, proposal_id, at or now, now, ledger.policy)
+        return interact(_known(job, job_id), interaction, now, ledger.policy)
 
     return end_holds_now(ledger, change_job(ledger, job_id, change, deadline), deadline)
 

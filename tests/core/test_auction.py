@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ledger.auction import Auction, Boost, Ending, Why, close, ended, interact, place, with_slices
+from shared.ledger.auction import Auction, Boost, Ending, Interaction, Why, close, ended, interact, place, with_slices
 from shared.ledger.errors import AuctionClosedError, BidTooLowError
 from shared.ledger.job import JobStatus
 from tests.core.builders import QUIET, free, noon
@@ -37,7 +37,7 @@ class House:
             case "bid":
                 self.bid(who, bid)
             case "interact":
-                self.auction = interact(before, who, None, NOW, CLOSES_AT, NOW)
+                self.auction = interact(before, Interaction(who, None, NOW), CLOSES_AT, NOW)
             case "ended":
                 self.auction = ended(before, [end.boost.hold_id for end in before.endings_of(who)], CLOSES_AT, NOW)
             case "close":

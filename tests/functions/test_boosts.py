@@ -130,6 +130,20 @@ def test_an_interaction_is_paid_at_once_and_twice_is_once(api, named):
     assert api.boost(30, key="raise").refused == (409, "auction_closed")
 
 
+def test_an_interaction_from_before_a_boost_pays_nothing_for_it(api):
+    fill(api, 10)
+    assert api.tell("interaction", account_id="ann", interacted_at="2026-11-22T09:59:59.999Z").status == 202
+    assert (api.balance(), api.read()["held"]) == (40, 10)
+    assert api.tell("interaction", account_id="ann", interacted_at="2026-11-22T10:00:00Z").status == 202
+    assert (api.balance(), api.read()["held"]) == (40, 0)
+
+
+@pytest.mark.parametrize("at", ["1969-12-31T23:59:59Z", "3000-01-01T00:00:01Z", "2026-11-22T10:00:00", "yesterday"])
+def test_an_interaction_at_no_plausible_instant_is_refused(api, at):
+    refused = api.tell("interaction", account_id="ann", interacted_at=at)
+    assert (refused.refused, refused.body["errors"][0]["loc"]) == ((400, "invalid_request"), "body.interacted_at")
+
+
 def test_an_interaction_that_names_no_proposal_or_no_job_is_refused(api):
     assert api.tell("interaction").refused == (400, "invalid_request")
     assert api.tell("interaction", job="j-9", account_id="ann").refused == (404, "job_not_found")
