@@ -26,7 +26,7 @@
     │   └── PromoExhaustedError      promo_exhausted
     ├── NotRefundableError           not_refundable
     ├── IdempotencyKeyReusedError    idempotency_key_reused
-    ├── PaymentDeclinedError         payment_declined
+    ├── PaymentDeclinedError         payment_declined        (purchase_id)
     └── BusyError                    busy                    (nothing happened; try again)
 
 A refusal changes nothing and does not use its idempotency key up. ``code`` is stable and part of the HTTP contract.
@@ -216,8 +216,8 @@ class IdempotencyKeyReusedError(LedgerError):
 class PaymentDeclinedError(LedgerError):
     code = "payment_declined"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The payment was declined: {reason}. Nothing was charged.")
+    def __init__(self, reason: str, *, purchase_id: str) -> None:
+        super().__init__(f"The payment was declined: {reason}. Nothing was charged.", purchase_id=purchase_id)
 
 
 class BusyError(LedgerError):

@@ -326,6 +326,8 @@ def _problem_schema(code: str, status: int) -> Json:
         "code": {"const": code},
         **{name: {"type": "integer"} for name in NUMBERS.get(code, ())},
     }
+    if code == "payment_declined":
+        properties["purchase_id"] = {"type": "string"}
     if code == "invalid_request":
         properties["errors"] = {"type": "array", "minItems": 1, "items": {"$ref": f"{SCHEMAS}InvalidField"}}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

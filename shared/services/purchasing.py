@@ -81,7 +81,7 @@ def buy(
         return _first_answer(ledger, purchase)
     bought = _settle(ledger, purchase, _charge(gateway, purchase), deadline=deadline)
     if bought.purchase.state is PurchaseState.DECLINED:
-        raise PaymentDeclinedError(bought.purchase.declined_because)
+        raise PaymentDeclinedError(bought.purchase.declined_because, purchase_id=purchase.purchase_id)
     return bought
 
 

@@ -5,7 +5,6 @@ After every test here, as after all others, charges and completed purchases matc
 
 import pytest
 
-from shared.ledger.model import entry_id
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import SandboxGateway
 from shared.store.errors import OutcomeUnknownError
@@ -93,9 +92,9 @@ def test_a_card_that_is_declined_every_time_is_charged_never(api):
     assert (charges(), api.balance()) == ({}, NOTHING)
 
 
-def test_a_declined_purchase_is_shown_as_declined_with_its_reason(api):
-    api.buy(sandbox="decline")
-    shown = api.call("read_purchase", path={"purchase_id": entry_id("ann", "purchase", "buy")}).body
+def test_a_declined_purchase_is_named_and_shown_as_declined_with_its_reason(api):
+    refused = api.buy(sandbox="decline")
+    shown = api.call("read_purchase", path={"purchase_id": refused.body["purchase_id"]}).body
     assert (shown["status"], shown["declined_because"]) == ("declined", "the card was declined")
     assert "entry" not in shown
 
