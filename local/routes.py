@@ -114,12 +114,14 @@ def make_route(gateway: Any, api_id: str, authorizer_id: str, route_key: str, op
         IntegrationUri=described["uri"],
         PayloadFormatVersion=described["payloadFormatVersion"],
     )
-    [security] = operation["security"]  # exactly one: a route that anybody may call is a mistake
+    [security] = operation["security"]  # exactly one; a route that needs no token says so
+    authorization = {"AuthorizationType": "NONE"}
+    if "NONE" not in security:
+        authorization = {
+            "AuthorizationType": "JWT",
+            "AuthorizerId": authorizer_id,
+            "AuthorizationScopes": security[AUTHORIZER],
+        }
     gateway.create_route(
-        ApiId=api_id,
-        RouteKey=route_key,
-        Target=f"integrations/{integration['IntegrationId']}",
-        AuthorizationType="JWT",
-        AuthorizerId=authorizer_id,
-        AuthorizationScopes=security[AUTHORIZER],
+        ApiId=api_id, RouteKey=route_key, Target=f"integrations/{integration['IntegrationId']}", **authorization
     )

@@ -4,6 +4,8 @@ A container does not reach the loopback address that everything else here keeps 
 bridge, which no other machine reaches. Another address can be given as the argument.
 """
 
+import base64
+import os
 import signal
 import socket
 import subprocess
@@ -43,6 +45,8 @@ def main(address: str = BRIDGE) -> None:
             create_table(client("dynamodb", url), table, table)
         for queue in QUEUES:
             client("sqs", url).create_queue(QueueName=queue)
+        secret = base64.b64encode(os.urandom(48)).decode()
+        client("secretsmanager", url).create_secret(Name="PaymentSecret", SecretString=secret)
         print(f"Tables and queues for sam local are at {url}. Ctrl-C ends and forgets them.", flush=True)
         while server.poll() is None:
             time.sleep(1)

@@ -120,6 +120,7 @@ def from_outputs(found: dict[str, str]) -> dict[str, str]:
         "api_id": found["ApiId"],
         "table": found["TableName"],
         "sandbox_table": found["SandboxTableName"],
+        "payment_secret": found["PaymentSecretArn"],
         "user_pool_id": found["UserPoolId"],
         "user_client_id": found["UserClientId"],
         "service_client_id": found["ServiceClientId"],

@@ -33,6 +33,7 @@ class Settings:
     sandbox_table: str | None = None
     event_bus: str | None = None
     outbox_dead_letters_url: str | None = None
+    payment_secret: str | None = None
 
     @property
     def sandbox(self) -> bool:
@@ -53,6 +54,7 @@ class Settings:
             sandbox_table=environ.get("SANDBOX_TABLE_NAME"),
             event_bus=environ.get("EVENT_BUS_NAME"),
             outbox_dead_letters_url=environ.get("OUTBOX_DEAD_LETTERS_URL"),
+            payment_secret=environ.get("PAYMENT_SECRET_ARN"),
         )
 
 

@@ -17,7 +17,7 @@ def about(
     operation_id: str,
     summary: str,
     *,
-    who: Literal["self", "service", "staff"],
+    who: Literal["self", "service", "staff", "provider"],
     answers: Mapping[int, str],
     refuses: tuple[str, ...] = (),
     keyed: bool = False,
@@ -29,6 +29,7 @@ def about(
         operation_id: Unique in the whole API; clients that are generated name their methods after it.
         summary: One line.
         who: The least that a caller has to be: services may do what an account itself may, and staff everything.
+            The payment provider has no token: it signs.
         answers: By status, the model of the body in `shared.openapi.answers`; ``"History | text/csv"`` where the
             caller has a choice.
         refuses: The codes of refusals that not every call has. Those of every call and those that come with ``keyed``

@@ -27,6 +27,7 @@ from shared.store.errors import ContentionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from shared.edge.requests import Body
@@ -39,10 +40,13 @@ class IdempotencyKeyMissingError(LedgerError):
         super().__init__("The header Idempotency-Key is required.")
 
 
-def router() -> APIGatewayHttpResolver:
-    """A resolver that checks what comes in and answers every failure with problem+json."""
+def router(*before: Callable[[APIGatewayHttpResolver, NextMiddleware], Response[str]]) -> APIGatewayHttpResolver:
+    """A resolver that checks what comes in and answers every failure with problem+json.
+
+    The middlewares ``before`` see a request before anything of it is read.
+    """
     app = APIGatewayHttpResolver()
-    app.use([read_request])
+    app.use([*before, read_request])
 
     @app.exception_handler(LedgerError)
     def refused(error: LedgerError) -> Response[str]:

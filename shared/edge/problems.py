@@ -16,6 +16,7 @@ RETRY_AFTER_S = 1
 STATUS = {
     "invalid_request": 400,
     "idempotency_key_missing": 400,
+    "signature_invalid": 401,
     "payment_declined": 402,
     "forbidden": 403,
     "plan_required": 403,

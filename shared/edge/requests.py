@@ -85,12 +85,22 @@ def _read(event: APIGatewayProxyEventV2, wanted: Any, name: str, segments: dict[
     return _checked(_json(event), wanted, "body")
 
 
+def raw_body(event: APIGatewayProxyEventV2) -> bytes:
+    """The body as it was sent.
+
+    Raises:
+        ValueError: the event is none of the gateway's.
+    """
+    body = event.body or ""
+    return base64.b64decode(body, validate=True) if event.is_base64_encoded else body.encode()
+
+
 def _json(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
     """The whole body is read before any of its fields is looked at: broken JSON is told as that."""
     if not event.body:
         raise InvalidRequestError("body", "is required")
     try:
-        text = base64.b64decode(event.body, validate=True) if event.is_base64_encoded else event.body.encode()
+        text = raw_body(event)
         if len(text) > MAX_BODY_BYTES:
             raise InvalidRequestError("body", f"is over {MAX_BODY_BYTES} bytes")
         if event.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:

@@ -58,3 +58,8 @@ class Purchase:
     def charge_id(self) -> str:
         """What the payment provider knows this attempt by: charging it twice is charging it once."""
         return f"{self.purchase_id}-{self.attempt}"
+
+
+def purchase_of(charge_id: str) -> str:
+    """The id of the purchase whose attempt a provider knows by this one."""
+    return charge_id.rpartition("-")[0]

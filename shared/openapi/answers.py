@@ -132,6 +132,13 @@ class Purchase(Answer):
     promo: Annotated[Any, PROMO_OF_PURCHASE] | UnsetType = UNSET
 
 
+class PaymentEventAnswer(Answer):
+    """Nothing where the event is of no charge."""
+
+    purchase_id: str | UnsetType = UNSET
+    status: PurchaseState | UnsetType = UNSET
+
+
 class Promo(Answer):
     code: str
     connects: PositiveInt

@@ -35,7 +35,7 @@ An exactly-once ledger of prepaid credits ("Connects") that expire.
 
 Who calls is told by a JWT. An end user acts for the account that its token names and for its agencies; a call that
 asks for no scope is for these, and for services and staff, who may act for any account. A call with scopes asks for
-one of them.
+one of them. The payment provider alone has no token: it signs what it sends, by the Standard Webhooks scheme.
 
 Every POST that can change a balance needs an `Idempotency-Key`. A repeat is answered with the first status and body and
 `Idempotent-Replayed: true`, for ever. A refusal changes nothing and does not use the key up. Refusals are RFC 9457
@@ -47,11 +47,16 @@ Times are ISO 8601 in UTC, dates `YYYY-MM-DD`, Connects whole numbers, money who
 
 SCOPES: dict[str, list[str]] = {"self": [], "service": [SERVICE, STAFF], "staff": [STAFF]}
 """Of which the gateway asks for one."""
+PROVIDER = "provider"
+"""Who signs, where all others have a token."""
 
 # A path with a character that no id has is taken for no call at all: `not_found`, where there are ids in the path.
-EVERY_CALL_REFUSES = ("invalid_request", "forbidden", "internal_error", "busy")
+EVERY_CALL_REFUSES = ("invalid_request", "internal_error", "busy")
+CALLS_WITH_A_TOKEN_REFUSE = ("forbidden",)
+SIGNED_CALLS_REFUSE = ("signature_invalid",)
 KEYED_CALLS_REFUSE = ("idempotency_key_missing", "idempotency_key_reused")
-GATEWAY_REFUSES = {401: "No valid token", 403: "A scope is missing", 429: "Too many requests"}
+GATEWAY_REFUSES = {429: "Too many requests"}
+GATEWAY_REFUSES_TOKENS = {401: "No valid token", 403: "A scope is missing"}
 
 NUMBERS = {
     "insufficient_connects": ("balance", "required"),
@@ -61,12 +66,31 @@ NUMBERS = {
 }
 """What these problems say beside what all of them do."""
 
+SIGNATURE: dict[str, Json] = {
+    "webhook-id": {
+        "description": "Of the message, the same at each attempt to deliver it.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "webhook-timestamp": {
+        "description": "When it was signed, in seconds since 1970; it is good for 5 minutes.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "webhook-signature": {
+        "description": "`v1,` and the base64 of an HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`; several "
+        "are separated by spaces, and one has to be right.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+}
 HEADERS_SENT: dict[str, Json] = {
     "Idempotency-Key": {
         "description": "Makes a repeat of this request known as one. It counts for one account and operation.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
     },
+    **SIGNATURE,
     "X-Sandbox-Payment": {
         "description": "Where Stage is sandbox: what the payment provider there does with this charge.",
         "schema": {"type": "string", "enum": [behaviour.value for behaviour in Behaviour]},
@@ -203,7 +227,11 @@ def _operation(known: Json, refused: Json, where: str) -> Json:
     told = known.get(EXTENSION)
     if told is None:
         raise UndocumentedError(f"{where} does not say what it answers: add **about(...) to its decorator")
-    headers = [*(["Idempotency-Key"] if told["keyed"] else []), *told["headers"]]
+    headers = [
+        *(["Idempotency-Key"] if told["keyed"] else []),
+        *(SIGNATURE if told["who"] == PROVIDER else []),
+        *told["headers"],
+    ]
     parameters = [
         *known.get("parameters", []),
         *({"$ref": f"#/components/parameters/{name}"} for name in headers),
@@ -213,28 +241,37 @@ def _operation(known: Json, refused: Json, where: str) -> Json:
         "operationId": known["operationId"],
         "summary": known["summary"],
         **({"description": known["description"]} if known.get("description") else {}),
-        "security": [{TOKENS: [scope]} for scope in SCOPES[told["who"]]] or [{TOKENS: []}],
+        "security": _security(told["who"]),
         "parameters": parameters,
         **body,
         "responses": _responses(told, refused, where),
     }
 
 
+def _security(who: str) -> list[Json]:
+    if who == PROVIDER:
+        return []
+    return [{TOKENS: [scope]} for scope in SCOPES[who]] or [{TOKENS: []}]
+
+
 def _responses(told: Json, refused: Json, where: str) -> Json:
     """By status. What is refused is told once for all calls, in ``refused``, by its name."""
     responses = {int(status): _success(int(status), of, told, where) for status, of in told["answers"].items()}
+    signs = told["who"] == PROVIDER
+    by_gateway = GATEWAY_REFUSES | ({} if signs else GATEWAY_REFUSES_TOKENS)
     codes = [
         *EVERY_CALL_REFUSES,
+        *(SIGNED_CALLS_REFUSE if signs else CALLS_WITH_A_TOKEN_REFUSE),
         *(["not_found"] if "{" in where else []),
         *told["refuses"],
         *(KEYED_CALLS_REFUSE if told["keyed"] else ()),
     ]
     if unknown := set(codes) - STATUS.keys():
         raise UndocumentedError(f"{where}: {unknown} have no status")
-    for status in {STATUS[code] for code in codes} | GATEWAY_REFUSES.keys():
+    for status in {STATUS[code] for code in codes} | by_gateway.keys():
         own = [code for code in codes if STATUS[code] == status]
         name = "Or".join(map(_camel, own)) or _camel(HTTPStatus(status).name)
-        refused[name] = _refusal(status, own)
+        refused[name] = _refusal(own, by_gateway.get(status))
         responses[status] = {"$ref": f"#/components/responses/{name}"}
     return {str(status): responses[status] for status in sorted(responses)}
 
@@ -253,12 +290,12 @@ def _success(status: int, of: str, told: Json, where: str) -> Json:
     return {"description": HTTPStatus(status).phrase, "headers": _headers(*headers), "content": content}
 
 
-def _refusal(status: int, codes: list[str]) -> Json:
+def _refusal(codes: list[str], by_gateway: str | None) -> Json:
     told, content = [f"`{code}`" for code in codes], {}
     if codes:
         refs = [{"$ref": SCHEMAS + _problem_name(code)} for code in codes]
         content[PROBLEM_JSON] = {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}}
-    if by_gateway := GATEWAY_REFUSES.get(status):
+    if by_gateway:
         told.append(f"by the gateway: {by_gateway}")
         content[JSON] = {"schema": {"$ref": f"{SCHEMAS}Gateway"}}
     headers = ["X-Request-Id"] if not by_gateway else []  # the gateway's own carry no id of ours

@@ -6,8 +6,8 @@ The order of steps is what makes it safe to die between any two of them::
     2  charge, under an id of ours                               (again: the same charge)
     3  credit the Connects and complete the purchase, in one transaction
 
-Who finds a purchase still pending (the same request sent again, or the reconciliation a minute later) goes on from
-where it stands.
+Who finds a purchase still pending (the same request sent again, the reconciliation a minute later, or the provider's
+own event) goes on from where it stands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.ledger.errors import (
     PurchaseNotFoundError,
 )
 from shared.ledger.model import Entry, EntryType, Request, entry_id
-from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
+from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState, purchase_of
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
 from shared.services.each import for_each
 from shared.services.ledger import Ledger, check_same_request
@@ -104,15 +104,31 @@ def reconcile(
     return for_each(due, lambda found: _reconcile(ledger, gateway, found, deadline()))
 
 
+def look_at_charge(
+    ledger: Ledger, gateway: PaymentGateway, account_id: str, charge_id: str, *, deadline: float
+) -> Purchase:
+    """Something happened to a charge, somebody says: ask the provider what, and act on that alone.
+
+    So it does no harm twice, late or out of order. A charge that is not the pending one is left alone: to ask for the
+    pending one before it arrived would keep it from ever happening. So is one in progress: how often and when the
+    reconciliation asks is for itself to say.
+
+    Raises:
+        PurchaseNotFoundError
+    """
+    purchase = read_purchase(ledger, account_id, purchase_of(charge_id)).purchase
+    if purchase.state is not PurchaseState.PENDING or purchase.charge_id != charge_id:
+        return purchase
+    result = _resolve(gateway, purchase)
+    if result.state is ChargeState.IN_PROGRESS:
+        return purchase
+    return _settle(ledger, purchase, result, deadline=deadline).purchase
+
+
 def _reconcile(ledger: Ledger, gateway: PaymentGateway, due: DuePurchase, deadline: float) -> None:
     purchase = read_purchase(ledger, due.account_id, due.purchase_id).purchase
-    if purchase.state is not PurchaseState.PENDING:
-        return
-    try:
-        result = gateway.resolve(purchase.charge_id)
-    except NoAnswerError:
-        result = IN_PROGRESS
-    _settle(ledger, purchase, result, deadline=deadline)
+    if purchase.state is PurchaseState.PENDING:
+        _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline)
 
 
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
@@ -160,6 +176,13 @@ def _charge(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
     charge = Charge(purchase.charge_id, purchase.account_id, purchase.amount_cents, purchase.currency, purchase.source)
     try:
         return gateway.charge(charge)
+    except NoAnswerError:
+        return IN_PROGRESS
+
+
+def _resolve(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
+    try:
+        return gateway.resolve(purchase.charge_id)
     except NoAnswerError:
         return IN_PROGRESS
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.document import check_answer
-from tests.functions.events import SERVICE, STAFF, event, http, sqs, user
+from tests.functions.events import NO_TOKEN, SERVICE, STAFF, event, http, signed, sqs, user
 
 HANDLER_OF = {
     "open_account": "accounts",
@@ -76,7 +76,7 @@ class Answer:
 
 
 class Api:
-    """Calls the functions. The caller is a service where the test names no claims."""
+    """Calls the functions. The caller is a service where the test names no claims; the payment provider signs."""
 
     left_ms = 10_000
 
@@ -89,6 +89,8 @@ class Api:
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def call(self, name: str, **changes: Any) -> Answer:
+        if name == "payment_events":
+            return self.send(name, signed(http(name, **{"claims": NO_TOKEN, **changes})))
         return self.send(name, http(name, **{"claims": SERVICE, **changes}))
 
     def invoke(self, function: str, sent: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from tests.desk import problems_in
 from tests.functions.api import Api
+from tests.functions.events import PAYMENT_SECRET
 from tests.table import SANDBOX, create_table
 from tests.wire import Wire
 
@@ -35,6 +36,7 @@ SETTINGS = {
     "STAGE": "sandbox",
     "DUE_SHARDS": "4",
     "PROMO_COUNTERS": "4",
+    "PAYMENT_SECRET_ARN": "payment-secret",
     "DUE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/due",
     "EVENT_BUS_NAME": "connects",
     "OUTBOX_DEAD_LETTERS_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/aside",
@@ -89,6 +91,7 @@ def aws() -> Iterator[None]:
             patch.delenv(name)
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
+        client("secretsmanager").create_secret(Name=SETTINGS["PAYMENT_SECRET_ARN"], SecretString=PAYMENT_SECRET)
         yield
 
 

@@ -3,10 +3,15 @@
 import base64
 import copy
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from shared.clock import SystemClock
+from tests.signatures import signed_headers
+
 FOLDER = Path(__file__).parent.parent / "events"
+PAYMENT_SECRET = "whsec_" + base64.b64encode(b"known to the tests alone").decode()
 CLIENT = {"client_id": "3n4b5urk1ft4fl3mg5e62EXAMPLE", "token_use": "access"}
 
 NO_TOKEN: dict[str, str] = {}
@@ -49,7 +54,7 @@ def http(
     """
     changed = copy.deepcopy(event(name))
     if claims is not None:
-        changed["requestContext"].pop("authorizer")
+        changed["requestContext"].pop("authorizer", None)
         if claims:
             changed["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
     if path:
@@ -67,6 +72,16 @@ def http(
         changed["isBase64Encoded"] = isinstance(raw, bytes)
         changed["body"] = base64.b64encode(raw).decode() if isinstance(raw, bytes) else raw
     return changed
+
+
+def signed(
+    sent: dict[str, Any], *, secret: str = PAYMENT_SECRET, at: datetime | None = None, message: str = "evt_1"
+) -> dict[str, Any]:
+    """As the payment provider signs what it sends, now where no instant is named."""
+    body = sent.get("body") or ""
+    content = base64.b64decode(body) if sent["isBase64Encoded"] else body.encode()
+    signed_at = int((at or SystemClock().now()).timestamp())
+    return sent | {"headers": sent["headers"] | signed_headers(secret, message, signed_at, content)}
 
 
 def _fill_in_path(changed: dict[str, Any], path: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.edge.problems import STATUS
 from tests.document import document, resolved
-from tests.functions.events import FOLDER, NO_TOKEN, STAFF, event, user
+from tests.functions.events import FOLDER, NO_TOKEN, STAFF, event, http, user
 from tests.wire import BATCH_GET, GET, PUT, QUERY, TRANSACT, UPDATE, request_lost
 
 NAMES = {sent["routeKey"]: path.stem for path in FOLDER.glob("*.json") if "routeKey" in (sent := event(path.stem))}
@@ -157,6 +157,8 @@ OWN = {
     ("purchase", "promo_exhausted"): lambda api: order(api, exhausted(api)),
     ("purchase", "idempotency_key_reused"): lambda api: last(api.buy(40), api.buy(41)),
     ("read_purchase", "purchase_not_found"): lambda api: api.call("read_purchase"),
+    ("payment_events", "purchase_not_found"): lambda api: api.call("payment_events"),
+    ("payment_events", "signature_invalid"): lambda api: api.send("payment_events", http("payment_events", raw="{}")),
     ("reward", "spend_not_found"): lambda api: interview(api, "s-1"),
     ("reward", "already_refunded"): lambda api: interview(api, refunded(api)),
     ("reward", "already_awarded"): lambda api: last(api.reward("rising_talent"), api.reward("rising_talent", "again")),

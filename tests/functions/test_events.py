@@ -10,6 +10,7 @@ STORY = {
     "open_account": 201,
     "purchase": 201,
     "read_purchase": 200,
+    "payment_events": 200,
     "put_job": 200,
     "read_job": 200,
     "spend": 201,

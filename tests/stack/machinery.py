@@ -69,6 +69,14 @@ class Machinery:
             if item.get("account_id") == {"S": account}
         ]
 
+    @cached_property
+    def payment_secret(self) -> str:
+        """What the payment provider signs with."""
+        secret: str = self.client("secretsmanager").get_secret_value(SecretId=self._stack["payment_secret"])[
+            "SecretString"
+        ]
+        return secret
+
     def schedule(self, function: str) -> dict[str, Any]:
         name = f"{self._stack['stack_name']}-{function}"
         return self.client("scheduler").get_schedule(Name=name)

@@ -1,6 +1,8 @@
 """A `Marketplace`: everybody who calls the API, each request one line."""
 
+import json
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,6 +12,7 @@ import httpx
 
 from local.tokens import user_token
 from tests.document import check_answer
+from tests.signatures import signed_headers
 
 REPLAYED = "Idempotent-Replayed"
 PROBLEM = "application/problem+json"
@@ -133,6 +136,14 @@ class Marketplace:
             key=key,
             headers={"X-Sandbox-Payment": sandbox} if sandbox else None,
         )
+
+    def payment_event(self, event: dict[str, Any], secret: str, *, tampered: bytes = b"") -> httpx.Response:
+        """As the payment provider tells it, signed; what is `tampered` comes behind what was signed."""
+        body, path = json.dumps(event).encode(), "/payments/webhook"
+        headers = signed_headers(secret, unique("evt"), int(time.time()), body) | {"Content-Type": "application/json"}
+        answer = self.http.post(path, content=body + tampered, headers=headers)
+        check_answer(f"POST {path}", answer.status_code, answer.headers, answer.text)
+        return answer
 
     def purchase(self, account: str, purchase_id: str) -> dict[str, Any]:
         return self.service("GET", f"/accounts/{account}/purchases/{purchase_id}").json()

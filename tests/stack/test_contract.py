@@ -1,5 +1,6 @@
 """What callers rely on: statuses, fields and headers of each call."""
 
+import base64
 import csv
 import io
 from datetime import date, datetime, timedelta
@@ -248,6 +249,38 @@ def test_a_purchase_whose_answer_does_not_come_is_pending(marketplace: Marketpla
     assert answer.json()["status"] == "pending"
     assert marketplace.purchase(account, answer.json()["purchase_id"])["status"] == "pending"
     assert marketplace.balance(account) == 50
+
+
+def test_a_signed_event_of_the_provider_completes_a_pending_purchase_before_any_schedule(
+    marketplace: Marketplace, machinery: Machinery
+):
+    account, secret = marketplace.open(), machinery.payment_secret
+    purchase_id = marketplace.buy(account, 40, "b", sandbox="late").json()["purchase_id"]
+    event = {"type": "charge.settled", "account_id": account, "charge_id": f"{purchase_id}-1", "amount": 600}
+
+    told = [marketplace.payment_event(event, secret) for _ in range(2)]
+
+    assert [answer.status_code for answer in told] == [200, 200]
+    assert [answer.json() for answer in told] == [{"purchase_id": purchase_id, "status": "completed"}] * 2
+    assert marketplace.of_type(account, "purchase") == [40]
+    assert machinery.charges(account) == [("charged", 600)]
+
+
+def test_an_event_that_the_provider_did_not_sign_changes_nothing(marketplace: Marketplace, machinery: Machinery):
+    account, secret = marketplace.open(), machinery.payment_secret
+    purchase_id = marketplace.buy(account, 40, "b", sandbox="late").json()["purchase_id"]
+    event = {"type": "charge.settled", "account_id": account, "charge_id": f"{purchase_id}-1"}
+
+    assert refusal(marketplace.payment_event(event, secret, tampered=b" ")) == (401, "signature_invalid")
+    assert refusal(marketplace.payment_event(event, "whsec_b3RoZXI=")) == (401, "signature_invalid")
+    staff = marketplace.staff("POST", "/payments/webhook", event)
+    assert refusal(staff) == (401, "signature_invalid")
+    assert marketplace.purchase(account, purchase_id)["status"] == "pending"
+    assert machinery.charges(account) == [("in_progress", 600)]
+
+
+def test_the_stack_made_a_secret_of_its_own_to_sign_events_with(machinery: Machinery):
+    assert len(base64.b64decode(machinery.payment_secret, validate=True)) == 48
 
 
 def test_a_purchase_that_is_not_there_is_not_found(marketplace: Marketplace):

@@ -72,6 +72,10 @@ def test_nobody_may_delete_or_scan(stack):
     [
         ("AccountsFunction", on("by_time", "dynamodb:Query")),
         ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
+        (
+            "PaymentEventsFunction",
+            on("Table", "dynamodb:BatchGetItem") | on("PaymentSecret.Id", "secretsmanager:GetSecretValue"),
+        ),
         ("SpendFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem")),
         ("JobsFunction", on("JobSweepQueue", "sqs:SendMessage")),
         (
@@ -133,6 +137,11 @@ def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job(sta
         assert listing["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["JOB#*"]}}
 
 
+def test_nobody_else_may_read_a_secret(stack):
+    readers = [each for each in statements(stack) if any("secret" in action for action in many(each["Action"]))]
+    assert [each["Sid"] for each in readers] == ["PaymentSecret"]
+
+
 def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):
     assert granted(stack, "OutboxFunction") == (
         on("Table.StreamArn", *STREAM) | on("Bus", "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
@@ -152,7 +161,9 @@ def test_the_mailer_may_look_up_addresses_and_send_from_its_own(identity, named_
     )
 
 
-@pytest.mark.parametrize("function", ["PurchaseFunction", "PurchaseReconcileFunction", "SandboxClockFunction"])
+@pytest.mark.parametrize(
+    "function", ["PurchaseFunction", "PaymentEventsFunction", "PurchaseReconcileFunction", "SandboxClockFunction"]
+)
 def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, function):
     assert on("SandboxTable", *CHANGE) <= granted(sandbox, function)
 

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import string
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
 SERVICE = ["connects/service", "connects/staff"]
 STAFF = ["connects/staff"]
 ANY_TOKEN: list[str] = []
+SIGNED = None
+"""No token, as the payment provider has none: the function checks who signed it."""
 OPENAPI = Path(functions.__path__[0]) / "openapi.json"
 ROUTES = {
     "POST /accounts": SERVICE,
@@ -25,6 +28,7 @@ ROUTES = {
     "GET /accounts/{account_id}/audit": STAFF,
     "POST /accounts/{account_id}/purchases": ANY_TOKEN,
     "GET /accounts/{account_id}/purchases/{purchase_id}": ANY_TOKEN,
+    "POST /payments/webhook": SIGNED,
     "POST /accounts/{account_id}/spends": SERVICE,
     "POST /accounts/{account_id}/boosts": SERVICE,
     "POST /accounts/{account_id}/spends/{spend_id}/refund": SERVICE,
@@ -61,17 +65,17 @@ def alarms_on(stack: Json, metric: str) -> list[object]:
 # --- The API ---
 
 
-def scopes_of(stack: Json) -> dict[str, list[str]]:
+def scopes_of(stack: Json) -> dict[str, list[str] | None]:
     paths = stack["Resources"]["Api"]["Properties"]["Body"]["paths"]
     return {
-        f"{method.upper()} {path}": security["Tokens"]
+        f"{method.upper()} {path}": None if security == {"NONE": []} else security["Tokens"]
         for path, operations in paths.items()
         for method, operation in operations.items()
         for security in operation["security"]
     }
 
 
-def test_every_route_asks_for_a_token_and_the_right_scopes(production):
+def test_every_route_asks_for_a_token_and_the_right_scopes_but_the_one_that_is_signed(production):
     assert scopes_of(production) == ROUTES
 
 
@@ -82,6 +86,8 @@ def test_the_clock_has_a_route_in_the_sandbox_and_nowhere_else(sandbox):
 def test_every_route_is_documented_with_the_scopes_that_it_asks_for(sandbox):
     documented = {
         f"{method.upper()} {path}": [scope for one_of in operation["security"] for scope in one_of["Tokens"]]
+        if operation["security"]
+        else SIGNED
         for path, operations in json.loads(OPENAPI.read_text())["paths"].items()
         for method, operation in operations.items()
     }
@@ -121,6 +127,15 @@ def test_only_the_services_own_clients_get_their_scopes(production):
         "ServiceClient": ["connects/service"],
         "StaffClient": ["connects/staff"],
     }
+
+
+def test_the_secret_that_events_are_signed_with_is_made_by_the_stack(stack):
+    """As base64, and known to nobody who reads the template."""
+    (secret,) = of_type(stack, "AWS::SecretsManager::Secret").values()
+    generated = secret["GenerateSecretString"]
+    assert "SecretString" not in secret
+    assert (generated["PasswordLength"], generated["ExcludePunctuation"]) == (64, True)
+    assert set(generated["ExcludeCharacters"]) == set(string.punctuation)
 
 
 # --- Data ---
@@ -328,7 +343,7 @@ def test_the_functions_are_told_only_what_the_code_reads(sandbox):
         assert not {each for each in told if f'"{each}"' not in text}, name
 
 
-OF_SOME = {"DUE_QUEUE_URL", "EVENT_BUS_NAME", "OUTBOX_DEAD_LETTERS_URL"}
+OF_SOME = {"DUE_QUEUE_URL", "EVENT_BUS_NAME", "OUTBOX_DEAD_LETTERS_URL", "PAYMENT_SECRET_ARN"}
 """Settings that some functions have no use for."""
 
 

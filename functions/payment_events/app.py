@@ -1,0 +1,55 @@
+"""``POST /payments/webhook``. For the payment provider, which has no token and signs what it tells."""
+
+from aws_lambda_powertools.event_handler import Response
+
+from shared.edge.about import about
+from shared.edge.http import answer, router, serve
+from shared.edge.requests import Body, Id
+from shared.edge.signatures import require_signature
+from shared.edge.wiring import deadline, payment_gateway, wiring
+from shared.ledger.errors import InvalidRequestError
+from shared.services.purchasing import look_at_charge
+
+app = router(require_signature)
+
+OF_A_CHARGE = "charge."
+
+
+class PaymentEvent(Body, forbid_unknown_fields=False):
+    """What happened to a charge, where ``type`` begins with ``charge.``; other events are of no interest here.
+
+    A provider adds types and fields as it likes.
+    """
+
+    type: str
+    account_id: Id | None = None
+    charge_id: Id | None = None
+
+
+@app.post(
+    "/payments/webhook",
+    **about(
+        "payment_event",
+        "Tell that something happened to a charge: the provider is asked what, and its purchase settled",
+        who="provider",
+        answers={200: "PaymentEventAnswer"},
+        refuses=("purchase_not_found",),
+    ),
+)
+def payment_event(body: PaymentEvent) -> Response[str]:
+    """Telling it twice is telling it once, so that it needs no key."""
+    if not body.type.startswith(OF_A_CHARGE):
+        return answer({})
+    if not body.account_id or not body.charge_id:
+        raise InvalidRequestError("body", "an event of a charge has an account_id and a charge_id")
+    purchase = look_at_charge(
+        wiring().ledger,
+        payment_gateway(),
+        body.account_id,
+        body.charge_id,
+        deadline=deadline(app.lambda_context),
+    )
+    return answer({"purchase_id": purchase.purchase_id, "status": purchase.state.value})
+
+
+handler = serve(app)

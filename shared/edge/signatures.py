@@ -1,0 +1,87 @@
+"""Signed requests, by the Standard Webhooks scheme, for who calls without a token: a payment provider.
+
+Signed is the body as it came, byte for byte. A signature is good for minutes, of the real clock; within these, what is
+told again has to do no harm.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from shared.clock import SystemClock
+from shared.config import ConfigurationError
+from shared.edge.requests import raw_body
+from shared.edge.wiring import wiring
+from shared.ledger.errors import LedgerError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+TOLERANCE = timedelta(minutes=5)
+VERSION = "v1,"
+
+
+class SignatureInvalidError(LedgerError):
+    """Says nothing of why."""
+
+    code = "signature_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("The request is not signed as it has to be.")
+
+
+def require_signature(app: APIGatewayHttpResolver, call: NextMiddleware) -> Response[str]:
+    """The middleware that lets nothing pass which the provider did not sign; before anything of it is read.
+
+    Raises:
+        SignatureInvalidError
+    """
+    if not is_signed(app.current_event, _secret(), SystemClock().now()):
+        raise SignatureInvalidError
+    return call(app)
+
+
+def is_signed(event: APIGatewayProxyEventV2, secret: bytes, now: datetime) -> bool:
+    """Whether one of the signatures that a request carries is by ``secret``, and of about ``now``."""
+    message_id, signed_at, signatures = (
+        event.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
+    )
+    try:
+        age = now - datetime.fromtimestamp(int(signed_at), UTC)
+        expected = sign(secret, message_id, signed_at, raw_body(event)).encode()
+        given = [each.encode() for each in signatures.split()]
+    except (ValueError, OverflowError, OSError):  # no number, no instant; no base64, no Unicode
+        return False
+    return abs(age) <= TOLERANCE and any(hmac.compare_digest(expected, each) for each in given)
+
+
+def sign(secret: bytes, message_id: str, signed_at: str, body: bytes) -> str:
+    signed = f"{message_id}.{signed_at}.".encode() + body
+    return VERSION + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
+
+
+def secret_of(text: str) -> bytes:
+    """The bytes of a secret as providers hand it out: base64, ``whsec_`` before it or not."""
+    return base64.b64decode(text.strip().removeprefix("whsec_"), validate=True)
+
+
+def _secret() -> bytes:
+    name = wiring().settings.payment_secret
+    if not name:
+        raise ConfigurationError("PAYMENT_SECRET_ARN is not set")
+    return _read_secret(name)
+
+
+@cache
+def _read_secret(name: str) -> bytes:
+    """Read once a process, when first needed, and boto3 loaded with it."""
+    import boto3  # noqa: PLC0415
+
+    return secret_of(boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])

@@ -1,0 +1,311 @@
+"""The payment provider's events: who signs, is heard; and what became of a charge is asked for, never believed."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from shared.edge.signatures import secret_of, sign
+from shared.payments import ChargeResult, ChargeState, NoAnswerError
+from shared.sandbox.payments import SandboxGateway
+from tests.functions.conftest import START, charges, everything
+from tests.functions.events import STAFF, http, signed
+
+WEBHOOK = "payment_events"
+INVALID = (401, "signature_invalid")
+NOTHING = 50
+WITH_IT = 90
+OTHER_SECRET = "whsec_c29tZWJvZHkgZWxzZSdz"
+
+
+@pytest.fixture(autouse=True)
+def ann(api):
+    api.open()
+
+
+@pytest.fixture
+def pending(api):
+    """The id of a purchase of 40 whose charge the provider settles when it is asked again."""
+    return api.buy(sandbox="late").body["purchase_id"]
+
+
+def told(charge_id, account="ann", happened="charge.settled", **more):
+    return {"type": happened, "account_id": account, "charge_id": charge_id, **more}
+
+
+def tell(api, charge_id, *about, **more):
+    return api.call(WEBHOOK, body=told(charge_id, *about, **more))
+
+
+def provider_says(monkeypatch, *said):
+    """What `resolve` answers from now on, one after the other, or raises."""
+    answers = iter(said)
+
+    def resolve(_, __):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+
+
+def never_asked(monkeypatch):
+    provider_says(monkeypatch)
+
+
+# --- Who is heard
+
+
+def test_the_signature_is_that_of_the_standard():
+    """Its own example."""
+    secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    signature = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}')
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_secret_is_the_same_with_and_without_its_prefix():
+    assert secret_of(" whsec_a2V5\n") == secret_of("a2V5") == b"key"
+
+
+def refused_and_nothing_touched(api, monkeypatch, sent):
+    never_asked(monkeypatch)
+    before = everything()
+    answer = api.send(WEBHOOK, sent)
+    assert answer.refused == INVALID
+    assert answer.body == api.send(WEBHOOK, http(WEBHOOK, headers={"webhook-signature": None})).body, "tells why"
+    assert everything() == before
+    return True
+
+
+def test_a_body_that_was_tampered_with_is_refused(api, monkeypatch, pending):
+    sent = signed(http(WEBHOOK, body=told(f"{pending}-1")))
+    assert refused_and_nothing_touched(api, monkeypatch, sent | {"body": sent["body"] + " "})
+
+
+def test_a_body_that_another_secret_signed_is_refused(api, monkeypatch, pending):
+    sent = signed(http(WEBHOOK, body=told(f"{pending}-1")), secret=OTHER_SECRET)
+    assert refused_and_nothing_touched(api, monkeypatch, sent)
+
+
+@pytest.mark.parametrize("ago", [301, 86_400, -301, -86_400])
+def test_a_signature_of_more_than_five_minutes_ago_or_ahead_is_refused(api, monkeypatch, pending, ago):
+    sent = signed(http(WEBHOOK, body=told(f"{pending}-1")), at=START - timedelta(seconds=ago))
+    assert refused_and_nothing_touched(api, monkeypatch, sent)
+
+
+@pytest.mark.parametrize("ago", [300, -300])
+def test_a_signature_of_five_minutes_ago_or_ahead_is_good(api, pending, ago):
+    sent = signed(http(WEBHOOK, body=told(f"{pending}-1")), at=START - timedelta(seconds=ago))
+    assert api.send(WEBHOOK, sent).status == 200
+
+
+@pytest.mark.parametrize("header", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+@pytest.mark.parametrize(
+    "value", [None, "", "0", "-1", "now", "1795341601", "9" * 20, "9" * 5000, "v1,", "é", "\ud800"]
+)
+def test_a_header_that_is_missing_or_another_is_refused(api, monkeypatch, pending, header, value):
+    sent = signed(http(WEBHOOK, body=told(f"{pending}-1")))
+    headers = {name: text for name, text in (sent["headers"] | {header: value}).items() if text is not None}
+    assert refused_and_nothing_touched(api, monkeypatch, sent | {"headers": headers})
+
+
+@pytest.mark.parametrize("version", ["v1a", "v2", "V1", ""])
+def test_a_signature_of_another_kind_is_refused(api, monkeypatch, pending, version):
+    sent = signed(http(WEBHOOK, body=told(f"{pending}-1")))
+    sent["headers"]["webhook-signature"] = sent["headers"]["webhook-signature"].replace("v1", version)
+    assert refused_and_nothing_touched(api, monkeypatch, sent)
+
+
+def test_a_token_stands_for_no_signature(api, monkeypatch, pending):
+    sent = http(WEBHOOK, claims=STAFF, body=told(f"{pending}-1"))
+    assert refused_and_nothing_touched(api, monkeypatch, sent)
+
+
+@pytest.mark.parametrize("raw", ["", "{", "null", "\ud800", b"\xff"])
+def test_what_is_not_signed_is_not_even_read(api, monkeypatch, raw):
+    assert refused_and_nothing_touched(api, monkeypatch, http(WEBHOOK, raw=raw))
+
+
+def test_one_good_signature_of_several_will_do(api, pending):
+    """While a secret is replaced by another, a provider signs with both."""
+    sent = signed(http(WEBHOOK, body=told(f"{pending}-1")))
+    sent["headers"]["webhook-signature"] = f"v1a,xyz v1,{'A' * 43}= {sent['headers']['webhook-signature']}"
+    assert api.send(WEBHOOK, sent).status == 200
+
+
+def test_a_body_that_the_gateway_sends_in_base64_is_signed_as_the_provider_sent_it(api, pending):
+    assert api.call(WEBHOOK, raw=json.dumps(told(f"{pending}-1")).encode()).body["status"] == "completed"
+
+
+def test_a_signature_goes_by_the_real_clock_not_by_the_products(api, monkeypatch):
+    api.call("sandbox_clock", claims=STAFF, body={"advance": "P31D"})
+    purchase_id = api.buy(sandbox="late").body["purchase_id"]
+    sent = signed(http(WEBHOOK, body=told(f"{purchase_id}-1")), at=START + timedelta(days=31))
+    with monkeypatch.context() as patch:
+        assert refused_and_nothing_touched(api, patch, sent)
+    assert tell(api, f"{purchase_id}-1").body["status"] == "completed"
+
+
+def test_without_its_secret_the_function_names_it_in_its_log_and_answers_500(api, log, restart):
+    for setting, said in (("no-such-secret", "ResourceNotFoundException"), (None, "PAYMENT_SECRET_ARN is not set")):
+        restart(PAYMENT_SECRET_ARN=setting)
+        answer = tell(api, "p-1")
+        assert answer.refused == (500, "internal_error")
+        assert said in log.text
+        assert said not in answer.text
+
+
+def test_where_no_provider_is_connected_nothing_can_be_settled(api, restart, pending):
+    restart(STAGE="production")
+    assert tell(api, f"{pending}-1").refused == (500, "internal_error")
+    assert api.send(WEBHOOK, http(WEBHOOK, body=told(f"{pending}-1"))).refused == INVALID
+
+
+# --- What it does
+
+
+@pytest.mark.parametrize("behaviour", ["late", "timeout"])
+def test_a_pending_purchase_is_completed_before_any_schedule(api, behaviour):
+    purchase_id = api.buy(sandbox=behaviour).body["purchase_id"]
+    answer = tell(api, f"{purchase_id}-1")
+    assert (answer.status, answer.body) == (200, {"purchase_id": purchase_id, "status": "completed"})
+    assert (api.balance(), charges()) == (WITH_IT, {purchase_id: 600})
+
+
+def test_told_twice_is_told_once(api, pending):
+    sent = signed(http(WEBHOOK, body=told(f"{pending}-1")))
+    first = api.send(WEBHOOK, sent)
+    after = everything()
+    again = [api.send(WEBHOOK, sent), tell(api, f"{pending}-1")]
+    assert [answer.body for answer in again] == [first.body] * 2
+    assert everything() == after
+
+
+def test_what_an_event_says_of_the_charge_is_not_believed(api, monkeypatch, pending):
+    provider_says(monkeypatch, ChargeResult(ChargeState.IN_PROGRESS), NoAnswerError())
+    before = everything()
+    for _ in range(2):
+        answer = tell(api, f"{pending}-1", amount_cents=1, state="charged")
+        assert answer.body == {"purchase_id": pending, "status": "pending"}
+    assert everything() == before, "when it is asked again is as it was, too"
+
+
+@pytest.mark.parametrize(
+    "happened", ["charge.settled", "charge.failed", "charge.pending", "charge.", "charge.new_kind"]
+)
+def test_whatever_happened_to_the_charge_the_provider_is_asked(api, pending, happened):
+    assert tell(api, f"{pending}-1", "ann", happened).body["status"] == "completed"
+    assert api.balance() == WITH_IT
+
+
+def test_a_charge_that_the_provider_declined_after_all_declines_its_purchase(api, monkeypatch, pending):
+    provider_says(monkeypatch, ChargeResult(ChargeState.DECLINED, "the bank said no"))
+    assert tell(api, f"{pending}-1").body == {"purchase_id": pending, "status": "declined"}
+    shown = api.call("read_purchase", path={"purchase_id": pending}).body
+    assert (shown["declined_because"], api.balance(), charges()) == ("the bank said no", NOTHING, {})
+
+
+def test_a_declined_purchase_stays_declined(api, monkeypatch):
+    purchase_id = api.buy(sandbox="decline").body["purchase_id"]
+    never_asked(monkeypatch)
+    before = everything()
+    assert tell(api, f"{purchase_id}-1").body == {"purchase_id": purchase_id, "status": "declined"}
+    assert everything() == before
+
+
+@pytest.mark.parametrize("attempt", ["1", "3", "02", ""])
+def test_an_event_of_another_attempt_does_nothing_to_the_one_under_way(api, monkeypatch, attempt):
+    """That one may not have reached the provider yet: asked for, it would be kept from ever happening."""
+    purchase_id = api.buy(sandbox="decline").body["purchase_id"]
+    api.buy(sandbox="late")
+    before = everything()
+    with monkeypatch.context() as patch:
+        never_asked(patch)
+        assert tell(api, f"{purchase_id}-{attempt}").body == {"purchase_id": purchase_id, "status": "pending"}
+    assert everything() == before
+    assert tell(api, f"{purchase_id}-2").body["status"] == "completed"
+
+
+def test_an_event_that_overtakes_the_answer_of_its_charge_credits_once(api, monkeypatch):
+    charge = SandboxGateway.charge
+
+    def charge_and_tell(gateway, asked):
+        result = charge(gateway, asked)
+        assert tell(api, asked.charge_id).body["status"] == "completed"
+        return result
+
+    monkeypatch.setattr(SandboxGateway, "charge", charge_and_tell)
+    bought = api.buy()
+    assert (bought.status, bought.body["status"], api.balance()) == (201, "completed", WITH_IT)
+
+
+def test_an_event_that_meets_the_reconciliation_credits_once(api, clock, monkeypatch, pending):
+    resolve = SandboxGateway.resolve
+
+    def resolve_while_the_schedule_runs(gateway, charge_id):
+        monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+        assert api.run("purchase_reconcile") == {"purchases": 1}
+        return resolve(gateway, charge_id)
+
+    monkeypatch.setattr(SandboxGateway, "resolve", resolve_while_the_schedule_runs)
+    clock.go(minutes=2)
+    assert tell(api, f"{pending}-1").body["status"] == "completed"
+    assert api.run("purchase_reconcile") == {"purchases": 0}
+    assert api.balance() == WITH_IT
+
+
+def test_a_purchase_with_a_promo_code_brings_it_too(api):
+    api.put_promo()
+    body = {"quantity": 40, "payment": {"source": "billing_method"}, "promo_code": "SPRING"}
+    purchase_id = api.buy(body=body, sandbox="late").body["purchase_id"]
+    assert tell(api, f"{purchase_id}-1").body["status"] == "completed"
+    assert api.balance() == WITH_IT + 5
+
+
+# --- What it does not take
+
+
+@pytest.mark.parametrize("charge_id", ["nothing-1", "nothing", "-1", "-"])
+@pytest.mark.usefixtures("pending")
+def test_a_purchase_that_there_is_not_is_not_found(api, charge_id):
+    assert tell(api, charge_id).refused == (404, "purchase_not_found")
+
+
+def test_a_purchase_is_found_under_its_own_account_alone(api, pending):
+    assert tell(api, f"{pending}-1", "bob").refused == (404, "purchase_not_found")
+    assert api.balance() == NOTHING
+
+
+@pytest.mark.parametrize("more", [{}, {"account_id": None, "charge_id": None, "payout": [{"amount": 1}]}])
+@pytest.mark.usefixtures("pending")
+def test_an_event_of_no_charge_is_of_no_interest(api, monkeypatch, more):
+    never_asked(monkeypatch)
+    before = everything()
+    answer = api.call(WEBHOOK, body={"type": "payout.paid", **more})
+    assert (answer.status, answer.body) == (200, {})
+    assert everything() == before
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"type": null}',
+        '{"type": "charge.settled"}',
+        '{"type": "charge.settled", "account_id": "ann"}',
+        '{"type": "charge.settled", "charge_id": "p-1"}',
+        '{"type": "charge.settled", "account_id": "ann", "charge_id": ""}',
+        '{"type": "charge.settled", "account_id": "ann", "charge_id": "two words-1"}',
+        '{"type": "charge.settled", "account_id": "ann", "charge_id": 1}',
+        '{"type": "' + "x" * 10_240 + '"}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_signed_body_that_is_no_event_is_refused(api, raw):
+    answer = api.call(WEBHOOK, raw=raw)
+    assert answer.refused == (400, "invalid_request")
+    assert answer.body["errors"]
