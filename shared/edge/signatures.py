@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = timedelta(minutes=5)
 VERSION = "v1,"
+SHORTEST_SECRET = 24
+"""Bytes, as the scheme asks for."""
 
 
 class SignatureInvalidError(LedgerError):
@@ -68,8 +70,18 @@ def sign(secret: bytes, message_id: str, signed_at: str, body: bytes) -> str:
 
 
 def secret_of(text: str) -> bytes:
-    """The bytes of a secret as providers hand it out: base64, ``whsec_`` before it or not."""
-    return base64.b64decode(text.strip().removeprefix("whsec_"), validate=True)
+    """The bytes of a secret as providers hand it out: base64, ``whsec_`` before it or not.
+
+    Raises:
+        ConfigurationError: it is no base64, or so short that it could be guessed.
+    """
+    try:
+        secret = base64.b64decode(text.strip().removeprefix("whsec_"), validate=True)
+    except ValueError as error:
+        raise ConfigurationError(f"the payment provider's secret is not base64: {error}") from error
+    if len(secret) < SHORTEST_SECRET:
+        raise ConfigurationError(f"the payment provider's secret has fewer than {SHORTEST_SECRET} bytes")
+    return secret
 
 
 def _secret() -> bytes:

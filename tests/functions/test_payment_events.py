@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.config import ConfigurationError
 from shared.edge.signatures import secret_of, sign
 from shared.payments import ChargeResult, ChargeState, NoAnswerError
 from shared.sandbox.payments import SandboxGateway
@@ -15,7 +16,7 @@ WEBHOOK = "payment_events"
 INVALID = (401, "signature_invalid")
 NOTHING = 50
 WITH_IT = 90
-OTHER_SECRET = "whsec_c29tZWJvZHkgZWxzZSdz"
+OTHER_SECRET = "whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldA=="
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,14 @@ def test_the_signature_is_that_of_the_standard():
 
 
 def test_a_secret_is_the_same_with_and_without_its_prefix():
-    assert secret_of(" whsec_a2V5\n") == secret_of("a2V5") == b"key"
+    text = "c2V2ZW4gdGltZXMgc2V2ZW4gbGV0dGVycw=="
+    assert secret_of(f" whsec_{text}\n") == secret_of(text) == b"seven times seven letters"
+
+
+@pytest.mark.parametrize("text", ["", "whsec_", "c2hvcnQ=", "not base64, however long it may be", "é" * 40])
+def test_a_secret_that_could_be_guessed_is_none(text):
+    with pytest.raises(ConfigurationError, match="the payment provider's secret"):
+        secret_of(text)
 
 
 def refused_and_nothing_touched(api, monkeypatch, sent):
