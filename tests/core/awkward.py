@@ -1,5 +1,6 @@
 """Numbers, days and pauses that rules of the calendar stumble over."""
 
+from calendar import isleap
 from datetime import date, timedelta
 
 from shared.ledger.calendar import AnchorPolicy
@@ -20,6 +21,6 @@ LONG_PAUSES = [timedelta(days) for days in (365, 366, 367, 731, 1461)]
 
 def next_leap_day(today: date) -> date:
     year = today.year
-    while year % 4 or date(year, 2, 29) <= today:
+    while not isleap(year) or date(year, 2, 29) <= today:
         year += 1
     return date(year, 2, 29)

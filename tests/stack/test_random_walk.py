@@ -61,8 +61,8 @@ class Walk:
             self.random.choice(ways)(self.random.choice(self.accounts))
 
     def spend(self, account: str) -> None:
-        amount = self.random.randint(1, 15)
-        spent = self.keyed(lambda key: self.marketplace.spend(account, amount, key, unique("j")))
+        amount, job = self.random.randint(1, 15), unique("j")
+        spent = self.keyed(lambda key: self.marketplace.spend(account, amount, key, job))
         self.remember(account, spent)
 
     def propose(self, account: str) -> None:
