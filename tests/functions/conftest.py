@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -91,7 +91,9 @@ def aws() -> Iterator[None]:
             patch.delenv(name)
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
-        client("secretsmanager").create_secret(Name=SETTINGS["PAYMENT_SECRET_ARN"], SecretString=PAYMENT_SECRET)
+        secrets = client("secretsmanager")
+        with suppress(secrets.exceptions.ResourceExistsException):  # the rules have this fixture once more, inside
+            secrets.create_secret(Name=SETTINGS["PAYMENT_SECRET_ARN"], SecretString=PAYMENT_SECRET)
         yield
 
 
