@@ -47,6 +47,9 @@ class SetClock:
     def now(self) -> datetime:
         return self.at
 
+    def at_real(self, moment: datetime) -> datetime:
+        return moment
+
 
 def deadline() -> float:
     return time.monotonic() + PATIENCE_S

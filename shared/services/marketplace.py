@@ -23,12 +23,14 @@ from shared.ledger.errors import (
     AlreadyAwardedError,
     AlreadyExistsError,
     IdempotencyKeyReusedError,
+    InvalidRequestError,
     RewardCapReachedError,
 )
 from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobStatus, Posting
 from shared.ledger.model import Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
 from shared.services.accounts import OPENING, change_plan, open_new_account
+from shared.services.happened import happened_at
 from shared.services.jobs import end_job, interact_on_job, post_job
 from shared.services.rewarding import reward_certification, reward_interview, reward_rising_talent
 
@@ -55,6 +57,9 @@ class Happening:
 
     name: str
     detail: Mapping[str, Any]
+    sent_at: datetime | None
+    """The time of its envelope, by the product's clock."""
+    now: datetime
 
     def id(self, name: str) -> str:
         return self._matching(name, ID)
@@ -84,6 +89,14 @@ class Happening:
         if not EARLIEST <= at <= LATEST:
             raise MalformedEventError(f"{self.name}: {name} is {at}")
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+    def at(self, other_name: str = "at") -> datetime:
+        """When it happened: as its detail says (``other_name`` is an older name of ``at``), else its envelope."""
+        named = self.where_given("at", self.instant) or self.where_given(other_name, self.instant) or self.sent_at
+        try:
+            return happened_at(named, self.now, "at")
+        except InvalidRequestError as error:
+            raise MalformedEventError(f"{self.name}: {error}") from error
 
     def where_given(self, name: str, read: Callable[[str], T]) -> T | None:
         return None if self.detail.get(name) is None else read(name)
@@ -120,8 +133,8 @@ def _registered(ledger: Ledger, told: Happening, deadline: float) -> None:
 
 
 def _plan_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
-    plan, as_of = told.one_of("plan", Plan), told.instant("changed_at")
-    change_plan(ledger, told.id("account_id"), plan, ACTOR, deadline=deadline, as_of=as_of)
+    plan = told.one_of("plan", Plan)
+    change_plan(ledger, told.id("account_id"), plan, ACTOR, deadline=deadline, as_of=told.at("changed_at"))
 
 
 def _interview_won(ledger: Ledger, told: Happening, deadline: float) -> None:
@@ -159,8 +172,14 @@ def _job_ended(ledger: Ledger, told: Happening, deadline: float) -> None:
 
 def _interaction(ledger: Ledger, told: Happening, deadline: float) -> None:
     account_id, proposal_id = (told.where_given(name, told.id) for name in ("account_id", "proposal_id"))
-    at = told.where_given("interacted_at", told.instant)
+    at = told.at("interacted_at")
     interact_on_job(ledger, told.id("job_id"), account_id, proposal_id, deadline=deadline, at=at)
+
+
+def _read(ledger: Ledger, kind: str, event: Mapping[str, Any]) -> Happening:
+    envelope = Happening(kind, event, None, ledger.clock.now())
+    sent_at = envelope.where_given("time", envelope.instant)
+    return Happening(kind, event["detail"], sent_at and ledger.clock.at_real(sent_at), envelope.now)
 
 
 HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
@@ -191,7 +210,7 @@ def act_on(ledger: Ledger, event: Mapping[str, Any], *, deadline: float) -> str 
     if act is None or not isinstance(detail, Mapping):
         raise MalformedEventError(f"{kind} is not known here, or has no detail")
     try:
-        act(ledger, Happening(str(kind), detail), deadline)
+        act(ledger, _read(ledger, str(kind), event), deadline)
     except NOTHING_LEFT_TO_DO as refusal:
         return refusal.code
     return None
