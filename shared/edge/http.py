@@ -22,10 +22,12 @@ from shared.edge.requests import JSON, read_request
 from shared.edge.wiring import warm_up, wiring
 from shared.ledger.errors import BusyError, InvalidRequestError, LedgerError
 from shared.ledger.model import Request
+from shared.services.happened import happened_at
 from shared.store.errors import ContentionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -109,6 +111,15 @@ def request_of(app: APIGatewayHttpResolver, operation: str, body: Body, actor: s
         raise InvalidRequestError("header.Idempotency-Key", "must be 1 to 128 visible ASCII characters")
     asked = json.dumps(msgspec.to_builtins([body.asked(), path]), sort_keys=True)
     return Request(operation, key, hashlib.sha256(asked.encode()).hexdigest()[:32], actor)
+
+
+def told_at(named: datetime | None, loc: str = "body.at") -> datetime:
+    """When what a request tells of happened: as it names it, else now.
+
+    Raises:
+        InvalidRequestError: more than five minutes ahead.
+    """
+    return happened_at(named, wiring().ledger.clock.now(), loc)
 
 
 def answer(body: dict[str, Any], status: int = 200, *, replayed: bool = False) -> Response[str]:

@@ -12,13 +12,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from shared.ledger.badge import ONE_WEEK, is_badge, named
+from shared.ledger.holds import BOOST
 from shared.ledger.model import Account, Bucket, Entry, EntryType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-HOLD_ENDS = {EntryType.RELEASE, EntryType.CAPTURE}
 ONCE_FOR_EVER = {"rising_talent", "certification", "interview", "promo"}
 
 
@@ -95,7 +95,11 @@ def _once(entries: Sequence[Entry]) -> Iterator[str]:
         if times > 1:
             yield f"entry {name} stands {times} times"
     spends = {entry.entry_id: entry.amount for entry in entries if entry.type is EntryType.SPEND}
-    refunds = [(entry, entry.reference.get("spend_id", "")) for entry in entries if entry.type is EntryType.REFUND]
+    refunds = [
+        (entry, entry.reference.get("spend_id", ""))
+        for entry in entries
+        if entry.type is EntryType.REFUND and entry.reference.get("type") != BOOST
+    ]
     for spend_id, times in Counter(spend_id for _, spend_id in refunds).items():
         if times > 1:
             yield f"spend {spend_id} was refunded {times} times"
@@ -106,8 +110,10 @@ def _once(entries: Sequence[Entry]) -> Iterator[str]:
             yield f"refund {entry.seq} gives {entry.amount} for spend {spend_id}"
 
 
-def _holds(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
+def _holds(account: Account, entries: Sequence[Entry]) -> Iterator[str]:  # noqa: C901 - a case a type of entry
+    """A release may give a part back before the rest is captured; what was captured may come back as a refund."""
     held: Counter[str] = Counter()
+    captured: Counter[str] = Counter()
     ended: set[str] = set()
     for entry in entries:
         hold_id = entry.reference.get("hold_id", "")
@@ -115,11 +121,20 @@ def _holds(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
             held[hold_id] -= entry.amount
             if hold_id in ended:
                 yield f"entry {entry.seq} holds for {hold_id}, which has ended"
-        elif entry.type in HOLD_ENDS:
-            taken, captured = held.pop(hold_id, 0), entry.type is EntryType.CAPTURE
+        elif entry.type is EntryType.RELEASE:
+            if not 0 < entry.amount <= held[hold_id]:
+                yield f"release {entry.seq} of {entry.amount} ends hold {hold_id} of {held[hold_id]}"
+            held[hold_id] -= entry.amount
+            ended |= {hold_id} if not held[hold_id] else set()
+        elif entry.type is EntryType.CAPTURE:
+            captured[hold_id] = held.pop(hold_id, 0)
             ended.add(hold_id)
-            if not taken or entry.amount != (0 if captured else taken):
-                yield f"{entry.type} {entry.seq} of {entry.amount} ends hold {hold_id} of {taken}"
+            if not captured[hold_id] or entry.amount:
+                yield f"capture {entry.seq} of {entry.amount} ends hold {hold_id} of {captured[hold_id]}"
+        elif entry.type is EntryType.REFUND and hold_id:
+            if not 0 < entry.amount <= captured[hold_id]:
+                yield f"refund {entry.seq} gives {entry.amount} of hold {hold_id}, which paid {captured[hold_id]}"
+            captured[hold_id] -= entry.amount
     if held.total() != account.held:
         yield f"the account has {account.held} held, its open holds add up to {held.total()}"
 

@@ -60,6 +60,8 @@ class Policy:
     """How many proposals on a job may be boosted."""
     auction_days: int = 7
     """So long after its job was posted an auction of boosted places closes."""
+    auction_grace_seconds: int = 300
+    """So long after that the clock closes it: news of what happened before has time to come."""
     job_prices: Mapping[str, int] = field(default_factory=lambda: JOB_PRICES, hash=False)
     """What a proposal costs, by the job's ``size/scope``."""
 

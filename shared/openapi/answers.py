@@ -155,7 +155,7 @@ class Slot(Answer):
 
 class Boosts(Answer):
     closes_at: Annotated[
-        Instant | None, Meta(description="From then on no bid is taken. Null where the job was never posted.")
+        Instant | None, Meta(description="From then on no bid is taken. Null where no version of the job is known.")
     ]
     slots: Annotated[list[Slot], Meta(description="The boosted places, the highest bid first, without names.")]
 
@@ -170,7 +170,7 @@ class Boost(Answer):
 
 class Job(Answer):
     job_id: str
-    price: Annotated[int | None, Meta(description="Null where it ended before anything else was heard of it.")]
+    price: Annotated[int | None, Meta(description="Null where no version of the job is known.")]
     status: JobStatus
     version: int | None
     boosts: Boosts

@@ -18,6 +18,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shared.ledger.auction import Interaction
 from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import (
     AlreadyAwardedError,
@@ -26,12 +27,12 @@ from shared.ledger.errors import (
     InvalidRequestError,
     RewardCapReachedError,
 )
-from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobStatus, Posting
+from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
 from shared.ledger.model import Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
 from shared.services.accounts import OPENING, change_plan, open_new_account
 from shared.services.happened import happened_at
-from shared.services.jobs import end_job, interact_on_job, post_job
+from shared.services.jobs import interact_on_job, post_job, tell_of_job
 from shared.services.rewarding import reward_certification, reward_interview, reward_rising_talent
 
 if TYPE_CHECKING:
@@ -162,18 +163,19 @@ def _job_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
         price=told.where_given("price", lambda name: told.number(name, 1, MAX_AMOUNT)),
         posted_at=told.where_given("posted_at", told.instant),
     )
-    post_job(ledger, told.id("job_id"), posting, deadline=deadline)
+    post_job(ledger, told.id("job_id"), posting, deadline=deadline, at=told.at())
 
 
-def _job_ended(ledger: Ledger, told: Happening, deadline: float) -> None:
+def _job_event(ledger: Ledger, told: Happening, deadline: float) -> None:
     """Proposals that come back are found by the schedule, within a minute: nobody waits here as a caller does."""
-    end_job(ledger, told.id("job_id"), JobStatus(told.name.removeprefix("job.")), deadline=deadline)
+    event = JobEvent(told.name.removeprefix("job."))
+    tell_of_job(ledger, told.id("job_id"), event, deadline=deadline, at=told.at())
 
 
 def _interaction(ledger: Ledger, told: Happening, deadline: float) -> None:
     account_id, proposal_id = (told.where_given(name, told.id) for name in ("account_id", "proposal_id"))
-    at = told.at("interacted_at")
-    interact_on_job(ledger, told.id("job_id"), account_id, proposal_id, deadline=deadline, at=at)
+    interaction = Interaction(account_id, proposal_id, told.at("interacted_at"))
+    interact_on_job(ledger, told.id("job_id"), interaction, deadline=deadline)
 
 
 def _read(ledger: Ledger, kind: str, event: Mapping[str, Any]) -> Happening:
@@ -189,10 +191,11 @@ HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
     "account.certified": _certified,
     "interview.won": _interview_won,
     "job.changed": _job_changed,
-    "job.canceled": _job_ended,
-    "job.removed": _job_ended,
-    "job.expired": _job_ended,
-    "job.filled": _job_ended,
+    "job.hired": _job_event,
+    "job.canceled": _job_event,
+    "job.removed": _job_event,
+    "job.expired": _job_event,
+    "job.filled": _job_event,
     "job.interaction": _interaction,
 }
 """By detail-type; the template's rule lets these through."""

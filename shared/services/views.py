@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger.calendar import ONE_DAY, cycle_on
-from shared.ledger.job import closes_at
 from shared.store.rows import instant
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from shared.ledger.audit import Finding
     from shared.ledger.campaign import Campaign
-    from shared.ledger.job import Job
+    from shared.ledger.job import JobAndAuction
     from shared.ledger.model import Account, Badge, Bucket, Entry
     from shared.ledger.policy import Policy
     from shared.services.purchasing import Bought
@@ -100,12 +99,13 @@ def boost_view(hold: Entry) -> dict[str, Any]:
     return {"rank": int(hold.reference["rank"]), "boosted": True, "entry": entry_view(hold)}
 
 
-def job_view(job: Job, policy: Policy) -> dict[str, Any]:
-    """``price`` and ``boosts.closes_at`` are null where a job ended before anything else was heard of it.
+def job_view(known: JobAndAuction) -> dict[str, Any]:
+    """``price`` and ``boosts.closes_at`` are null where a job ended before any version of it came.
 
     The boosted places are shown without names: the highest bid first.
     """
-    closing = closes_at(job, policy)
+    job, auction = known.job, known.auction
+    closing = auction.closed.at if auction.closed else auction.closes_at
     return {
         "job_id": job.job_id,
         "price": job.price,
@@ -113,7 +113,7 @@ def job_view(job: Job, policy: Policy) -> dict[str, Any]:
         "version": job.posting and job.posting.version,
         "boosts": {
             "closes_at": closing and instant(closing),
-            "slots": [{"rank": rank, "bid": boost.bid} for rank, boost in enumerate(job.auction.places, start=1)],
+            "slots": [{"rank": rank, "bid": boost.bid} for rank, boost in enumerate(auction.places, start=1)],
         },
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pynamodb.exceptions import PutError, TransactWriteError
+from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.transactions import TransactWrite
 
 from shared.ledger.errors import AccountNotFoundError
@@ -289,6 +289,21 @@ class Table:
         for item in items:
             item.add_to(write)
         self._commit(write, also=items)
+
+    def update(self, item: Update) -> None:
+        """One item, at half of what a transaction costs.
+
+        Raises:
+            StoreError: what it is refused with.
+            ContentionError: throttling, or no answer.
+        """
+        try:
+            with contention_from_aws():
+                item.row.update(list(item.actions), item.condition)
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise item.refused({}) from error
+            raise
 
     def completion(self, purchase: Purchase) -> Also:
         """Of a purchase that is still pending, with the Connects that it bought. Refused with PurchaseMovedError."""

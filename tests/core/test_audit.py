@@ -198,7 +198,11 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     ),
     "a hold both captured and released": (lambda book: held(book, CAPTURED, RELEASED), {HOLDS}),
     "a hold captured twice": (lambda book: held(book, CAPTURED, CAPTURED), {HOLDS}),
-    "a hold released in part": (lambda book: held(book, (EntryType.RELEASE, 4)), {HOLDS}),
+    "a hold released in part and forgotten": (lambda book: held(book, (EntryType.RELEASE, 4)), {HOLDS}),
+    "a hold refunded for more than was captured": (
+        lambda book: held(book, (EntryType.RELEASE, 4), CAPTURED, (EntryType.REFUND, 2)),
+        {HOLDS},
+    ),
     "a hold released for more than it took": (lambda book: held(book, (EntryType.RELEASE, 6)), {HOLDS}),
     "a capture that takes once more": (lambda book: held(book, (EntryType.CAPTURE, -5)), {HOLDS}),
     "a hold that grows after its end": (lambda book: held(book, CAPTURED, (EntryType.HOLD, -1), left=1), {HOLDS}),

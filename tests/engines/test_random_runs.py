@@ -327,7 +327,7 @@ class Years:
 
     @step(often=3, name=NAMES, job=jobs, bid=AMOUNTS)
     def boost(self, name, job, bid):
-        if job in self.jobs and self.desk.job(job).auction.endings_of(name):
+        if job in self.jobs and self.desk.auction(job).endings_of(name):
             self.calm()
         held = self.ask(
             lambda key: of(self.desk.boost(bid, key, account=name, job=job)),

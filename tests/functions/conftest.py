@@ -65,6 +65,7 @@ SETTINGS = {
     "JOB_PRICES": "small/simple=2,small/complex=6,large/complex=16",
     "BOOST_PLACES": "4",
     "AUCTION_DAYS": "7",
+    "AUCTION_GRACE_SECONDS": "300",
     "POWERTOOLS_SERVICE_NAME": "Tested",
     "POWERTOOLS_METRICS_NAMESPACE": "ConnectsLedger",
 }

@@ -77,11 +77,11 @@ def test_nobody_may_delete_or_scan(stack):
             on("Table", "dynamodb:BatchGetItem") | on("PaymentSecret.Id", "secretsmanager:GetSecretValue"),
         ),
         ("SpendFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem")),
-        ("JobsFunction", on("JobSweepQueue", "sqs:SendMessage")),
+        ("JobsFunction", on("Table", "dynamodb:BatchGetItem") | on("JobSweepQueue", "sqs:SendMessage")),
         (
             "JobSweepFunction",
             on("job_due", "dynamodb:Query")
-            | on("Table", "dynamodb:Query")
+            | on("Table", "dynamodb:Query", "dynamodb:BatchGetItem")
             | on("JobSweepQueue", *QUEUE)
             | on("FailedRuns", "sqs:SendMessage"),
         ),
@@ -106,7 +106,10 @@ def test_nobody_may_delete_or_scan(stack):
             "BadgeRenewalsFunction",
             on("badge_due", "dynamodb:Query") | on("BadgeRenewalsQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
         ),
-        ("MarketplaceEventsFunction", on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"})),
+        (
+            "MarketplaceEventsFunction",
+            on("Table", "dynamodb:BatchGetItem") | on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"}),
+        ),
         (
             "PurchaseReconcileFunction",
             on("purchase_due", "dynamodb:Query")
@@ -119,11 +122,12 @@ def test_a_function_may_change_the_ledger_and_little_more(production, function, 
     assert granted(production, function) == on("Table", *CHANGE) | more
 
 
-def test_only_who_pays_on_a_job_reads_other_items_than_those_of_promo_codes_many_at_once(stack):
+def test_only_who_pays_on_a_job_reads_accounts_among_several_items_at_once(stack):
     batches = {each["Sid"]: each for each in statements(stack) if "dynamodb:BatchGetItem" in many(each["Action"])}
-    assert set(batches) == {"PromoCounters", "PriceOfTheJob", "AuctionOfTheJob"}
-    leading = {"dynamodb:LeadingKeys": ["PROMO#*"]}
-    assert batches["PromoCounters"]["Condition"] == {"ForAllValues:StringLike": leading}
+    of_one_kind = {"PromoCounters": "PROMO#*", "JobAndAuction": "JOB#*", "ProposalsOnJobs": "JOB#*"}
+    assert set(batches) - set(of_one_kind) == {"PriceOfTheJob", "AuctionOfTheJob"}
+    for sid, keys in of_one_kind.items():
+        assert batches[sid]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [keys]}}
 
 
 def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job(stack):
