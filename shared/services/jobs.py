@@ -70,15 +70,13 @@ def interact_on_job(ledger: Ledger, job_id: str, interaction: Interaction, *, de
     return end_holds_now(ledger, change_job(ledger, job_id, change, deadline), deadline)
 
 
-def withdraw_boost(ledger: Ledger, job_id: str, account_id: str, at: datetime, *, deadline: float) -> JobAndAuction:
+def withdraw_boost(ledger: Ledger, job_id: str, account_id: str, at: datetime, *, deadline: float) -> None:
     """An account that was closed at ``at`` gets back what is held for its boost on a job."""
     now = ledger.clock.now()
-
-    def change(known: JobAndAuction | None) -> JobAndAuction:
-        job = _known(known, job_id)
-        return JobAndAuction(job.job, withdraw(job.auction, account_id, at, now, ledger.policy))
-
-    return end_holds_now(ledger, change_job(ledger, job_id, change, deadline), deadline)
+    auction = _change_auction(
+        ledger, job_id, lambda auction: withdraw(auction, account_id, at, now, ledger.policy), deadline
+    )
+    end_holds_now(ledger, JobAndAuction(Job(job_id), auction), deadline)
 
 
 def read_job(ledger: Ledger, job_id: str) -> JobAndAuction:
@@ -94,16 +92,12 @@ def end_holds(ledger: Ledger, job_id: str, *, deadline: float) -> None:
         JobNotFoundError, BusyError
     """
     now, policy = ledger.clock.now(), ledger.policy
+    auction = _change_auction(ledger, job_id, lambda auction: close_by_clock(auction, now, policy), deadline)
+    _end_holds_of(ledger, job_id, auction, deadline)
 
-    def changed(change: Callable[[Auction], Auction]) -> JobAndAuction:
-        def of_known(known: JobAndAuction | None) -> JobAndAuction:
-            job = _known(known, job_id)
-            return JobAndAuction(job.job, change(job.auction))
 
-        return change_job(ledger, job_id, of_known, deadline)
-
-    auction = changed(lambda auction: close_by_clock(auction, now, policy)).auction
-    done: list[str] = []
+def _end_holds_of(ledger: Ledger, job_id: str, auction: Auction, deadline: float) -> None:
+    now, done = ledger.clock.now(), list[str]()
 
     def end_one(ending: Ending) -> None:
         end_hold(ledger, job_id, ending, deadline=deadline)
@@ -113,7 +107,7 @@ def end_holds(ledger: Ledger, job_id: str, *, deadline: float) -> None:
         for_each(auction.endings, end_one)
     finally:
         if done:
-            changed(lambda auction: ended(auction, done, now, policy))
+            _change_auction(ledger, job_id, lambda auction: ended(auction, done, now, ledger.policy), deadline)
 
 
 def end_hold(ledger: Ledger, job_id: str, ending: Ending, *, deadline: float) -> None:
@@ -127,7 +121,7 @@ def end_holds_now(ledger: Ledger, job: JobAndAuction, deadline: float) -> JobAnd
     if job.auction.endings:
         # Whatever goes wrong here the sweep meets again, and tells.
         with suppress(ExceptionGroup, LedgerError, StoreError):
-            end_holds(ledger, job.job.job_id, deadline=deadline)
+            _end_holds_of(ledger, job.job.job_id, job.auction, deadline)
     return job
 
 
@@ -149,6 +143,16 @@ def change_job(
             continue
         return after
     raise BusyError
+
+
+def _change_auction(ledger: Ledger, job_id: str, change: Callable[[Auction], Auction], deadline: float) -> Auction:
+    """Raises JobNotFoundError, BusyError."""
+
+    def changed(known: JobAndAuction | None) -> JobAndAuction:
+        job = _known(known, job_id)
+        return JobAndAuction(job.job, change(job.auction))
+
+    return change_job(ledger, job_id, changed, deadline).auction
 
 
 def _what_comes_back(ledger: Ledger, ending: Ending) -> Iterator[Entry]:

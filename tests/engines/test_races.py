@@ -528,7 +528,7 @@ def test_outbid_interaction_hire_cancellation_and_the_clock_at_once_end_every_ho
     ]
     random.Random(run).shuffle(happenings)  # noqa: S311 - the same in every run
     results = at_once(*happenings, *happenings)
-    assert set(kinds(results)) <= {"Outcome", "Job", "int", "BidTooLowError", "AuctionClosedError"}
+    assert set(kinds(results)) <= {"Outcome", "Job", "Auction", "int", "BidTooLowError", "AuctionClosedError"}
     desk.at(desk.clock.at + timedelta(minutes=1)).sweep()
     assert [desk.stored(name).held for name in names] == [0] * 6
     rows = [boost_rows(desk, name) for name in names]
