@@ -124,8 +124,8 @@ class News:
 
 
 def came_back_before(back: list[Entry], paid: int, verdict: int | None) -> bool:
-    """What came back, by news that was known then, stays with its owner."""
-    return paid < (verdict or 0) and bool(back)
+    """What came back, outbid or by news that was known then, stays with its owner."""
+    return bool(back) and paid < (1 if verdict is None else verdict)
 
 
 class Years:
