@@ -93,9 +93,7 @@ def check_holds(book: Book) -> None:
     paid: Counter = Counter()
     for entry in book.entries:
         hold_id = entry.reference.get("hold_id")
-        if entry.type is EntryType.HOLD:
-            held[hold_id] -= entry.amount
-        elif entry.type is EntryType.RELEASE:
+        if entry.type is EntryType.HOLD or entry.type is EntryType.RELEASE:
             held[hold_id] -= entry.amount
         elif entry.type is EntryType.CAPTURE:
             assert held[hold_id] == int(entry.reference["bid"]) > 0
