@@ -656,7 +656,7 @@ class Years:
     def refunds_of(self, spend: Entry) -> list[Entry]:
         journal = self.desk.journal(spend.account_id)
         refunds = [entry for entry in journal if entry.type is EntryType.REFUND]
-        return [entry for entry in refunds if entry.reference["spend_id"] == spend.entry_id]
+        return [entry for entry in refunds if entry.reference.get("spend_id") == spend.entry_id]
 
     def redeemed(self) -> Counter[str]:
         journals = [self.desk.journal(name) for name in KINDS]
