@@ -5,8 +5,10 @@ import json
 import re
 import string
 from pathlib import Path
+from typing import Any
 
 import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_30_VALIDATOR
 
 import functions
 import shared
@@ -65,14 +67,70 @@ def alarms_on(stack: Json, metric: str) -> list[object]:
 # --- The API ---
 
 
+def body_of(stack: Json) -> Json:
+    """The API's OpenAPI document, as SAM makes it and API Gateway imports it."""
+    return stack["Resources"]["Api"]["Properties"]["Body"]
+
+
+def operations_of(stack: Json) -> dict[str, Json]:
+    paths = body_of(stack)["paths"]
+    return {f"{method.upper()} {path}": each for path, methods in paths.items() for method, each in methods.items()}
+
+
 def scopes_of(stack: Json) -> dict[str, list[str] | None]:
-    paths = stack["Resources"]["Api"]["Properties"]["Body"]["paths"]
-    return {
-        f"{method.upper()} {path}": None if security == {"NONE": []} else security["Tokens"]
-        for path, operations in paths.items()
-        for method, operation in operations.items()
-        for security in operation["security"]
-    }
+    found = {call: operation.get("security", []) for call, operation in operations_of(stack).items()}
+    assert all(len(security) <= 1 for security in found.values())
+    return {call: security[0]["Tokens"] if security else SIGNED for call, security in found.items()}
+
+
+def test_the_apis_document_is_valid(stack):
+    """API Gateway imports nothing of a document that it has a warning for: FailOnWarnings.
+
+    But for what SAM leaves out of every document that it makes, also of those that AWS is known to import so: the
+    responses, the type of a parameter in the path, and the flows of OAuth beside a JWT authorizer.
+    """
+    assert stack["Resources"]["Api"]["Properties"]["FailOnWarnings"] is True
+    document = json.loads(json.dumps(texts(body_of(stack))))
+    document["components"]["securitySchemes"]["Tokens"]["flows"] = {}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert operation["responses"] == {}
+            operation["responses"] = {"default": {"description": "See functions/openapi.json."}}
+            for parameter in operation.get("parameters", []):
+                parameter["schema"] = {"type": "string"}
+    assert list(OPENAPI_30_VALIDATOR.iter_errors(document)) == []
+
+
+def test_every_security_requirement_names_a_scheme_that_is_defined(stack):
+    schemes = body_of(stack)["components"]["securitySchemes"]
+    required = [security for each in operations_of(stack).values() for security in each.get("security", [])]
+    assert required
+    assert {name for each in required for name in each} == set(schemes) == {"Tokens"}
+    assert "security" not in body_of(stack)
+
+
+def test_a_document_that_names_a_scheme_which_there_is_not_would_be_found():
+    """As SAM makes it of `Authorizer: NONE` beside a default authorizer."""
+    written = TEMPLATE.read_text().replace("Auth: { Authorizer: Tokens }", "Auth: { Authorizer: NONE }", 1)
+    with_default = written.replace(
+        "        Authorizers:\n", "        DefaultAuthorizer: Tokens\n        Authorizers:\n", 1
+    )
+    security = [each["security"] for each in operations_of(transform(with_default)).values()]
+    assert [{"NONE": []}] in security
+
+
+def texts(node: Any) -> Any:
+    """With a text in the place of each intrinsic function: what it becomes is one."""
+    match node:
+        case {"Ref": name}:
+            return name
+        case {"Fn::Sub": text} | {"Fn::GetAtt": text}:
+            return str(text)
+        case dict():
+            return {key: texts(each) for key, each in node.items()}
+        case list():
+            return [texts(each) for each in node]
+    return node
 
 
 def test_every_route_asks_for_a_token_and_the_right_scopes_but_the_one_that_is_signed(production):
