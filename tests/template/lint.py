@@ -15,6 +15,8 @@ STACKS = {
     "sandbox that mails": {"Stage": "sandbox", "SenderAddress": "connects@example.com"},
     "staging, with all that is left empty by default": {
         "Stage": "staging",
+        "LogLevel": "DEBUG",
+        "DueSchedule": "rate(1 hour)",
         "SenderAddress": "connects@example.com",
         "SenderIdentity": "example.com",
         "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms",
