@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 import string
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_30_VALIDATOR
 
 import functions
 import shared
+from local.deploy import STACK_NAME
 from shared.config import Settings
 from shared.services.marketplace import HAPPENINGS
 from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
@@ -209,6 +211,32 @@ def test_outside_the_sandbox_data_outlives_its_stack(production, sandbox, resour
 def test_outside_the_sandbox_the_table_cannot_be_deleted(production, sandbox):
     assert of_type(production, "AWS::DynamoDB::Table")["Table"]["DeletionProtectionEnabled"] is True
     assert of_type(sandbox, "AWS::DynamoDB::Table")["Table"]["DeletionProtectionEnabled"] is False
+
+
+def test_a_stack_cannot_turn_into_a_sandbox_nor_a_sandbox_into_anything_else(production, sandbox):
+    """CloudFormation replaces no resource that has a name of its own, and what a table's key is needs replacement.
+
+    See tests/engines/test_stage.py, where an engine refuses it.
+    """
+    staging = transform(Stage="staging")
+    marks = [of_type(stack, "AWS::DynamoDB::Table")["StageMark"] for stack in (production, staging, sandbox)]
+    assert {mark["TableName"]["Fn::Sub"] for mark in marks} == {"${AWS::StackName}-stage"}
+    keys = [mark["KeySchema"][0]["AttributeName"] for mark in marks]
+    assert keys == ["kept", "kept", "sandbox"]
+
+
+@pytest.mark.parametrize("resource", ["Table", "UserPool"])
+def test_no_protection_is_taken_off_before_that_is_refused(stack, resource):
+    assert stack["Resources"][resource]["DependsOn"] == "StageMark"
+
+
+def test_no_way_to_deploy_has_the_stack_of_another():
+    environments = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text())
+    environments.pop("version")
+    names = {name: each["global"]["parameters"]["stack_name"] for name, each in environments.items()}
+    assert set(names) == {"default", "production", "local"}
+    assert len(set(names.values())) == 3
+    assert names["local"] == STACK_NAME
 
 
 def test_the_table_is_encrypted_recoverable_streamed_and_on_demand(stack):
