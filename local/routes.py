@@ -114,9 +114,8 @@ def make_route(gateway: Any, api_id: str, authorizer_id: str, route_key: str, op
         IntegrationUri=described["uri"],
         PayloadFormatVersion=described["payloadFormatVersion"],
     )
-    [security] = operation["security"]  # exactly one; a route that needs no token says so
     authorization = {"AuthorizationType": "NONE"}
-    if "NONE" not in security:
+    for security in operation.get("security", []):  # at most one; a route that needs no token has none
         authorization = {
             "AuthorizationType": "JWT",
             "AuthorizerId": authorizer_id,

@@ -16,7 +16,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 
 from shared.edge.callers import Caller, caller_of
-from shared.edge.observability import flush_metrics, logger, metrics
+from shared.edge.observability import count_refusal, flush_metrics, logger, metrics
 from shared.edge.problems import problem, refusal
 from shared.edge.requests import JSON, read_request
 from shared.edge.wiring import warm_up, wiring
@@ -53,19 +53,20 @@ def router(*before: Callable[[APIGatewayHttpResolver, NextMiddleware], Response[
     @app.exception_handler(LedgerError)
     def refused(error: LedgerError) -> Response[str]:
         logger.info("refused", code=error.code, detail=error.detail)
-        metrics.add_metric("Refusals", MetricUnit.Count, 1)
+        count_refusal(error.code)
         return refusal(error)
 
     @app.exception_handler(ContentionError)
     def busy(_: ContentionError) -> Response[str]:
         """A read that was throttled or not answered; what writes tries again by itself."""
         logger.info("refused", code=BusyError.code)
-        metrics.add_metric("Refusals", MetricUnit.Count, 1)
+        count_refusal(BusyError.code)
         return refusal(BusyError())
 
     @app.exception_handler(Exception)
     def failed(_: Exception) -> Response[str]:
         logger.exception("the request failed")
+        count_refusal("internal_error")
         return problem("internal_error", "Something went wrong here. It was logged.")
 
     @app.not_found

@@ -265,6 +265,9 @@ class Log:
         found: dict[str, Any] = {}
         for line in map(json.loads, self.capsys.readouterr().out.splitlines()):
             (directive,) = line["_aws"]["CloudWatchMetrics"]
-            assert (directive["Namespace"], directive["Dimensions"]) == ("ConnectsLedger", [["service"]])
+            assert directive["Namespace"] == "ConnectsLedger"
+            codes = [["code"]] if "code" in line else []
+            assert directive["Dimensions"] == [["service"], *codes]
+            found |= {"code": line["code"]} if codes else {}
             found |= {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
         return found
