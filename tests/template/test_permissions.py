@@ -9,6 +9,8 @@ from tests.template.transform import Json, of_type, transform
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
+BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${AWS::StackName}"
+IDENTITIES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 
 
@@ -58,7 +60,8 @@ def on(resource: str, *actions: str) -> set[tuple[str, str]]:
 def test_no_policy_has_a_wildcard(stack):
     for statement in statements(stack):
         assert not any("*" in action for action in many(statement["Action"])), statement
-        assert "*" not in str(statement["Resource"]), statement
+        whom = str(statement["Resource"]).replace(IDENTITIES, "")  # held to its sender by a condition
+        assert "*" not in whom, statement
         assert statement["Effect"] == "Allow"
 
 
@@ -148,20 +151,64 @@ def test_nobody_else_may_read_a_secret(stack):
 
 def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):
     assert granted(stack, "OutboxFunction") == (
-        on("Table.StreamArn", *STREAM) | on("Bus", "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
+        on("Table.StreamArn", *STREAM) | on(BUS, "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
     )
 
 
-@pytest.mark.parametrize(("identity", "named_"), [("", "SenderAddress"), ("example.com", "SenderIdentity")])
-def test_the_mailer_may_look_up_addresses_and_send_from_its_own(identity, named_):
-    stack = transform(SenderAddress="connects@example.com", SenderIdentity=identity)
-    granted_ = granted(stack, "MailerFunction")
-    (sends,) = [resource for action, resource in granted_ if action == "ses:SendEmail"]
-    assert f"{{'Ref': '{named_}'}}" in sends
-    assert {pair for pair in granted_ if pair[1] != sends} == (
+def test_the_mailer_may_look_up_addresses_and_send_from_its_own():
+    """To whomever: in SES's sandbox the right is asked for on the receiver's identity too."""
+    stack = transform(SenderAddress="connects@example.com")
+    assert granted(stack, "MailerFunction") == (
         on("MailerQueue", *QUEUE - {"sqs:SendMessage"})
         | on("UserPool", "cognito-idp:AdminGetUser")
         | on("MailsTable", "dynamodb:GetItem", "dynamodb:PutItem")
+        | on(IDENTITIES, "ses:SendEmail")
+    )
+    (sends,) = [each for each in statements(stack) if each["Action"] == "ses:SendEmail"]
+    assert sends["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "SenderAddress"}}}
+
+
+def said_of_the_bus(stack):
+    policy = of_type(stack, "AWS::Events::EventBus")["Bus"]["Policy"]
+    statements_ = {each["Sid"]: each for each in policy["Statement"]}
+    assert {each["Action"] for each in statements_.values()} == {"events:PutEvents"}
+    assert {each["Resource"]["Fn::Sub"] for each in statements_.values()} == {BUS}
+    assert of_type(stack, "AWS::Events::EventBus")["Bus"]["Name"] == {"Ref": "AWS::StackName"}
+    return {sid: (each["Effect"], each["Principal"], each["Condition"]) for sid, each in statements_.items()}
+
+
+FROM_LEDGER, FROM_MARKETPLACE = {"events:source": "connects.ledger"}, {"events:source": "marketplace"}
+NOT_THE_OUTBOX = {"aws:PrincipalArn": {"Fn::GetAtt": ["OutboxFunctionRole", "Arn"]}}
+NOT_OF_THIS_ACCOUNT = {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}
+
+
+def test_nobody_but_the_outbox_speaks_for_the_ledger_and_nobody_of_another_account_for_the_marketplace(stack):
+    assert said_of_the_bus(stack) == {
+        "OnlyTheOutboxSpeaksForTheLedger": (
+            "Deny",
+            "*",
+            {"ForAnyValue:StringEquals": FROM_LEDGER, "ArnNotEquals": NOT_THE_OUTBOX},
+        ),
+        "OnlyPublishersSpeakForTheMarketplace": (
+            "Deny",
+            "*",
+            {"ForAnyValue:StringEquals": FROM_MARKETPLACE, "StringNotEquals": NOT_OF_THIS_ACCOUNT},
+        ),
+    }
+
+
+def test_where_publishers_are_named_nobody_else_speaks_for_the_marketplace():
+    said = said_of_the_bus(transform(EventPublishers="arn:aws:iam::123456789012:role/marketplace"))
+    named_ = {"Ref": "EventPublishers"}
+    assert said["OnlyPublishersSpeakForTheMarketplace"] == (
+        "Deny",
+        "*",
+        {"ForAnyValue:StringEquals": FROM_MARKETPLACE, "ArnNotEquals": {"aws:PrincipalArn": named_}},
+    )
+    assert said["PublishersMaySpeakForTheMarketplace"] == (
+        "Allow",
+        {"AWS": named_},
+        {"ForAllValues:StringEquals": FROM_MARKETPLACE},
     )
 
 

@@ -16,6 +16,7 @@ import shared
 from local.deploy import STACK_NAME
 from shared.config import Settings
 from shared.services.marketplace import HAPPENINGS
+from tests.document import resolved
 from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
 
 SERVICE = ["connects/service", "connects/staff"]
@@ -172,6 +173,57 @@ def test_tokens_come_from_the_stacks_own_user_pool(production):
     ]
     pool = of_type(production, "AWS::Cognito::UserPool")["UserPool"]
     assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+
+
+def test_people_may_sign_in_with_a_second_factor_and_have_to_where_it_is_asked_for(stack, written):
+    pool = of_type(stack, "AWS::Cognito::UserPool")["UserPool"]
+    assert pool["MfaConfiguration"] == {"Ref": "UserMfa"}
+    assert pool["EnabledMfas"] == ["SOFTWARE_TOKEN_MFA"]
+    assert written["Parameters"]["UserMfa"]["AllowedValues"] == ["OPTIONAL", "ON"]
+
+
+def test_pages_of_other_origins_may_call_where_they_are_allowed_and_nowhere_by_default(stack):
+    assert "x-amazon-apigateway-cors" not in body_of(stack)
+    origins = "https://market.example,http://localhost:3000"
+    assert cors_of(transform(AllowedOrigins=origins))["allowOrigins"] == {"Fn::Split": [",", origins]}
+
+
+@pytest.mark.parametrize(
+    "text", ["*", "https://*.example", "market.example", "https://a.example/", "https://a.example, b"]
+)
+def test_what_is_no_origin_is_none(written, text):
+    assert not re.fullmatch(written["Parameters"]["AllowedOrigins"]["AllowedPattern"], text)
+
+
+def test_a_page_may_send_and_read_what_the_api_takes_and_answers():
+    production = transform(AllowedOrigins="https://market.example")
+    cors = cors_of(production)
+    assert set(cors["allowMethods"]) == {call.partition(" ")[0] for call in operations_of(production)}
+    paths = json.loads(OPENAPI.read_text())["paths"]
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    sent = {header for each in operations for header in names_of(each.get("parameters", []), "header")}
+    signed = {"webhook-id", "webhook-timestamp", "webhook-signature"}  # which no page does
+    assert set(cors["allowHeaders"]) == (sent - signed - {"Accept"}) | {"Authorization", "Content-Type"}
+    answered = {name for each in operations for answer in each["responses"].values() for name in headers_of(answer)}
+    assert set(cors["exposeHeaders"]) == answered
+
+
+def names_of(parameters: list[Json], place: str) -> list[str]:
+    found = [resolved(each) for each in parameters]
+    return [each["name"] for each in found if each["in"] == place]
+
+
+def headers_of(answer: Json) -> Json:
+    return resolved(answer).get("headers", {})
+
+
+def test_a_preflight_needs_no_token(stack):
+    """The gateway answers it itself where no route does."""
+    assert not [call for call in operations_of(stack) if call.startswith(("OPTIONS", "X-AMAZON")) or "$default" in call]
+
+
+def cors_of(stack: Json) -> Json:
+    return body_of(stack)["x-amazon-apigateway-cors"]
 
 
 def test_an_issuer_of_ones_own_replaces_the_user_pool():

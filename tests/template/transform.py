@@ -85,7 +85,7 @@ def decide(template: Json, values: dict[str, str]) -> Json:
 
 def holds(condition: Json, values: dict[str, str]) -> bool:
     match condition:
-        case {"Fn::Equals": [{"Ref": parameter}, value]}:
+        case {"Fn::Equals": [{"Ref": parameter} | {"Fn::Join": ["", {"Ref": parameter}]}, value]}:
             return values[parameter] == value
         case {"Fn::Not": [other]}:
             return not holds(other, values)
