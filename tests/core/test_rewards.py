@@ -285,7 +285,7 @@ def test_a_command_that_has_to_wait_for_years_to_be_settled_claims_nothing_yet()
 
 @pytest.mark.parametrize("numbers", [{"rising_talent": 0}, {"interview": 0}])
 def test_a_reward_of_nothing_cannot_be_configured(numbers):
-    with pytest.raises(ValueError, match="1 or more"):
+    with pytest.raises(ValueError, match="must be from 1 to"):
         Policy(**numbers)
 
 

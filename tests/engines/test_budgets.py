@@ -16,6 +16,7 @@ from shared.ledger.policy import Policy
 from shared.services.badges import renew_badges, set_price
 from tests.core.builders import noon
 from tests.desk import Letters, deadline
+from tests.sizes import item_bytes
 from tests.store.fixtures import SHARDS
 from tests.wire import BATCH_GET, GET, QUERY, TRANSACT, UPDATE, Cost
 
@@ -55,15 +56,7 @@ def usual(desk):
 
 def account_bytes(table):
     """The account's item as DynamoDB weighs it, or a little more: numbers weigh half their digits and one."""
-    item = table._connection.get_item("ann", "ACCOUNT")["Item"]
-    return sum(len(name) + weight(value) for name, value in item.items())
-
-
-def weight(value):
-    ((kind, content),) = value.items()
-    if kind == "M":
-        return 3 + sum(len(name) + weight(inner) + 1 for name, inner in content.items())
-    return 1 if kind == "BOOL" else len(content) + 1
+    return item_bytes(table._connection.get_item("ann", "ACCOUNT")["Item"])
 
 
 def test_a_spend_from_24_buckets_is_2_calls_5_wcu_1_rcu(usual, wire):
