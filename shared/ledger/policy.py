@@ -31,6 +31,7 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "badge_price_step": (1, 1_000_000_000),
     "boost_places": (1, 20),
     "auction_days": (1, 366),
+    "auction_grace_seconds": (0, 86_400),
 }
 """The least and the most that each number may be, as the template's parameters have it."""
 
