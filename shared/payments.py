@@ -25,7 +25,7 @@ class Charge:
     account_id: str
     amount_cents: int
     currency: str
-    source: PaymentSource
+    source: PaymentSource | str
 
 
 @dataclass(frozen=True, slots=True)

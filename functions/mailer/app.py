@@ -35,7 +35,7 @@ def _mail(record: SQSRecord, lambda_context: LambdaContext) -> None:
     except Exception:
         logger.exception("a notice was not mailed", message_id=record.message_id)
         raise
-    logger.info("looked after a notice", notice_id=notice["detail"]["id"], sent=sent)
+    logger.info("looked after a notice", notice_id=notice["detail"]["id"], kind=notice["detail-type"], sent=sent)
 
 
 @cache

@@ -37,7 +37,7 @@ class SandboxGateway:
             account_id=charge.account_id,
             amount_cents=charge.amount_cents,
             currency=charge.currency,
-            source=charge.source.value,
+            source=str(charge.source),
         )
         kept = self._put_once(row)
         if self._behaviour is Behaviour.TIMEOUT:

@@ -64,7 +64,7 @@ def entry_view(entry: Entry) -> dict[str, Any]:
         "id": entry.entry_id,
         "seq": entry.seq,
         "at": instant(entry.at),
-        "type": entry.type.value,
+        "type": str(entry.type),
         "amount": entry.amount,
         "balance_after": entry.balance_after,
         "lots": _lots(entry.slices),
