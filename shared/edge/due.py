@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +32,24 @@ if TYPE_CHECKING:
 ONE_HOUR = timedelta(hours=1)
 
 
-def serve_due(find: Callable[[Table, date], Iterable[Due]], command: Settle | TellExpiring = SETTLE) -> Handler:
+def up_to_today(_: Ledger, today: date) -> AbstractContextManager[date]:
+    return nullcontext(today)
+
+
+def serve_due(
+    find: Callable[[Table, date], Iterable[Due]],
+    command: Settle | TellExpiring = SETTLE,
+    until: Callable[[Ledger, date], AbstractContextManager[date]] = up_to_today,
+) -> Handler:
     """The Lambda handler that dispatches the accounts that ``find`` finds due, and settles those it had dispatched.
 
-    ``command`` is what settles them.
+    ``command`` is what settles them, ``until`` says up to which due date they are looked for.
     """
 
     def look(ledger: Ledger) -> tuple[int, datetime]:
         now = ledger.clock.now()
-        found = dispatch(find(ledger.table, now.date()), due_queue(), now)
+        with until(ledger, now.date()) as day:
+            found = dispatch(find(ledger.table, day), due_queue(), now)
         return found.accounts, found.oldest
 
     def settle(ledger: Ledger, message: Any, until: Callable[[], float]) -> None:  # noqa: ANN401 - JSON

@@ -277,14 +277,23 @@ def _settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
     """Everything that fell due by ``now``, by its instant; at the same midnight lots expire before new ones come."""
     today = now.date()
     for _ in range(SETTLED_AT_ONCE):
-        expiry_due, grant_due = decision.account.expiry_due, decision.account.grant_due
+        expiry_due, grant_due = decision.account.expiry_due, _grant_due(decision.account, policy)
         if expiry_due and expiry_due <= min(today, grant_due or today):
             decision = _expire(decision, expiry_due, now, policy)
         elif grant_due and grant_due <= today:
             decision = _grant(decision, grant_due, now, policy)
-        else:
+        elif grant_due == decision.account.grant_due:
             return decision
+        else:
+            return replace(decision, account=replace(decision.account, grant_due=grant_due))
     return replace(decision, complete=False)
+
+
+def _grant_due(account: Account, policy: Policy) -> date | None:
+    """When the next monthly Connects come, by the policy of now: the date in the account may be by an older one."""
+    if account.granted_month is None:
+        return None
+    return cycle_of_month(account.granted_month, account.joined_on.day, policy.anchor_policy).next_starts_on
 
 
 def _expire(decision: Decision, day: date, now: datetime, policy: Policy) -> Decision:
