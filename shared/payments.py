@@ -54,3 +54,11 @@ class PaymentGateway(Protocol):
             NoAnswerError: ask again later.
         """
         ...
+
+    def look(self, charge_id: str) -> ChargeResult | None:
+        """What is known of a charge, and nothing is done to it: None where none arrived.
+
+        Raises:
+            NoAnswerError: look again later.
+        """
+        ...

@@ -18,7 +18,7 @@ from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpir
 from shared.ledger.job import Job, JobEvent, Posting, Proposal
 from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Notice, Plan, Request
 from shared.ledger.policy import Policy
-from shared.ledger.purchase import PaymentSource, PurchaseState
+from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
 from shared.services.boosting import BidSent, place_bid
@@ -354,15 +354,9 @@ def problems_in(table: Table) -> list[str]:
         account = table.account(account_id)
         found += [
             f"{account_id}: {finding.invariant}: {problem}"
-            for finding in audit(account, journal)
+            for finding in audit(account, journal, purchases_of(table, account_id))
             for problem in finding.problems
         ]
-        paid_out = {
-            entry.reference["purchase_id"]: entry.amount for entry in journal if entry.type is EntryType.PURCHASE
-        }
-        completed = completed_purchases(table, account_id)
-        if paid_out != completed:
-            found.append(f"{account_id}: purchases {completed} are completed, {paid_out} were paid out")
         promos.update(entry.reference["code"] for entry in journal if entry.type is EntryType.PROMO)
         found += [
             f"{account_id}: {entry.reference['code']} was redeemed, and nobody claimed it"
@@ -427,16 +421,19 @@ def counted_redemptions(table: Table) -> Tally[str]:
     )
 
 
-def completed_purchases(table: Table, *accounts: str) -> dict[str, int]:
-    """What was bought by these accounts, or by all, by purchase."""
-    rows = [
-        row
-        for account_id in accounts or _accounts(table)
-        for row in table._purchase.query(
-            account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True
-        )
-    ]
-    return {row.purchase().purchase_id: int(row.quantity) for row in rows if row.state == PurchaseState.COMPLETED}
+def completed_purchases(table: Table) -> dict[str, int]:
+    """What was bought, by purchase."""
+    return {
+        purchase.purchase_id: purchase.quantity
+        for account_id in _accounts(table)
+        for purchase in purchases_of(table, account_id)
+        if purchase.state is PurchaseState.COMPLETED
+    }
+
+
+def purchases_of(table: Table, account_id: str) -> list[Purchase]:
+    rows = table._purchase.query(account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True)
+    return [row.purchase() for row in rows]
 
 
 def _accounts(table: Table) -> list[str]:

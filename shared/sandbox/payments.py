@@ -51,6 +51,13 @@ class SandboxGateway:
             kept.update([self._row.state.set(ChargeState.CHARGED.value)])
         return ChargeResult(ChargeState(kept.state), kept.reason)
 
+    def look(self, charge_id: str) -> ChargeResult | None:
+        try:
+            kept = self._row.get(charge_id, consistent_read=True)
+        except self._row.DoesNotExist:
+            return None
+        return ChargeResult(ChargeState(kept.state), kept.reason)
+
     def _put_once(self, row: ChargeRow) -> ChargeRow:
         """The row as it stands: the first one put under its id stays."""
         try:

@@ -8,6 +8,7 @@ pk                sk                       what
 ``<account id>``  ``CLAIM#<name>``         something that happens once for ever (opening, the refund of a spend)
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
 ``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
+``<account id>``  ``AUDIT``                how far an audit that takes long has got, or what it found
 ``JOB#<job id>``  ``JOB``                  a job, its price, and the auction of its boosted places
 ``JOB#<job id>``  ``PROPOSAL#<account>``   an account's one proposal on it
 ================  =======================  ==========================================================

@@ -20,6 +20,7 @@ from shared.store.errors import (
     VersionMovedError,
     contention_from_aws,
 )
+from shared.store.plain import take_items_plainly
 from shared.store.rows import (
     ACCOUNT_SK,
     AccountRow,
@@ -214,6 +215,21 @@ class Table:
             start_key = by_time_key(entries[-1])
         return Page(entries, start_key)
 
+    def list_entries(
+        self,
+        account_id: str,
+        when: Condition | None = None,
+        **asked: Any,  # noqa: ANN401 - what else a query takes
+    ) -> dict[str, Any]:
+        """One call: DynamoDB's own answer of entries by time, strongly consistent.
+
+        Raises:
+            ContentionError: throttling, or no answer.
+        """
+        with contention_from_aws():
+            take_items_plainly(self._connection.connection.client)
+            return self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
+
     def journal(self, account_id: str) -> list[Entry]:
         """Every entry of an account, oldest first."""
         entries, start_key = self._entries(account_id)
@@ -381,8 +397,7 @@ class Table:
         **asked: Any,  # noqa: ANN401 - what else a query takes
     ) -> tuple[list[Entry], Key | None]:
         """One call: entries in the order of time, and the key at which the next call goes on."""
-        with contention_from_aws():
-            found = self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
+        found = self.list_entries(account_id, when, **asked)
         return [entry_from(item) for item in found["Items"]], found.get("LastEvaluatedKey")
 
     def _transaction(self) -> TransactWrite:

@@ -118,7 +118,8 @@ class Journal(RuleBasedStateMachine):
         spend = data.draw(st.sampled_from(self.refunded))
         unclaimed = self.late.copy()
         unclaimed.run(Refund(spend, "fraud", unclaimed.request("refund")))
-        assert problems(unclaimed.account, unclaimed.entries) == [f"spend {spend.entry_id} was refunded 2 times"]
+        (problem,) = problems(unclaimed.account, unclaimed.entries)
+        assert f"for spend {spend.entry_id}" in problem
 
     @precondition(lambda self: self.spends + self.refunded)
     @rule(data=st.data())
@@ -158,7 +159,8 @@ class Journal(RuleBasedStateMachine):
         assert decision.claims == (refund_claim(spend),)
         unclaimed = self.late.copy()
         unclaimed.run(refund)
-        assert problems(unclaimed.account, unclaimed.entries) == [f"spend {spend.entry_id} was refunded 2 times"]
+        (problem,) = problems(unclaimed.account, unclaimed.entries)
+        assert f"for spend {spend.entry_id}" in problem
 
     @rule(amount=amounts, sign=st.sampled_from([1, -1]))
     def adjust(self, amount, sign):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shared.store.audits import AuditRow
 from tests.template.transform import Json, of_type, transform
 
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
@@ -133,15 +134,28 @@ def test_only_who_pays_on_a_job_reads_accounts_among_several_items_at_once(stack
         assert batches[sid]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [keys]}}
 
 
-def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job(stack):
+def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job_or_by_the_audit_to_an_account(stack):
     listings = [
         each
         for each in statements(stack)
         if "dynamodb:Query" in many(each["Action"]) and each["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
     ]
-    assert listings
-    for listing in listings:
-        assert listing["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["JOB#*"]}}
+    of_a_job = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["JOB#*"]}}
+    of_an_account = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["*#*"]}}
+    conditions = {each["Sid"]: each["Condition"] for each in listings}
+    assert conditions == {"ProposalsOnJobs": of_a_job, "PurchasesOfAnAccount": of_an_account}
+
+
+def test_the_audit_may_read_an_account_and_write_nothing_but_how_far_it_got(production):
+    assert granted(production, "AuditFunction") == (
+        on("Table", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem")
+        | on("by_time", "dynamodb:Query")
+        | on("AuditQueue", *QUEUE)
+    )
+    (writes,) = [each for each in statements(production) if each.get("Sid") == "HowFarItGot"]
+    allowed = writes["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
+    assert set(allowed) == set(AuditRow.get_attributes())
+    assert not {"lots", "balance_after", "state"} & set(allowed)
 
 
 def test_nobody_else_may_read_a_secret(stack):
@@ -223,6 +237,7 @@ def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, 
     "function",
     [
         "AccountsFunction",
+        "AuditFunction",
         "SpendFunction",
         "RefundFunction",
         "RewardsFunction",

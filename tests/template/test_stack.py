@@ -48,9 +48,10 @@ ROUTES = {
 }
 SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals", "PurchaseReconcile"]
 FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals"]
-QUEUES = [*FANNED_OUT, "MarketplaceEvents"]
+QUEUES = [*FANNED_OUT, "Audit", "MarketplaceEvents"]
+WITH_A_QUEUE_OF_THEIR_OWN = [*FANNED_OUT, "Audit"]
 DEAD_LETTERS = [
-    *(f"{name}DeadLetters" for name in FANNED_OUT),
+    *(f"{name}DeadLetters" for name in WITH_A_QUEUE_OF_THEIR_OWN),
     "FailedRuns",
     "OutboxDeadLetters",
     "MarketplaceEventsDeadLetters",
@@ -545,8 +546,8 @@ def test_the_functions_are_told_all_that_the_code_reads(sandbox):
         assert read - OF_SOME <= set(function["Environment"]["Variables"]), name
 
 
-@pytest.mark.parametrize("name", FANNED_OUT)
-def test_a_function_that_fans_out_knows_its_own_queue(stack, name):
+@pytest.mark.parametrize("name", WITH_A_QUEUE_OF_THEIR_OWN)
+def test_a_function_that_sends_itself_work_knows_its_own_queue(stack, name):
     variables = functions_of(stack)[f"{name}Function"]["Environment"]["Variables"]
     assert variables["DUE_QUEUE_URL"] == {"Ref": f"{name}Queue"}
 
