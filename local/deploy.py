@@ -15,7 +15,8 @@ from local.aws import client
 from local.ministack import CREDENTIALS, ROOT, clean_environment
 from local.routes import make_routes
 
-STACK_NAME = "connects-ledger"
+STACK_NAME = "connects-ledger-local"
+"""As samconfig.toml has it."""
 MAIL_DOMAIN = "example.com"
 """Of the sender that samconfig.toml names."""
 SOURCES = ("template.yaml", "samconfig.toml", "Makefile", "functions", "shared", "local/deploy.py", "local/routes.py")

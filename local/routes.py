@@ -46,6 +46,8 @@ class Stack:
 
     def holds(self, condition: Any) -> bool:  # noqa: ANN401
         match condition:
+            case {"Fn::Equals": [{"Fn::Join": ["", {"Ref": name}]}, ""]}:
+                return not self.named(name)  # a list that is empty
             case {"Fn::Equals": [left, right]}:
                 return bool(self.resolve(left) == self.resolve(right))
             case {"Fn::Not": [other]}:
@@ -68,6 +70,7 @@ def make_routes(endpoint_url: str, stack_name: str) -> int:
     )
     document = stack.resolve(template["Resources"]["Api"]["Properties"]["Body"])
     gateway, api_id = client("apigatewayv2", endpoint_url), stack.physical_ids["Api"]
+    allow_origins(gateway, api_id, document)
     forget_routes(gateway, api_id)
     authorizer_id = make_authorizer(gateway, api_id, document)
     operations = [
@@ -79,6 +82,16 @@ def make_routes(endpoint_url: str, stack_name: str) -> int:
     for route_key, operation in operations:
         make_route(gateway, api_id, authorizer_id, route_key, operation)
     return len(operations)
+
+
+def allow_origins(gateway: Any, api_id: str, document: dict[str, Any]) -> None:  # noqa: ANN401 - as below
+    described = document.get("x-amazon-apigateway-cors")
+    if described is None:
+        return
+    configuration = {f"{name[0].upper()}{name[1:]}": value for name, value in described.items()}
+    separator, origins = described["allowOrigins"]["Fn::Split"]
+    configuration["AllowOrigins"] = origins.split(separator)
+    gateway.update_api(ApiId=api_id, CorsConfiguration=configuration)
 
 
 def forget_routes(gateway: Any, api_id: str) -> None:  # noqa: ANN401 - boto3's clients are untyped here
@@ -114,9 +127,8 @@ def make_route(gateway: Any, api_id: str, authorizer_id: str, route_key: str, op
         IntegrationUri=described["uri"],
         PayloadFormatVersion=described["payloadFormatVersion"],
     )
-    [security] = operation["security"]  # exactly one; a route that needs no token says so
     authorization = {"AuthorizationType": "NONE"}
-    if "NONE" not in security:
+    for security in operation.get("security", []):  # at most one; a route that needs no token has none
         authorization = {
             "AuthorizationType": "JWT",
             "AuthorizerId": authorizer_id,

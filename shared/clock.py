@@ -9,8 +9,15 @@ from typing import Protocol
 class Clock(Protocol):
     def now(self) -> datetime: ...
 
+    def at_real(self, moment: datetime) -> datetime:
+        """What the product's clock is taken to have shown at a real moment, such as an event's envelope names."""
+        ...
+
 
 class SystemClock:
     def now(self) -> datetime:
         now = datetime.now(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def at_real(self, moment: datetime) -> datetime:
+        return moment

@@ -86,6 +86,7 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             badge_price_step=_number(environ, "BADGE_PRICE_STEP"),
             boost_places=_number(environ, "BOOST_PLACES"),
             auction_days=_number(environ, "AUCTION_DAYS"),
+            auction_grace_seconds=_number(environ, "AUCTION_GRACE_SECONDS"),
             job_prices=_amounts(environ, "JOB_PRICES"),
         )
     except ValueError as error:

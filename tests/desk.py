@@ -9,27 +9,28 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
+from shared.ledger.auction import Auction, Interaction
 from shared.ledger.audit import audit
 from shared.ledger.badge import is_badge
 from shared.ledger.calendar import midnight
 from shared.ledger.campaign import Campaign, Counter, promo_claim
 from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpiring, decide, open_account
-from shared.ledger.job import Job, JobStatus, Posting, Proposal
+from shared.ledger.job import Job, JobEvent, Posting, Proposal
 from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Notice, Plan, Request
 from shared.ledger.policy import Policy
-from shared.ledger.purchase import PaymentSource, PurchaseState
+from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
 from shared.services.boosting import BidSent, place_bid
 from shared.services.job_sweep import handle_message, sweep
-from shared.services.jobs import end_job, interact_on_job, post_job, read_job
+from shared.services.jobs import interact_on_job, post_job, read_job, tell_of_job
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
 from shared.services.purchasing import Bought, Order, buy, read_purchase, reconcile
 from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.spending import ProposalSent, refund_spend, spend_on_proposal
 from shared.store.also import Put
-from shared.store.jobs import JobRow, Jobs, ProposalRow
+from shared.store.jobs import AuctionRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
 from shared.store.rows import ACCOUNT_SK, NOTICES, AccountRow, EntryRow, Row, purchase_sk, shard_of
 from shared.store.table import DuePurchase, Page, Table
@@ -46,6 +47,9 @@ class SetClock:
 
     def now(self) -> datetime:
         return self.at
+
+    def at_real(self, moment: datetime) -> datetime:
+        return moment
 
 
 def deadline() -> float:
@@ -149,11 +153,15 @@ class Desk:
         sent = ProposalSent(f"p-{account}", job, **seen)
         return spend_on_proposal(self.ledger, account, sent, request, deadline=by or deadline())
 
-    def post(self, job: str = "j1", *, version: int = 1, **said: Any) -> Job:
-        return post_job(self.ledger, job, Posting(version, **said), deadline=deadline())
+    def post(self, job: str = "j1", *, version: int = 1, at: datetime | None = None, **said: Any) -> Job:
+        return post_job(self.ledger, job, Posting(version, **said), deadline=deadline(), at=at).job
 
-    def end(self, job: str = "j1", how: JobStatus = JobStatus.CANCELED) -> Job:
-        return end_job(self.ledger, job, how, deadline=deadline())
+    def tell(self, event: JobEvent, job: str = "j1", *, at: datetime | None = None) -> Job:
+        """Of what happened to a job, now where no time is given."""
+        return tell_of_job(self.ledger, job, event, deadline=deadline(), at=at).job
+
+    def end(self, job: str = "j1", how: JobEvent = JobEvent.CANCELED) -> Job:
+        return self.tell(how, job)
 
     def boost(
         self,
@@ -177,11 +185,15 @@ class Desk:
         job: str = "j1",
         proposal: str | None = None,
         at: datetime | None = None,
-    ) -> Job:
-        return interact_on_job(self.ledger, job, account, proposal, deadline=deadline(), at=at)
+    ) -> Auction:
+        interaction = Interaction(account, proposal, at or self.clock.at)
+        return interact_on_job(self.ledger, job, interaction, deadline=deadline()).auction
 
     def job(self, job: str = "j1") -> Job:
-        return read_job(self.ledger, job)
+        return read_job(self.ledger, job).job
+
+    def auction(self, job: str = "j1") -> Auction:
+        return read_job(self.ledger, job).auction
 
     def sweep(self, queue: Any = None) -> int:
         """One run of the schedule over jobs; its messages are handled as they are sent where no queue is given.
@@ -342,15 +354,9 @@ def problems_in(table: Table) -> list[str]:
         account = table.account(account_id)
         found += [
             f"{account_id}: {finding.invariant}: {problem}"
-            for finding in audit(account, journal)
+            for finding in audit(account, journal, purchases_of(table, account_id))
             for problem in finding.problems
         ]
-        paid_out = {
-            entry.reference["purchase_id"]: entry.amount for entry in journal if entry.type is EntryType.PURCHASE
-        }
-        completed = completed_purchases(table, account_id)
-        if paid_out != completed:
-            found.append(f"{account_id}: purchases {completed} are completed, {paid_out} were paid out")
         promos.update(entry.reference["code"] for entry in journal if entry.type is EntryType.PROMO)
         found += [
             f"{account_id}: {entry.reference['code']} was redeemed, and nobody claimed it"
@@ -377,9 +383,9 @@ def problems_of_holds(table: Table, journals: Iterable[list[Entry]]) -> list[str
             if entry.type is EntryType.HOLD and (hold_id := entry.reference["hold_id"]) not in ended:
                 held[hold_id] = held.get(hold_id, 0) - entry.amount
     bid: dict[str, int] = {}
-    rows = table.rows(JobRow)
+    rows = table.rows(AuctionRow)
     for row in rows.scan(rows.auction.exists(), consistent_read=True):
-        auction = row.job().auction
+        auction = row.stored()
         open_ = [boost for boost in auction.places if not boost.captured] + [end.boost for end in auction.endings]
         bid |= {boost.hold_id: boost.bid for boost in open_ if boost.hold_id in held or boost in auction.places}
     return [] if held == bid else [f"boosts: accounts hold {held}, auctions say {bid}"]
@@ -394,9 +400,9 @@ def problems_of(table: Table, row: ProposalRow, job: Job | None) -> list[str]:
     problems = []
     if spend is None or spend.amount != -proposal.cost:
         problems.append(f"{name} cost {proposal.cost}, its entry is {spend}")
-    if row.refunded_at and not (back and job and job.status.refunds):
+    if row.refunded_at and not (back and job):
         problems.append(f"{name} is marked as refunded, its claim is {back}, its job {job}")
-    if job and job.status.refunds and not job.refunds_due and proposal.cost and not back:
+    if job and job.refunds and not job.refunds_due and proposal.cost and not back:
         problems.append(f"{name} has not come back, its job is {job}")
     return problems
 
@@ -415,16 +421,19 @@ def counted_redemptions(table: Table) -> Tally[str]:
     )
 
 
-def completed_purchases(table: Table, *accounts: str) -> dict[str, int]:
-    """What was bought by these accounts, or by all, by purchase."""
-    rows = [
-        row
-        for account_id in accounts or _accounts(table)
-        for row in table._purchase.query(
-            account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True
-        )
-    ]
-    return {row.purchase().purchase_id: int(row.quantity) for row in rows if row.state == PurchaseState.COMPLETED}
+def completed_purchases(table: Table) -> dict[str, int]:
+    """What was bought, by purchase."""
+    return {
+        purchase.purchase_id: purchase.quantity
+        for account_id in _accounts(table)
+        for purchase in purchases_of(table, account_id)
+        if purchase.state is PurchaseState.COMPLETED
+    }
+
+
+def purchases_of(table: Table, account_id: str) -> list[Purchase]:
+    rows = table._purchase.query(account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True)
+    return [row.purchase() for row in rows]
 
 
 def _accounts(table: Table) -> list[str]:

@@ -1,4 +1,4 @@
-"""Accounts: open and change plan (services), read and history (the account itself), audit (staff)."""
+"""Accounts: open and change plan (services), read and history (the account itself)."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
@@ -13,9 +13,9 @@ from shared.edge.wiring import deadline, wiring
 from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan
-from shared.services.accounts import OPENING, audit_account, change_plan, open_new_account
+from shared.services.accounts import OPENING, change_plan, open_new_account
 from shared.services.history import Asked, history_csv, read_history
-from shared.services.views import account_view, audit_view, entry_view
+from shared.services.views import account_view, entry_view
 
 app = router()
 
@@ -124,21 +124,6 @@ def history(account_id: Id, query: HistoryQuery) -> Response[str]:
         return Response(200, CSV, text, {"X-Next-Cursor": rest} if rest else {})
     entries, next_cursor = read_history(ledger, asked)
     return answer({"entries": [entry_view(entry) for entry in entries], "next_cursor": next_cursor})
-
-
-@app.get(
-    "/accounts/<account_id>/audit",
-    **about(
-        "audit",
-        "The invariants, checked against the whole journal",
-        who="staff",
-        answers={200: "Audit"},
-        refuses=("account_not_found",),
-    ),
-)
-def audit(account_id: Id) -> Response[str]:
-    caller(app).require_staff()
-    return answer(audit_view(audit_account(wiring().ledger, account_id)))
 
 
 def _range(now: datetime, query: HistoryQuery) -> tuple[datetime, datetime]:

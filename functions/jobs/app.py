@@ -11,15 +11,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Meta
 
 from shared.edge.about import about
-from shared.edge.http import answer, caller, router, serve
+from shared.edge.http import answer, caller, router, serve, told_at
 from shared.edge.observability import logger
 from shared.edge.queue import SendError, due_queue
 from shared.edge.requests import Amount, Body, Id, Instant
 from shared.edge.wiring import deadline, wiring
+from shared.ledger.auction import Interaction
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobStatus, Posting
+from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobAndAuction, JobEvent, Posting
 from shared.services.job_sweep import look_at_message
-from shared.services.jobs import end_job, interact_on_job, post_job, read_job
+from shared.services.jobs import interact_on_job, post_job, read_job, tell_of_job
 from shared.services.views import job_view
 
 app = router()
@@ -36,18 +37,20 @@ class JobBody(Body):
     budget_cents: Annotated[int, Meta(ge=0, le=LARGEST)] | None = None
     price: Amount | None = None
     posted_at: Instant | None = None
+    at: Instant | None = None
+    """When this version came to be; now where it is left out. At most five minutes ahead."""
 
 
 class EventBody(Body):
-    """An interaction names its proposal by ``account_id``, ``proposal_id``, or both; the ends of a job need neither.
+    """An interaction names its proposal by ``account_id``, ``proposal_id``, or both; the other types need neither."""
 
-    ``interacted_at`` is when, now where it is left out: with it, what is sent again never captures a later boost.
-    """
-
-    type: Literal["canceled", "removed", "expired", "filled", "interaction"]
+    type: Literal["hired", "canceled", "removed", "expired", "filled", "interaction"]
     account_id: Id | None = None
     proposal_id: Id | None = None
+    at: Instant | None = None
+    """When it happened; now where it is left out. At most five minutes ahead."""
     interacted_at: Instant | None = None
+    """Another name of ``at``."""
 
 
 @app.put(
@@ -63,8 +66,8 @@ def put_job(job_id: Id, body: JobBody) -> Response[str]:
     caller(app).require_service()
     _check_plausible("body.posted_at", body.posted_at)
     posting = Posting(body.version, body.size, body.scope, body.budget_cents, body.price, body.posted_at)
-    job = post_job(wiring().ledger, job_id, posting, deadline=deadline(app.lambda_context))
-    return _shown(job)
+    until = deadline(app.lambda_context)
+    return _shown(post_job(wiring().ledger, job_id, posting, deadline=until, at=told_at(body.at)))
 
 
 @app.get(
@@ -86,7 +89,7 @@ def get_job(job_id: Id) -> Response[str]:
     "/jobs/<job_id>/events",
     **about(
         "job_event",
-        "Tell how a job ended, which refunds its proposals where it was canceled or removed; or of an interaction",
+        "Tell what happened to a job: canceled or removed, its proposals are refunded; or of an interaction",
         who="service",
         answers={202: "Job"},
         refuses=("job_not_found",),
@@ -96,14 +99,14 @@ def tell(job_id: Id, body: EventBody) -> Response[str]:
     """Telling it twice is telling it once, so that it needs no key."""
     caller(app).require_service()
     ledger, until = wiring().ledger, deadline(app.lambda_context)
+    at = told_at(body.at) if body.at else told_at(body.interacted_at, "body.interacted_at")
     if body.type == "interaction":
-        _check_plausible("body.interacted_at", body.interacted_at)
-        named = body.account_id, body.proposal_id
-        return _shown(interact_on_job(ledger, job_id, *named, deadline=until, at=body.interacted_at), 202)
-    job = end_job(ledger, job_id, JobStatus(body.type), deadline=until)
-    if job.refunds_due and not job.looks:
-        _look_now(job)
-    return _shown(job, 202)
+        interaction = Interaction(body.account_id, body.proposal_id, at)
+        return _shown(interact_on_job(ledger, job_id, interaction, deadline=until), 202)
+    known = tell_of_job(ledger, job_id, JobEvent(body.type), deadline=until, at=at)
+    if known.job.refunds_due and not known.job.looks:
+        _look_now(known.job)
+    return _shown(known, 202)
 
 
 def _check_plausible(loc: str, at: datetime | None) -> None:
@@ -111,8 +114,8 @@ def _check_plausible(loc: str, at: datetime | None) -> None:
         raise InvalidRequestError(loc, f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
 
 
-def _shown(job: Job, status: int = 200) -> Response[str]:
-    return answer(job_view(job, wiring().settings.policy), status)
+def _shown(known: JobAndAuction, status: int = 200) -> Response[str]:
+    return answer(job_view(known), status)
 
 
 def _look_now(job: Job) -> None:

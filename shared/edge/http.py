@@ -16,16 +16,18 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 
 from shared.edge.callers import Caller, caller_of
-from shared.edge.observability import flush_metrics, logger, metrics
+from shared.edge.observability import count_refusal, flush_metrics, logger, metrics
 from shared.edge.problems import problem, refusal
 from shared.edge.requests import JSON, read_request
 from shared.edge.wiring import warm_up, wiring
 from shared.ledger.errors import BusyError, InvalidRequestError, LedgerError
 from shared.ledger.model import Request
+from shared.services.happened import happened_at
 from shared.store.errors import ContentionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -51,19 +53,20 @@ def router(*before: Callable[[APIGatewayHttpResolver, NextMiddleware], Response[
     @app.exception_handler(LedgerError)
     def refused(error: LedgerError) -> Response[str]:
         logger.info("refused", code=error.code, detail=error.detail)
-        metrics.add_metric("Refusals", MetricUnit.Count, 1)
+        count_refusal(error.code)
         return refusal(error)
 
     @app.exception_handler(ContentionError)
     def busy(_: ContentionError) -> Response[str]:
         """A read that was throttled or not answered; what writes tries again by itself."""
         logger.info("refused", code=BusyError.code)
-        metrics.add_metric("Refusals", MetricUnit.Count, 1)
+        count_refusal(BusyError.code)
         return refusal(BusyError())
 
     @app.exception_handler(Exception)
     def failed(_: Exception) -> Response[str]:
         logger.exception("the request failed")
+        count_refusal("internal_error")
         return problem("internal_error", "Something went wrong here. It was logged.")
 
     @app.not_found
@@ -109,6 +112,15 @@ def request_of(app: APIGatewayHttpResolver, operation: str, body: Body, actor: s
         raise InvalidRequestError("header.Idempotency-Key", "must be 1 to 128 visible ASCII characters")
     asked = json.dumps(msgspec.to_builtins([body.asked(), path]), sort_keys=True)
     return Request(operation, key, hashlib.sha256(asked.encode()).hexdigest()[:32], actor)
+
+
+def told_at(named: datetime | None, loc: str = "body.at") -> datetime:
+    """When what a request tells of happened: as it names it, else now.
+
+    Raises:
+        InvalidRequestError: more than five minutes ahead.
+    """
+    return happened_at(named, wiring().ledger.clock.now(), loc)
 
 
 def answer(body: dict[str, Any], status: int = 200, *, replayed: bool = False) -> Response[str]:

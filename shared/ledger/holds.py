@@ -1,29 +1,35 @@
 """Holding Connects for a bid, and ending the hold: released, they come back; captured, they are spent.
 
 Which is decided by the auction (`shared.ledger.auction`). Here it becomes an entry of the account, under the hold's own
-key: a hold ends once, whoever tries however often.
+key: a hold ends once, whoever tries however often. Where only some of it is captured, the rest is released in an entry
+of its own beside it. What was captured and, by later news, should not have been, comes back as a refund.
+
+What a hold took stands in its own entries: the first bid's, and one a raise, each of which names the one before.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.ledger.auction import Ending, Why
-from shared.ledger.model import EntryType, Request, back
+from shared.ledger.model import Bucket, EntryType, Request, back
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.ledger.auction import Boost
-    from shared.ledger.model import Decision
+    from shared.ledger.model import Decision, Entry
     from shared.ledger.policy import Policy
 
 BOOST = "boost"
 """The operation of a bid's key, and the type of a hold's reference."""
 OUTBID = "outbid"
-"""The kind of the notice."""
+"""The kind of the notice that a boost was pushed out."""
+BOOST_RELEASED = "boost_released"
+"""The kind of the notice that it came back for another reason."""
 
 REASONS = {
     Why.OUTBID: "Boost outbid",
@@ -31,7 +37,14 @@ REASONS = {
     Why.REMOVED: "Boost: job removed",
     Why.INTERACTION: "Boost: the client interacted with the proposal",
     Why.CLOSED: "Boost: the auction closed",
+    Why.TOO_LATE: "Boost: the auction had closed before the bid",
+    Why.ACCOUNT_CLOSED: "Boost: account closed",
 }
+RAISED_AFTER = {
+    Why.INTERACTION: "Boost: raised after the client had interacted with the proposal",
+    Why.CLOSED: "Boost: raised after the auction had closed",
+}
+"""Why some of a hold comes back of which the rest is captured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +59,19 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class EndHold:
-    """Release or capture a hold as was decided on the auction of ``job_id``."""
+    """Do with a hold, or with what was captured of it, what was decided on the auction of ``job_id``.
+
+    ``holds`` are its entries above what is to be paid: those that come back.
+    """
 
     job_id: str
     ending: Ending
+    holds: tuple[Entry, ...] = ()
 
     @property
     def request(self) -> Request:
-        return Request("end_hold", self.ending.boost.hold_id, "", "system")
+        operation = "refund_hold" if self.ending.boost.captured else "end_hold"
+        return Request(operation, self.ending.key, "", "system")
 
 
 def reference_of(job_id: str, boost: Boost) -> dict[str, str]:
@@ -64,6 +82,16 @@ def reference_of(job_id: str, boost: Boost) -> dict[str, str]:
         "hold_id": boost.hold_id,
         "bid": str(boost.bid),
     }
+
+
+def hold_reference(job_id: str, boost: Boost, rank: int, raises: str | None) -> dict[str, str]:
+    """Of the entry that holds for a bid; ``raises`` is the one before, where it raises a bid."""
+    return reference_of(job_id, boost) | {"rank": str(rank)} | ({"raises": raises} if raises else {})
+
+
+def held_up_to(entry: Entry) -> int:
+    """What was bid in all when this entry held for it."""
+    return int(entry.reference["bid"])
 
 
 def hold(settled: Decision, command: Hold, now: datetime) -> Decision:
@@ -81,28 +109,56 @@ def hold(settled: Decision, command: Hold, now: datetime) -> Decision:
 
 
 def end_hold(settled: Decision, command: EndHold, now: datetime, policy: Policy) -> Decision:
-    """Released to the lots it was taken from, or captured, which moves nothing. Whoever was outbid is told."""
-    ending = command.ending
-    boost, why = ending.boost, ending.why
-    posted = settled.post(
-        EntryType.CAPTURE if why.captures else EntryType.RELEASE,
-        {} if why.captures else back(boost.slices, boost.bid, now.date(), policy.refund_grace_days),
-        command.request,
-        at=ending.at,
+    """Release, capture or refund; what comes back goes to the lots it was taken from. The owner is told of a release.
+
+    A capture moves nothing.
+    """
+    boost, verdict = command.ending.boost, command.ending.verdict
+    if boost.captured:
+        return _post(settled, EntryType.REFUND, command, now, policy)
+    if not verdict.pays:
+        return _tell(_held(_post(settled, EntryType.RELEASE, command, now, policy), -boost.bid), command, now)
+    if verdict.pays < boost.bid:
+        settled = _post(settled, EntryType.RELEASE, command, now, policy)
+    return _held(_post(settled, EntryType.CAPTURE, command, now, policy), -boost.bid)
+
+
+def _post(settled: Decision, entry_type: EntryType, command: EndHold, now: datetime, policy: Policy) -> Decision:
+    boost, verdict, request = command.ending.boost, command.ending.verdict, command.request
+    captures = entry_type is EntryType.CAPTURE
+    amount = 0 if captures else boost.bid - verdict.pays
+    reason = REASONS[verdict.why] if captures or not verdict.pays else RAISED_AFTER[verdict.why]
+    reference = reference_of(command.job_id, boost) | {"why": verdict.why.value}
+    if captures:
+        reference["bid"] = str(verdict.pays)
+    elif verdict.pays and not boost.captured:
+        request = replace(request, operation="release_raise")
+    taken: Counter[Bucket] = Counter()
+    for entry in command.holds:
+        taken.update(entry.slices)
+    return settled.post(
+        entry_type,
+        back(taken, amount, now.date(), policy.refund_grace_days),
+        request,
+        at=verdict.at,
         now=now,
-        reason=REASONS[why],
-        reference=reference_of(command.job_id, boost) | {"why": why.value},
+        reason=reason,
+        reference=reference,
     )
-    after = _held(posted, -boost.bid)
-    if why is not Why.OUTBID:
-        return after
+
+
+def _tell(released: Decision, command: EndHold, now: datetime) -> Decision:
+    boost, why = command.ending.boost, command.ending.verdict.why
     facts: dict[str, str | int] = {
         "job_id": command.job_id,
         "proposal_id": boost.proposal_id,
         "bid": boost.bid,
-        "balance": after.account.balance,
+        "balance": released.account.balance,
     }
-    return after.tell(OUTBID, boost.hold_id, at=now, facts=facts)
+    if why is Why.OUTBID:
+        return released.tell(OUTBID, boost.hold_id, at=now, facts=facts)
+    more: dict[str, str | int] = {"why": why.value, "reason": REASONS[why]}
+    return released.tell(BOOST_RELEASED, boost.hold_id, at=now, facts=facts | more)
 
 
 def _held(decision: Decision, more: int) -> Decision:

@@ -2,34 +2,36 @@
 
 ::
 
-    open ──► canceled    the client took it back before a contract    proposals come back
+    open ──► canceled    the client took it back                       proposals come back, if nobody was hired before
      │
-     ├─────► filled      somebody was hired                           they do not
-     ├─────► expired     nobody was                                   they do not
+     ├─────► filled      the client has hired all                      they do not
+     ├─────► expired     its time was over                             they do not
      │           │
-     └───────────┴─► removed    it broke the terms                    proposals come back, however it had ended
+     └───────────┴─► removed    it broke the terms                     proposals come back, however it had ended
 
-The marketplace tells the ledger of a job in versions, and of its end by events. They come more than once, late, and in
-any order: an older version is ignored, an end is final, and a job may end before its first version comes.
+The first hire (``hired``) closes the auction of the boosted places and ends nothing else: the job takes proposals on.
 
-The auction of its boosted places (`shared.ledger.auction`) is part of the job, so that what ends the one ends the other
-in the same write.
+The marketplace tells the ledger of a job in versions, and of what happens to it by events. They come more than once,
+late, and in any order: an older version is ignored, a job may end before its first version comes, and of each kind of
+event the earliest time counts. What a job is follows from these times alone, in whatever order they became known. What
+came back before it was known that it should not have stays with its owner.
+
+What ends a job closes the auction of its boosted places (`shared.ledger.auction`) in the same write: `JobAndAuction`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from shared.ledger import auction as auctions
-from shared.ledger.auction import Auction, Boost, Interaction, Why
+from shared.ledger.auction import Auction, Close, Interaction, Why
 from shared.ledger.errors import InvalidRequestError, JobNotOpenError, PriceChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from shared.ledger.policy import Policy
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
@@ -44,17 +46,22 @@ SETTLES_WITHIN = timedelta(minutes=1)
 """A transaction becomes visible item by item: a proposal that came just before the end may be seen just after it."""
 
 
+class JobEvent(StrEnum):
+    """What happens to a job."""
+
+    HIRED = "hired"
+    CANCELED = "canceled"
+    REMOVED = "removed"
+    EXPIRED = "expired"
+    FILLED = "filled"
+
+
 class JobStatus(StrEnum):
     OPEN = "open"
     CANCELED = "canceled"
     REMOVED = "removed"
     EXPIRED = "expired"
     FILLED = "filled"
-
-    @property
-    def refunds(self) -> bool:
-        """Whether a job that ends so gives its proposals back."""
-        return self in {JobStatus.CANCELED, JobStatus.REMOVED}
 
 
 class Channel(StrEnum):
@@ -76,8 +83,14 @@ WHY = {
 }
 
 
-RELEASES = {JobStatus.CANCELED: Why.CANCELED, JobStatus.REMOVED: Why.REMOVED}
-"""The ends of a job that release what is held for boosts on it."""
+CLOSES = {
+    JobEvent.HIRED: Why.CLOSED,
+    JobEvent.CANCELED: Why.CANCELED,
+    JobEvent.REMOVED: Why.REMOVED,
+    JobEvent.EXPIRED: Why.CLOSED,
+    JobEvent.FILLED: Why.CLOSED,
+}
+"""What each means for the auction, unless it closed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +108,55 @@ class Posting:
 @dataclass(frozen=True, slots=True)
 class Job:
     job_id: str
-    status: JobStatus = JobStatus.OPEN
     posting: Posting | None = None
-    """None where it ended before anything else was heard of it."""
+    """None where it ended before any version of it came."""
     price: int | None = None
     """What a proposal costs, as of its posting; the table of prices may have changed since."""
-    ended_at: datetime | None = None
+    closing_version: int | None = None
+    """The lowest version that is known to say when it was posted: it sets when the auction closes."""
+    events: Mapping[JobEvent, datetime] = field(default_factory=dict)
+    """When each happened; the earliest time that is known of."""
+    refunds_since: datetime | None = None
+    """When it became known that its proposals come back."""
     refunds_due: datetime | None = None
     """When to look next for proposals to refund; none where there are none left, or none come back."""
     looks: int = 0
     """How often it was looked."""
-    auction: Auction = field(default_factory=Auction)
     revision: int = 0
     """Counts writes."""
 
     @property
-    def due(self) -> datetime | None:
-        """When there is something to do for it: proposals to refund, or holds to end."""
-        return min((at for at in (self.refunds_due, self.auction.due) if at), default=None)
+    def status(self) -> JobStatus:
+        """The first end is the end, but that a removal counts after one that gives nothing back."""
+        removed, ends = self.events.get(JobEvent.REMOVED), self._ends()
+        if removed and (not ends or removed <= ends[0][0] or not self._cancellation_refunds(ends)):
+            return JobStatus.REMOVED
+        return JobStatus(ends[0][1]) if ends else JobStatus.OPEN
+
+    @property
+    def refunds(self) -> bool:
+        """Whether its proposals come back."""
+        return self.status is JobStatus.REMOVED or self._cancellation_refunds(self._ends())
+
+    def _ends(self) -> list[tuple[datetime, JobEvent]]:
+        """The ends but for a removal, the first one first."""
+        kinds = (JobEvent.FILLED, JobEvent.EXPIRED, JobEvent.CANCELED)
+        return sorted(((self.events[kind], kind) for kind in kinds if kind in self.events), key=lambda end: end[0])
+
+    def _cancellation_refunds(self, ends: list[tuple[datetime, JobEvent]]) -> bool:
+        """Whether it ended by a cancellation before anybody was hired."""
+        if not ends or ends[0][1] is not JobEvent.CANCELED:
+            return False
+        hired = self.events.get(JobEvent.HIRED)
+        return hired is None or ends[0][0] < hired
+
+
+@dataclass(frozen=True, slots=True)
+class JobAndAuction:
+    """A job, and the auction of its boosted places."""
+
+    job: Job
+    auction: Auction = field(default_factory=Auction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +170,42 @@ class Proposal:
     cost: int
 
 
-def post(job: Job | None, job_id: str, posting: Posting, now: datetime, policy: Policy) -> Job:
-    """A job as of a posting, or as it was where it has been heard of since.
+def post(known: JobAndAuction, posting: Posting, at: datetime, now: datetime, policy: Policy) -> JobAndAuction:
+    """A job as of a posting, or as it was where a newer version is known.
+
+    An older version that comes late counts for nothing but the time at which the auction closes: some days after the
+    job was posted, as the first version that names that time says, or after the earliest version as long as none does.
+
+    Args:
+        known: The job before.
+        posting: One version.
+        at: When that version came to be.
+        now: When it is told.
+        policy: The product's numbers.
 
     Raises:
         InvalidRequestError: a size or scope that has no price.
     """
-    price = price_of(posting, policy)
-    job = job or Job(job_id)
-    if job.posting and job.posting.version >= posting.version:
-        return job
-    job = settle(job, now, policy)
-    posted_at = posting.posted_at or (job.posting and job.posting.posted_at) or now
-    job = replace(job, posting=replace(posting, posted_at=posted_at), price=price)
-    return replace(job, auction=auctions.wait(job.auction, closes_at(job, policy), now))
+    job = known.job
+    if job.posting is None or job.posting.version < posting.version:
+        kept = job.posting.posted_at if job.posting else None
+        newest = replace(posting, posted_at=posting.posted_at or kept)
+        job = replace(job, posting=newest, price=price_of(posting, policy))
+    job, closes_at = _closing(job, posting, at, known.auction, policy)
+    auction = auctions.close_at(known.auction, closes_at, now, policy) if closes_at else known.auction
+    return JobAndAuction(job, auction)
+
+
+def _closing(job: Job, posting: Posting, at: datetime, auction: Auction, policy: Policy) -> tuple[Job, datetime | None]:
+    """When the auction closes by this version; None where another one sets that."""
+    first = job.closing_version
+    days = timedelta(days=policy.auction_days)
+    if posting.posted_at is None:
+        earlier = auction.closes_at is None or at + days < auction.closes_at
+        return job, at + days if first is None and earlier else None
+    if first is not None and first <= posting.version:
+        return job, None
+    return replace(job, closing_version=posting.version), posting.posted_at + days
 
 
 def price_of(posting: Posting, policy: Policy) -> int:
@@ -159,67 +225,42 @@ def price_of(posting: Posting, policy: Policy) -> int:
     return price
 
 
-def end(job: Job | None, job_id: str, how: JobStatus, now: datetime, policy: Policy) -> Job:
-    """A job that has ended. The first end is the end; only a removal comes after one that gave nothing back.
+def happen(known: JobAndAuction, event: JobEvent, at: datetime, now: datetime, policy: Policy) -> JobAndAuction:
+    """A job to which something happened at ``at``. Of each kind of event the earliest one counts.
 
     Whoever has a boosted place then has paid for it, unless the proposals come back: then what is held does too.
     """
-    job = settle(job or Job(job_id), now, policy)
-    ends = job.status is JobStatus.OPEN or (how is JobStatus.REMOVED and not job.status.refunds)
-    if not ends:
+    events = known.job.events
+    job = replace(known.job, events={**events, event: min(at, events.get(event, at))})
+    auction = auctions.close(known.auction, Close(job.events[event], CLOSES[event]), now, policy)
+    return JobAndAuction(_with_refunds(job, now), auctions.close_by_clock(auction, now, policy))
+
+
+def _with_refunds(job: Job, now: datetime) -> Job:
+    """Proposals are refunded from when it is known that they come back, until it is known that they do not."""
+    if job.refunds == (job.refunds_since is not None):
         return job
-    auction = auctions.close(job.auction, RELEASES.get(how, Why.CLOSED), now, now)
-    return replace(job, status=how, ended_at=now, refunds_due=now if how.refunds else None, auction=auction)
+    since = now if job.refunds else None
+    return replace(job, refunds_since=since, refunds_due=since, looks=0)
 
 
-def closes_at(job: Job, policy: Policy) -> datetime | None:
-    """When the auction of its boosted places closes, or did; None where it has never been posted."""
-    if job.auction.closed_at or not (job.posting and job.posting.posted_at):
-        return job.auction.closed_at
-    return job.posting.posted_at + timedelta(days=policy.auction_days)
-
-
-def settle(job: Job, now: datetime, policy: Policy) -> Job:
-    """A job whose auction has closed if its time has come, whoever announced that."""
-    closing = closes_at(job, policy)
-    if closing is None or closing > now or not job.auction.places:
-        return job
-    return replace(job, auction=auctions.close(job.auction, Why.CLOSED, closing, now))
-
-
-def bid(job: Job, boost: Boost, now: datetime, policy: Policy) -> tuple[Job, int]:
-    """A job with a bid for a boosted place on it, new or raised, and the bid's rank.
-
-    Raises:
-        AuctionClosedError, BidTooLowError, InvalidRequestError
-    """
-    auction, rank = auctions.place(job.auction, boost, closes_at(job, policy) or now, now, policy)
-    return replace(job, auction=auction), rank
-
-
-def interact(job: Job, interaction: Interaction, now: datetime, policy: Policy) -> Job:
+def interact(known: JobAndAuction, interaction: Interaction, now: datetime, policy: Policy) -> JobAndAuction:
     """A job on which a client interacted with a proposal."""
-    job = settle(job, now, policy)
-    auction = auctions.interact(job.auction, interaction, closes_at(job, policy) or now, now)
-    return replace(job, auction=auction)
-
-
-def holds_ended(job: Job, hold_ids: Iterable[str], now: datetime, policy: Policy) -> Job:
-    """A job of which it is known that these holds were released or captured."""
-    return replace(job, auction=auctions.ended(job.auction, hold_ids, closes_at(job, policy), now))
+    auction = auctions.interact(known.auction, interaction, now, policy)
+    return replace(known, auction=auctions.close_by_clock(auction, now, policy))
 
 
 def looked(job: Job, left: int, now: datetime) -> Job:
     """A job for whose refunds was looked, and ``left`` were still to be made: when to look again, if at all."""
-    if not left and job.ended_at and now - job.ended_at >= SETTLES_WITHIN:
+    if not left and job.refunds_since and now - job.refunds_since >= SETTLES_WITHIN:
         return replace(job, refunds_due=None)
     wait = min(FIRST_WAIT * (1 << min(job.looks, 10)), LONGEST_WAIT)
     return replace(job, refunds_due=now + wait, looks=job.looks + 1)
 
 
-def asked(job: Job, now: datetime) -> Job:
-    """A job of which somebody was asked to end the holds: when to ask again, should nobody have."""
-    return replace(job, auction=replace(job.auction, due=now + FIRST_WAIT))
+def asked(auction: Auction, now: datetime) -> Auction:
+    """An auction of which somebody was asked to end the holds: when to ask again, should nobody have."""
+    return replace(auction, due=now + FIRST_WAIT)
 
 
 def quote(job: Job | None, channel: Channel, *, amount: int | None, expected_price: int | None) -> int:

@@ -180,7 +180,8 @@ class Entry:
     """When it took effect: an expiry at the instant of expiry and a grant at the start of its cycle, whenever the
     job that wrote it ran."""
     recorded_at: datetime
-    type: EntryType
+    type: EntryType | str
+    """A text where a newer release, since taken back, wrote a type that this one does not know."""
     amount: int
     balance_after: int
     slices: Mapping[Bucket, int]

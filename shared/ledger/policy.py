@@ -31,6 +31,7 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "badge_price_step": (1, 1_000_000_000),
     "boost_places": (1, 20),
     "auction_days": (1, 366),
+    "auction_grace_seconds": (0, 86_400),
 }
 """The least and the most that each number may be, as the template's parameters have it."""
 
@@ -88,6 +89,8 @@ class Policy:
     """How many proposals on a job may be boosted."""
     auction_days: int = 7
     """So long after its job was posted an auction of boosted places closes."""
+    auction_grace_seconds: int = 300
+    """So long after that the clock closes it: news of what happened before has time to come."""
     job_prices: Mapping[str, int] = field(default_factory=lambda: JOB_PRICES, hash=False)
     """What a proposal costs, by the job's ``size/scope``."""
 

@@ -155,7 +155,7 @@ class Slot(Answer):
 
 class Boosts(Answer):
     closes_at: Annotated[
-        Instant | None, Meta(description="From then on no bid is taken. Null where the job was never posted.")
+        Instant | None, Meta(description="From then on no bid is taken. Null where no version of the job is known.")
     ]
     slots: Annotated[list[Slot], Meta(description="The boosted places, the highest bid first, without names.")]
 
@@ -170,7 +170,7 @@ class Boost(Answer):
 
 class Job(Answer):
     job_id: str
-    price: Annotated[int | None, Meta(description="Null where it ended before anything else was heard of it.")]
+    price: Annotated[int | None, Meta(description="Null where no version of the job is known.")]
     status: JobStatus
     version: int | None
     boosts: Boosts
@@ -183,8 +183,23 @@ class Invariant(Answer):
 
 
 class Audit(Answer):
+    """Of the account as it was when it had `as_of_seq` entries."""
+
+    status: Literal["finished"]
     ok: bool
+    as_of_seq: NonNegativeInt
+    charges_compared: Annotated[
+        bool, Meta(description="Whether purchases were compared with the charges of a payment provider.")
+    ]
     invariants: list[Invariant]
+
+
+class AuditRunning(Answer):
+    """An audit that takes long: ask again for what it finds."""
+
+    status: Literal["running"]
+    checked: Annotated[NonNegativeInt, Meta(description="How many entries have been checked.")]
+    of: NonNegativeInt
 
 
 class Clock(Answer):

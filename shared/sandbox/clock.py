@@ -26,6 +26,11 @@ class SandboxClock:
         """One strongly consistent read: everybody sees the clock move at once."""
         return self._real.now() + self._ahead()
 
+    def at_real(self, moment: datetime) -> datetime:
+        """Now, once the clock was moved: how far it was ahead at that moment is not kept."""
+        ahead = self._ahead()
+        return self._real.now() + ahead if ahead else moment
+
     def move_to(self, moment: datetime) -> datetime:
         """Raises InvalidRequestError for an instant in the clock's past, or too far ahead."""
         return self.advance(moment - self.now())

@@ -37,7 +37,7 @@ class SandboxGateway:
             account_id=charge.account_id,
             amount_cents=charge.amount_cents,
             currency=charge.currency,
-            source=charge.source.value,
+            source=str(charge.source),
         )
         kept = self._put_once(row)
         if self._behaviour is Behaviour.TIMEOUT:
@@ -49,6 +49,13 @@ class SandboxGateway:
         kept = self._put_once(void)
         if kept.state == ChargeState.IN_PROGRESS.value:
             kept.update([self._row.state.set(ChargeState.CHARGED.value)])
+        return ChargeResult(ChargeState(kept.state), kept.reason)
+
+    def look(self, charge_id: str) -> ChargeResult | None:
+        try:
+            kept = self._row.get(charge_id, consistent_read=True)
+        except self._row.DoesNotExist:
+            return None
         return ChargeResult(ChargeState(kept.state), kept.reason)
 
     def _put_once(self, row: ChargeRow) -> ChargeRow:

@@ -1,4 +1,4 @@
-"""Opening accounts, changing plans, and reading what an account holds and how it came to."""
+"""Opening accounts and changing plans."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.ledger.audit import Finding, audit
 from shared.ledger.commands import ChangePlan, OpenAccount, open_account
 from shared.ledger.errors import AlreadyExistsError, BusyError
 from shared.ledger.model import Account, Claim, Plan, Request, entry_id
@@ -71,8 +70,3 @@ def change_plan(
     command = ChangePlan(plan, Request("plan", "", "", actor), as_of)
     outcome = ledger.execute(account_id, command, deadline=deadline)
     return outcome.account or ledger.table.account(account_id)
-
-
-def audit_account(ledger: Ledger, account_id: str) -> list[Finding]:
-    """Check every invariant of an account against its whole journal."""
-    return audit(ledger.table.account(account_id), ledger.table.journal(account_id))

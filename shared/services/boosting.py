@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.ledger.auction import Boost, with_slices
+from shared.ledger.auction import Bid, Boost, place
 from shared.ledger.errors import AuctionClosedError, BidTooLowError, BusyError, InvalidRequestError, JobNotFoundError
-from shared.ledger.holds import EndHold, Hold, reference_of
-from shared.ledger.job import Job, bid
+from shared.ledger.holds import Hold, hold_reference
+from shared.ledger.job import Job, JobAndAuction
 from shared.ledger.model import Request, entry_id
-from shared.services.jobs import end_holds_now
+from shared.services.jobs import end_hold, end_holds_now
 from shared.services.retry import attempts
 from shared.store.errors import ContentionError, JobMovedError
 from shared.store.jobs import Jobs
 
 if TYPE_CHECKING:
-    from shared.ledger.model import Account, Decision
+    from shared.ledger.auction import Auction
+    from shared.ledger.model import Account
     from shared.services.ledger import Ledger, Outcome
-    from shared.store.also import Also
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ def place_bid(ledger: Ledger, account_id: str, sent: BidSent, request: Request, 
     jobs = Jobs(ledger.table)
     for _ in attempts(deadline):
         try:
-            job, account = jobs.job_and_account(sent.job_id, account_id)
-            return _hold(ledger, job, account, sent, request, deadline=deadline)
+            auction, account = jobs.auction_and_account(sent.job_id, account_id)
+            return _hold(ledger, auction, account, sent, request, deadline=deadline)
         except (AuctionClosedError, BidTooLowError, InvalidRequestError):
             # Whatever has become of the auction since, a repeat is answered as the first time.
             if before := ledger.repeat(account_id, request):
@@ -56,33 +56,34 @@ def place_bid(ledger: Ledger, account_id: str, sent: BidSent, request: Request, 
 
 
 def _hold(
-    ledger: Ledger, job: Job | None, account: Account, sent: BidSent, request: Request, *, deadline: float
+    ledger: Ledger, auction: Auction | None, account: Account, sent: BidSent, request: Request, *, deadline: float
 ) -> Outcome:
-    if job is None:
+    if auction is None:
         raise JobNotFoundError(sent.job_id)
     account_id, now = account.account_id, ledger.clock.now()
-    own, own_id = job.auction.place_of(account_id), entry_id(account_id, request.operation, request.key)
-    new = Boost(account_id, sent.proposal_id, sent.bid, own_id, since=now)
-    boost = replace(new, hold_id=own.hold_id, since=own.since, slices=own.slices) if own else new
-    after, rank = bid(job, boost, now, ledger.policy)
-    reference = reference_of(job.job_id, boost) | {"rank": str(rank)}
+    own, own_id = auction.place_of(account_id), entry_id(account_id, request.operation, request.key)
+    bid = Bid(now, sent.bid)
+    if own:
+        boost = replace(own.raised(bid, own_id), proposal_id=sent.proposal_id)
+    else:
+        boost = Boost(account_id, sent.proposal_id, own_id, own_id, (bid,))
+    after, rank = place(auction, boost, now, ledger.policy)
     read: Account | None = account
-    for ending in job.auction.endings_of(account_id):
+    for ending in auction.endings_of(account_id):
         # It was pushed out a moment ago: what comes back it may bid again.
-        ledger.execute(account_id, EndHold(job.job_id, ending), deadline=deadline)
+        end_hold(ledger, sent.job_id, ending, deadline=deadline)
         read = None
-
-    def changed_job(decision: Decision) -> list[Also]:
-        [taken] = [entry.slices for entry in decision.entries if entry.entry_id == own_id]
-        auction = with_slices(after.auction, boost.hold_id, taken)
-        return [Jobs(ledger.table).saved(job, replace(after, auction=auction))]
-
     outcome = ledger.execute(
         account_id,
-        Hold(sent.bid - (own.bid if own else 0), "Boost raised" if own else "Boost", reference, request),
+        Hold(
+            sent.bid - (own.bid if own else 0),
+            "Boost raised" if own else "Boost",
+            hold_reference(sent.job_id, boost, rank, own.newest if own else None),
+            request,
+        ),
         deadline=deadline,
-        also=changed_job,
+        also=[Jobs(ledger.table).saved_auction(sent.job_id, auction, after)],
         read=read,
     )
-    end_holds_now(ledger, after, deadline)
+    end_holds_now(ledger, JobAndAuction(Job(sent.job_id), after), deadline)
     return outcome

@@ -80,7 +80,7 @@ def _csv_row(entry: Entry) -> list[str]:
     )
     return [
         instant(entry.at),
-        entry.type.value,
+        str(entry.type),
         str(entry.amount),
         str(entry.balance_after),
         lots,

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger.errors import AlreadyRefundedError
-from shared.ledger.job import Job, JobStatus, Proposal, asked, looked
+from shared.ledger.job import Job, JobAndAuction, JobStatus, Proposal, asked, looked
 from shared.ledger.model import Request
 from shared.services.each import for_each
 from shared.services.jobs import end_holds
@@ -87,20 +87,20 @@ def sweep(ledger: Ledger, due: Iterable[DueJob], queue: Queue) -> Looked:
 def look_at(ledger: Ledger, job_id: str, queue: Queue) -> Looked:
     """Send what is to be done for a job to the queue; let the job rest where nothing is."""
     jobs, now = Jobs(ledger.table), ledger.clock.now()
-    job = jobs.job(job_id)
-    if job is None:
+    known = jobs.job_and_auction(job_id)
+    if known is None:
         return Looked(0, 0, now)
+    job, auction = known.job, known.auction
     proposals = auctions = 0
-    oldest, after = now, job
-    if job.auction.due and job.auction.due <= now:
+    oldest = now
+    if auction.due and auction.due <= now:
         queue.send([json.dumps({"end_holds": job_id})])
-        auctions, oldest, after = 1, job.auction.due, asked(after, now)
+        auctions, oldest, auction = 1, auction.due, asked(auction, now)
     if job.refunds_due:
         proposals = _send_proposals(jobs, job, queue)
-        oldest, after = min(oldest, job.ended_at or now), looked(after, proposals, now)
-    if after != job:
-        with suppress(JobMovedError):  # whoever moved it has looked as well, or it is looked at again
-            jobs.save(job, after)
+        oldest, job = min(oldest, job.refunds_since or now), looked(job, proposals, now)
+    with suppress(JobMovedError):  # whoever moved it has looked as well, or it is looked at again
+        jobs.save(known, JobAndAuction(job, auction))
     return Looked(proposals, auctions, oldest)
 
 

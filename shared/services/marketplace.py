@@ -18,18 +18,21 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shared.ledger.auction import Interaction
 from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import (
     AlreadyAwardedError,
     AlreadyExistsError,
     IdempotencyKeyReusedError,
+    InvalidRequestError,
     RewardCapReachedError,
 )
-from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobStatus, Posting
+from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
 from shared.ledger.model import Kind, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT
 from shared.services.accounts import OPENING, change_plan, open_new_account
-from shared.services.jobs import end_job, interact_on_job, post_job
+from shared.services.happened import happened_at
+from shared.services.jobs import interact_on_job, post_job, tell_of_job
 from shared.services.rewarding import reward_certification, reward_interview, reward_rising_talent
 
 if TYPE_CHECKING:
@@ -55,6 +58,9 @@ class Happening:
 
     name: str
     detail: Mapping[str, Any]
+    sent_at: datetime | None
+    """The time of its envelope, by the product's clock."""
+    now: datetime
 
     def id(self, name: str) -> str:
         return self._matching(name, ID)
@@ -84,6 +90,14 @@ class Happening:
         if not EARLIEST <= at <= LATEST:
             raise MalformedEventError(f"{self.name}: {name} is {at}")
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+    def at(self, other_name: str = "at") -> datetime:
+        """When it happened: as its detail says (``other_name`` is an older name of ``at``), else its envelope."""
+        named = self.where_given("at", self.instant) or self.where_given(other_name, self.instant) or self.sent_at
+        try:
+            return happened_at(named, self.now, "at")
+        except InvalidRequestError as error:
+            raise MalformedEventError(f"{self.name}: {error}") from error
 
     def where_given(self, name: str, read: Callable[[str], T]) -> T | None:
         return None if self.detail.get(name) is None else read(name)
@@ -120,8 +134,8 @@ def _registered(ledger: Ledger, told: Happening, deadline: float) -> None:
 
 
 def _plan_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
-    plan, as_of = told.one_of("plan", Plan), told.instant("changed_at")
-    change_plan(ledger, told.id("account_id"), plan, ACTOR, deadline=deadline, as_of=as_of)
+    plan = told.one_of("plan", Plan)
+    change_plan(ledger, told.id("account_id"), plan, ACTOR, deadline=deadline, as_of=told.at("changed_at"))
 
 
 def _interview_won(ledger: Ledger, told: Happening, deadline: float) -> None:
@@ -149,18 +163,25 @@ def _job_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
         price=told.where_given("price", lambda name: told.number(name, 1, MAX_AMOUNT)),
         posted_at=told.where_given("posted_at", told.instant),
     )
-    post_job(ledger, told.id("job_id"), posting, deadline=deadline)
+    post_job(ledger, told.id("job_id"), posting, deadline=deadline, at=told.at())
 
 
-def _job_ended(ledger: Ledger, told: Happening, deadline: float) -> None:
+def _job_event(ledger: Ledger, told: Happening, deadline: float) -> None:
     """Proposals that come back are found by the schedule, within a minute: nobody waits here as a caller does."""
-    end_job(ledger, told.id("job_id"), JobStatus(told.name.removeprefix("job.")), deadline=deadline)
+    event = JobEvent(told.name.removeprefix("job."))
+    tell_of_job(ledger, told.id("job_id"), event, deadline=deadline, at=told.at())
 
 
 def _interaction(ledger: Ledger, told: Happening, deadline: float) -> None:
     account_id, proposal_id = (told.where_given(name, told.id) for name in ("account_id", "proposal_id"))
-    at = told.where_given("interacted_at", told.instant)
-    interact_on_job(ledger, told.id("job_id"), account_id, proposal_id, deadline=deadline, at=at)
+    interaction = Interaction(account_id, proposal_id, told.at("interacted_at"))
+    interact_on_job(ledger, told.id("job_id"), interaction, deadline=deadline)
+
+
+def _read(ledger: Ledger, kind: str, event: Mapping[str, Any]) -> Happening:
+    envelope = Happening(kind, event, None, ledger.clock.now())
+    sent_at = envelope.where_given("time", envelope.instant)
+    return Happening(kind, event["detail"], sent_at and ledger.clock.at_real(sent_at), envelope.now)
 
 
 HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
@@ -170,10 +191,11 @@ HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
     "account.certified": _certified,
     "interview.won": _interview_won,
     "job.changed": _job_changed,
-    "job.canceled": _job_ended,
-    "job.removed": _job_ended,
-    "job.expired": _job_ended,
-    "job.filled": _job_ended,
+    "job.hired": _job_event,
+    "job.canceled": _job_event,
+    "job.removed": _job_event,
+    "job.expired": _job_event,
+    "job.filled": _job_event,
     "job.interaction": _interaction,
 }
 """By detail-type; the template's rule lets these through."""
@@ -191,7 +213,7 @@ def act_on(ledger: Ledger, event: Mapping[str, Any], *, deadline: float) -> str 
     if act is None or not isinstance(detail, Mapping):
         raise MalformedEventError(f"{kind} is not known here, or has no detail")
     try:
-        act(ledger, Happening(str(kind), detail), deadline)
+        act(ledger, _read(ledger, str(kind), event), deadline)
     except NOTHING_LEFT_TO_DO as refusal:
         return refusal.code
     return None

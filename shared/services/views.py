@@ -9,18 +9,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger.calendar import ONE_DAY, cycle_on
-from shared.ledger.job import closes_at
 from shared.store.rows import instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from shared.ledger.audit import Finding
     from shared.ledger.campaign import Campaign
-    from shared.ledger.job import Job
+    from shared.ledger.job import JobAndAuction
     from shared.ledger.model import Account, Badge, Bucket, Entry
     from shared.ledger.policy import Policy
+    from shared.services.auditing import Audited
     from shared.services.purchasing import Bought
 
 
@@ -65,7 +64,7 @@ def entry_view(entry: Entry) -> dict[str, Any]:
         "id": entry.entry_id,
         "seq": entry.seq,
         "at": instant(entry.at),
-        "type": entry.type.value,
+        "type": str(entry.type),
         "amount": entry.amount,
         "balance_after": entry.balance_after,
         "lots": _lots(entry.slices),
@@ -100,12 +99,13 @@ def boost_view(hold: Entry) -> dict[str, Any]:
     return {"rank": int(hold.reference["rank"]), "boosted": True, "entry": entry_view(hold)}
 
 
-def job_view(job: Job, policy: Policy) -> dict[str, Any]:
-    """``price`` and ``boosts.closes_at`` are null where a job ended before anything else was heard of it.
+def job_view(known: JobAndAuction) -> dict[str, Any]:
+    """``price`` and ``boosts.closes_at`` are null where a job ended before any version of it came.
 
     The boosted places are shown without names: the highest bid first.
     """
-    closing = closes_at(job, policy)
+    job, auction = known.job, known.auction
+    closing = auction.closed.at if auction.closed else auction.closes_at
     return {
         "job_id": job.job_id,
         "price": job.price,
@@ -113,7 +113,7 @@ def job_view(job: Job, policy: Policy) -> dict[str, Any]:
         "version": job.posting and job.posting.version,
         "boosts": {
             "closes_at": closing and instant(closing),
-            "slots": [{"rank": rank, "bid": boost.bid} for rank, boost in enumerate(job.auction.places, start=1)],
+            "slots": [{"rank": rank, "bid": boost.bid} for rank, boost in enumerate(auction.places, start=1)],
         },
     }
 
@@ -129,12 +129,16 @@ def campaign_view(campaign: Campaign, redeemed: int) -> dict[str, Any]:
     }
 
 
-def audit_view(findings: list[Finding]) -> dict[str, Any]:
+def audit_view(audited: Audited) -> dict[str, Any]:
+    """``charges_compared`` is false where no payment provider is connected: purchases are then checked alone."""
     return {
-        "ok": not any(finding.problems for finding in findings),
+        "status": "finished",
+        "ok": not any(finding.problems for finding in audited.findings),
+        "as_of_seq": audited.as_of_seq,
+        "charges_compared": audited.charges_compared,
         "invariants": [
             {"invariant": finding.invariant, "ok": not finding.problems, "found": list(finding.problems)}
-            for finding in findings
+            for finding in audited.findings
         ],
     }
 

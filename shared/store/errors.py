@@ -10,6 +10,7 @@
     ├── JobMovedError           nor is the job
     ├── ProposalExistsError     the account has a proposal on the job
     ├── CampaignMovedError      the campaign, or how much of it is left, is no longer as it was read
+    ├── AuditMovedError         another audit of the account was begun
     └── ContentionError         conflict or throttling: nothing happened, try again
         └── OutcomeUnknownError     no answer came: it may have happened, and trying again will tell
 
@@ -80,6 +81,10 @@ class ProposalExistsError(StoreError):
 
 
 class CampaignMovedError(StoreError):
+    pass
+
+
+class AuditMovedError(StoreError):
     pass
 
 

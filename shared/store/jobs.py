@@ -1,6 +1,7 @@
-"""Jobs and the proposals on them, in the ledger's table: one item a job, and beside it one a proposal.
+"""Jobs and the proposals on them, in the ledger's table: two items a job, and beside them one a proposal.
 
-The auction of a job's boosted places is part of its item: a bid is written in the transaction of what it holds.
+The auction of a job's boosted places is an item of its own, which a bid reads and writes and a spend does neither. Both
+are put together, so that a bid on a job that nobody posted is known by the auction alone.
 
 A proposal's item is written in the transaction of its spend. It is the mark that the account has one, and the place in
 the list of those to refund should the job be canceled.
@@ -9,31 +10,30 @@ the list of those to refund should the job be canceled.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
 from pynamodb.constants import STRING
-from pynamodb.exceptions import UpdateError
 
-from shared.ledger.auction import Auction, Boost, Ending, Why
+from shared.ledger.auction import Auction, Bid, Boost, Close, Ending, Verdict, Why
 from shared.ledger.errors import AccountNotFoundError
-from shared.ledger.job import Job, JobStatus, Posting, Proposal
+from shared.ledger.job import Job, JobAndAuction, JobEvent, Posting, Proposal
 from shared.store.also import Check, Put, Update
 from shared.store.errors import JobMovedError, ProposalExistsError, contention_from_aws
 from shared.store.rows import (
     ACCOUNT_SK,
     AccountRow,
-    EntryRow,
     InstantAttribute,
     Row,
+    WholeAttribute,
     instant,
     shard_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pynamodb.expressions.condition import Condition
     from pynamodb.expressions.update import Action
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from shared.store.table import Table
 
 JOB_SK = "JOB"
+AUCTION_SK = "AUCTION"
 
 
 def job_pk(job_id: str) -> str:
@@ -61,42 +62,60 @@ class AuctionAttribute(Attribute[Auction]):
     def serialize(self, value: Auction) -> str:
         return json.dumps(
             {
+                "closes_at": value.closes_at and instant(value.closes_at),
                 "places": [_from_boost(boost) for boost in value.places],
-                "endings": [[_from_boost(end.boost), end.why.value, instant(end.at)] for end in value.endings],
-                "closed_at": value.closed_at and instant(value.closed_at),
-                "due": value.due and instant(value.due),
-            }
+                "pushed_out": [_from_boost(boost) for boost in value.pushed_out],
+                "endings": [_from_ending(ending) for ending in value.endings],
+                "closed": value.closed and [instant(value.closed.at), value.closed.why.value],
+            },
+            separators=(",", ":"),
         )
 
     def deserialize(self, value: str) -> Auction:
         stored = json.loads(value)
+        closes_at, closed = stored["closes_at"], stored["closed"]
         return Auction(
-            places=tuple(_to_boost(boost) for boost in stored["places"]),
-            endings=tuple(
-                Ending(_to_boost(boost), Why(why), datetime.fromisoformat(at)) for boost, why, at in stored["endings"]
-            ),
-            closed_at=stored["closed_at"] and datetime.fromisoformat(stored["closed_at"]),
-            due=stored["due"] and datetime.fromisoformat(stored["due"]),
+            closes_at=closes_at and datetime.fromisoformat(closes_at),
+            places=tuple(map(_to_boost, stored["places"])),
+            pushed_out=tuple(map(_to_boost, stored["pushed_out"])),
+            endings=tuple(map(_to_ending, stored["endings"])),
+            closed=closed and Close(datetime.fromisoformat(closed[0]), Why(closed[1])),
         )
 
 
 def _from_boost(boost: Boost) -> list[Any]:
-    lots = {bucket: amount["N"] for bucket, amount in EntryRow.slices.serialize(boost.slices).items()}
     return [
         boost.account_id,
         boost.proposal_id,
-        boost.bid,
         boost.hold_id,
-        instant(boost.since),
-        lots,
+        boost.newest,
+        [[instant(bid.at), bid.amount] for bid in boost.bids],
+        boost.interacted_at and instant(boost.interacted_at),
         boost.captured,
     ]
 
 
 def _to_boost(stored: list[Any]) -> Boost:
-    account_id, proposal_id, bid, hold_id, since, lots, captured = stored
-    slices = EntryRow.slices.deserialize({bucket: {"N": amount} for bucket, amount in lots.items()})
-    return Boost(account_id, proposal_id, bid, hold_id, datetime.fromisoformat(since), slices, captured=captured)
+    account_id, proposal_id, hold_id, newest, bids, interacted_at, captured = stored
+    return Boost(
+        account_id,
+        proposal_id,
+        hold_id,
+        newest,
+        tuple(Bid(datetime.fromisoformat(at), amount) for at, amount in bids),
+        interacted_at and datetime.fromisoformat(interacted_at),
+        captured=captured,
+    )
+
+
+def _from_ending(ending: Ending) -> list[Any]:
+    verdict = ending.verdict
+    return [_from_boost(ending.boost), verdict.pays, verdict.why.value, instant(verdict.at)]
+
+
+def _to_ending(stored: list[Any]) -> Ending:
+    boost, pays, why, at = stored
+    return Ending(_to_boost(boost), Verdict(pays, Why(why), datetime.fromisoformat(at)))
 
 
 class JobRow(Row):
@@ -108,14 +127,18 @@ class JobRow(Row):
     own_price = NumberAttribute(null=True)
     posted_at = InstantAttribute(null=True)
     price = NumberAttribute(null=True)
-    ended_at = InstantAttribute(null=True)
+    closing_version = NumberAttribute(null=True)
+    hired_at = InstantAttribute(null=True)
+    canceled_at = InstantAttribute(null=True)
+    removed_at = InstantAttribute(null=True)
+    expired_at = InstantAttribute(null=True)
+    filled_at = InstantAttribute(null=True)
     shard = UnicodeAttribute()
     job_due = InstantAttribute(null=True)
-    """The soonest of what there is to do for it."""
-    refunds_due = InstantAttribute(null=True)
-    auction = AuctionAttribute(null=True)
+    """When to look next for proposals to refund."""
+    refunds_since = InstantAttribute(null=True)
     looks = NumberAttribute(null=True)
-    revision = NumberAttribute()
+    revision = WholeAttribute()
 
     @staticmethod
     def values(job: Job) -> dict[str, Any]:
@@ -130,10 +153,10 @@ class JobRow(Row):
             "own_price": posting and posting.price,
             "posted_at": posting and posting.posted_at,
             "price": job.price,
-            "ended_at": job.ended_at,
-            "job_due": job.due,
-            "refunds_due": job.refunds_due,
-            "auction": None if job.auction == Auction() else job.auction,
+            "closing_version": job.closing_version,
+            **{f"{event}_at": job.events.get(event) for event in JobEvent},
+            "job_due": job.refunds_due,
+            "refunds_since": job.refunds_since,
             "looks": job.looks or None,
         }
 
@@ -146,17 +169,33 @@ class JobRow(Row):
             price=_number(self.own_price),
             posted_at=self.posted_at,
         )
+        happened = {event: getattr(self, f"{event}_at") for event in JobEvent}
         return Job(
             job_id=self.pk.removeprefix(job_pk("")),
-            status=JobStatus(self.status),
             posting=posting if self.version is not None else None,
             price=_number(self.price),
-            ended_at=self.ended_at,
-            refunds_due=self.refunds_due,
-            auction=self.auction or Auction(),
+            closing_version=_number(self.closing_version),
+            events={event: at for event, at in happened.items() if at},
+            refunds_since=self.refunds_since,
+            refunds_due=self.job_due,
             looks=int(self.looks or 0),
-            revision=int(self.revision),
+            revision=self.revision,
         )
+
+
+class AuctionRow(Row):
+    auction = AuctionAttribute()
+    shard = UnicodeAttribute()
+    job_due = InstantAttribute(null=True)
+    """When to look whether a hold is to end."""
+    revision = WholeAttribute()
+
+    @staticmethod
+    def values(auction: Auction) -> dict[str, Any]:
+        return {"auction": auction, "job_due": auction.due}
+
+    def stored(self) -> Auction:
+        return replace(self.auction, due=self.job_due, revision=self.revision)
 
 
 class ProposalRow(Row):
@@ -190,6 +229,7 @@ class Jobs:
         self._table = table
         self._account = table.rows(AccountRow)
         self._job = table.rows(JobRow)
+        self._auction = table.rows(AuctionRow)
         self._proposal = table.rows(ProposalRow)
 
     def job(self, job_id: str) -> Job | None:
@@ -203,32 +243,74 @@ class Jobs:
             AccountNotFoundError
         """
         job, account = self._table.get_together((job_pk(job_id), JOB_SK), (account_id, ACCOUNT_SK))
-        if account is None:
-            raise AccountNotFoundError(account_id)
-        return self._job.from_raw_data(job).job() if job else None, self._account.from_raw_data(account).account()
+        return self._job.from_raw_data(job).job() if job else None, self._read(account, account_id)
 
-    def save(self, before: Job | None, after: Job) -> None:
-        """Write a job where it still is as it was read, or does not exist and ``before`` is None.
+    def auction_and_account(self, job_id: str, account_id: str) -> tuple[Auction | None, Account]:
+        """Both in one call, strongly consistent; no auction where nothing was heard of the job.
+
+        Raises:
+            AccountNotFoundError
+        """
+        auction, account = self._table.get_together((job_pk(job_id), AUCTION_SK), (account_id, ACCOUNT_SK))
+        return self._auction.from_raw_data(auction).stored() if auction else None, self._read(account, account_id)
+
+    def job_and_auction(self, job_id: str) -> JobAndAuction | None:
+        """Both in one call, strongly consistent. One that was written since the other was read fails the next write."""
+        job, auction = self._table.get_together((job_pk(job_id), JOB_SK), (job_pk(job_id), AUCTION_SK))
+        if not job:
+            return None
+        known = self._auction.from_raw_data(auction).stored() if auction else Auction()
+        return JobAndAuction(self._job.from_raw_data(job).job(), known)
+
+    def save(self, before: JobAndAuction | None, after: JobAndAuction) -> None:
+        """Write what changed of a job and its auction, where it still is as it was read, or did not exist.
 
         Only what differs is written: what a newer release added survives an older one's write.
 
         Raises:
             JobMovedError: it is not.
+            ContentionError: conflict, throttling, or no answer.
         """
-        item = self._job(pk=job_pk(after.job_id), sk=JOB_SK)
-        try:
-            with contention_from_aws():
-                item.update(self._changes(before, after), self._unchanged(before))
-        except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise JobMovedError(after.job_id) from error
-            raise
+        job_id, old_job, old_auction = (
+            after.job.job_id,
+            before.job if before else None,
+            before.auction if before else None,
+        )
+        items: list[Update] = []
+        if after.job != old_job:
+            items.append(self._saved_job(old_job, after.job))
+        if after.auction != old_auction:
+            items.append(self.saved_auction(job_id, old_auction, after.auction))
+        if len(items) == 1:
+            self._table.update(items[0])
+        elif items:
+            self._table.write(items)
 
-    def saved(self, before: Job, after: Job) -> Also:
-        """The same, with a change of an account. Refused with JobMovedError."""
-        item = self._job(pk=job_pk(after.job_id), sk=JOB_SK)
-        changes = self._changes(before, after)
-        return Update(item, changes, self._unchanged(before), lambda _: JobMovedError(after.job_id))
+    def saved_auction(self, job_id: str, before: Auction | None, after: Auction) -> Update:
+        """An auction that changed, where it still is as it was read. Refused with JobMovedError."""
+        row = self._auction(pk=job_pk(job_id), sk=AUCTION_SK)
+        old = AuctionRow.values(before) if before else {}
+        return self._saved(row, job_id, before.revision if before else 0, old, AuctionRow.values(after))
+
+    def _saved_job(self, before: Job | None, after: Job) -> Update:
+        row = self._job(pk=job_pk(after.job_id), sk=JOB_SK)
+        old = JobRow.values(before) if before else {}
+        return self._saved(row, after.job_id, before.revision if before else 0, old, JobRow.values(after))
+
+    def _saved(
+        self, row: JobRow | AuctionRow, job_id: str, revision: int, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Update:
+        """Only what differs; an item of revision 0 does not exist yet."""
+        kind = type(row)
+        changes: list[Action] = [kind.revision.set(revision + 1)]
+        for name, value in new.items():
+            if value != old.get(name):
+                attribute = getattr(kind, name)
+                changes.append(attribute.remove() if value is None else attribute.set(value))
+        if not revision:
+            changes.append(kind.shard.set(shard_of(job_id, self._table.shards)))
+        unchanged = kind.revision == revision if revision else kind.pk.does_not_exist()
+        return Update(row, changes, unchanged, lambda _: JobMovedError(job_id))
 
     def as_read(self, job_id: str, job: Job | None) -> Also:
         """That it is still open at this price, or still unknown. Refused with JobMovedError."""
@@ -277,20 +359,10 @@ class Jobs:
         for row in self._table.due(self._job.by_job_due, self._job.job_due, until):
             yield DueJob(row.pk.removeprefix(job_pk("")), row.job_due)
 
-    def _changes(self, before: Job | None, after: Job) -> list[Action]:
-        row = self._job
-        old = row.values(before) if before else {}
-        changes = [
-            getattr(row, name).remove() if value is None else getattr(row, name).set(value)
-            for name, value in row.values(after).items()
-            if value != old.get(name)
-        ]
-        if before is None:
-            changes.append(row.shard.set(shard_of(after.job_id, self._table.shards)))
-        return [row.revision.set(after.revision + 1), *changes]
-
-    def _unchanged(self, before: Job | None) -> Condition:
-        return self._job.revision == before.revision if before else self._job.pk.does_not_exist()
+    def _read(self, account: dict[str, Any] | None, account_id: str) -> Account:
+        if account is None:
+            raise AccountNotFoundError(account_id)
+        return self._account.from_raw_data(account).account()
 
     def _mark(self, proposal: Proposal, at: datetime) -> tuple[ProposalRow, list[Any]]:
         row = self._proposal(pk=job_pk(proposal.job_id), sk=proposal_sk(proposal.account_id))

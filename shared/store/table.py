@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pynamodb.exceptions import PutError, TransactWriteError
+from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.transactions import TransactWrite
 
 from shared.ledger.errors import AccountNotFoundError
@@ -20,6 +20,7 @@ from shared.store.errors import (
     VersionMovedError,
     contention_from_aws,
 )
+from shared.store.plain import take_items_plainly
 from shared.store.rows import (
     ACCOUNT_SK,
     AccountRow,
@@ -214,6 +215,21 @@ class Table:
             start_key = by_time_key(entries[-1])
         return Page(entries, start_key)
 
+    def list_entries(
+        self,
+        account_id: str,
+        when: Condition | None = None,
+        **asked: Any,  # noqa: ANN401 - what else a query takes
+    ) -> dict[str, Any]:
+        """One call: DynamoDB's own answer of entries by time, strongly consistent.
+
+        Raises:
+            ContentionError: throttling, or no answer.
+        """
+        with contention_from_aws():
+            take_items_plainly(self._connection.connection.client)
+            return self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
+
     def journal(self, account_id: str) -> list[Entry]:
         """Every entry of an account, oldest first."""
         entries, start_key = self._entries(account_id)
@@ -289,6 +305,21 @@ class Table:
         for item in items:
             item.add_to(write)
         self._commit(write, also=items)
+
+    def update(self, item: Update) -> None:
+        """One item, at half of what a transaction costs.
+
+        Raises:
+            StoreError: what it is refused with.
+            ContentionError: throttling, or no answer.
+        """
+        try:
+            with contention_from_aws():
+                item.row.update(list(item.actions), item.condition)
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise item.refused({}) from error
+            raise
 
     def completion(self, purchase: Purchase) -> Also:
         """Of a purchase that is still pending, with the Connects that it bought. Refused with PurchaseMovedError."""
@@ -366,8 +397,7 @@ class Table:
         **asked: Any,  # noqa: ANN401 - what else a query takes
     ) -> tuple[list[Entry], Key | None]:
         """One call: entries in the order of time, and the key at which the next call goes on."""
-        with contention_from_aws():
-            found = self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
+        found = self.list_entries(account_id, when, **asked)
         return [entry_from(item) for item in found["Items"]], found.get("LastEvaluatedKey")
 
     def _transaction(self) -> TransactWrite:

@@ -9,14 +9,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.auction import Boost, Ending, Why
+from shared.ledger.auction import Bid, Boost, Ending, Verdict, Why
 from shared.ledger.badge import price_for
 from shared.ledger.calendar import expiry_of_lot
 from shared.ledger.commands import Credit, EndHold, Hold, TellExpiring, decide
 from shared.ledger.errors import LedgerError
 from shared.ledger.expiry_notices import wait_for_notices
-from shared.ledger.holds import reference_of
-from shared.ledger.model import Bucket, Decision, EntryType, Plan, entry_id
+from shared.ledger.holds import hold_reference
+from shared.ledger.model import Bucket, Decision, Entry, EntryType, Plan, entry_id
 from shared.ledger.policy import LIMITS, MAX_AMOUNT, Policy
 from tests.core.builders import Book
 from tests.parameters import ENDS, policy_of
@@ -37,7 +37,7 @@ class Watched(Book):
     largest_entry: int = 0
     largest_event: int = 0
     largest_account: int = 0
-    holds: list[Boost] = field(default_factory=list)
+    holds: list[tuple[Boost, Entry]] = field(default_factory=list)
 
     def run(self, command):
         before = len(self.entries)
@@ -83,12 +83,13 @@ class Watched(Book):
     def hold(self, amount):
         request = self.request("boost")
         hold_id = entry_id("ann", request.operation, request.key)
-        boost = Boost("ann", "p", amount, hold_id, self.now)
-        held = self.do(Hold(amount, "Boost", reference_of("j", boost), request))[-1]
-        self.holds.append(replace(boost, slices=held.slices))
+        boost = Boost("ann", "p", hold_id, hold_id, (Bid(self.now, amount),))
+        held = self.do(Hold(amount, "Boost", hold_reference("j", boost, 1, None), request))[-1]
+        self.holds.append((boost, held))
 
     def end_hold(self, why):
-        self.do(EndHold("j", Ending(self.holds.pop(), why, self.now)))
+        boost, held = self.holds.pop()
+        self.do(EndHold("j", Ending(boost, Verdict(boost.bid if why.captures else 0, why, self.now)), (held,)))
 
 
 def full(policy, **more) -> Watched:

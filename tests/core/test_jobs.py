@@ -7,27 +7,57 @@ from itertools import permutations
 import pytest
 
 from shared.ledger.errors import InvalidRequestError, JobNotOpenError, PriceChangedError
-from shared.ledger.job import WHY, Channel, Job, JobStatus, Posting, end, looked, post, price_of, quote
+from shared.ledger.job import (
+    WHY,
+    Channel,
+    Job,
+    JobAndAuction,
+    JobEvent,
+    JobStatus,
+    Posting,
+    happen,
+    looked,
+    post,
+    price_of,
+    quote,
+)
 from shared.ledger.policy import JOB_PRICES, Policy
 from tests.core.builders import QUIET, noon
 
 NOW = noon("2026-01-15")
 SMALL, LARGE = Posting(1, "small", "simple"), Posting(2, "large", "complex")
-CANCELED, REMOVED, EXPIRED, FILLED = JobStatus.CANCELED, JobStatus.REMOVED, JobStatus.EXPIRED, JobStatus.FILLED
+HIRED, CANCELED, REMOVED, EXPIRED, FILLED = JobEvent
 FREE = [channel for channel in Channel if channel is not Channel.SEARCH]
 
 
-def posted(*postings):
-    job = None
+NOTHING = JobAndAuction(Job("j1"))
+
+
+def told(known, *postings, at=NOW):
     for posting in postings:
-        job = post(job, "j1", posting, NOW, QUIET)
-    return job
+        known = post(known, posting, at, NOW, QUIET)
+    return known
 
 
-def ended(*ends, job=None):
-    for how in ends:
-        job = end(job, "j1", how, NOW, QUIET)
-    return job
+def posted(*postings):
+    return told(NOTHING, *postings).job
+
+
+def closes(*postings):
+    """When the auction closes, in days from now."""
+    return (told(NOTHING, *postings).auction.closes_at - NOW) / timedelta(days=1)
+
+
+def happened(*events, known=NOTHING):
+    """In this order, as they are told; each is an event, or an event and how many hours ago it was."""
+    for event in events:
+        kind, ago = event if isinstance(event, tuple) else (event, 0)
+        known = happen(known, kind, NOW - timedelta(hours=ago), NOW, QUIET)
+    return known
+
+
+def ended(*events, job=None):
+    return happened(*events, known=JobAndAuction(job) if job else NOTHING).job
 
 
 def price(job, *, channel=Channel.SEARCH, amount=None, expected_price=None):
@@ -64,13 +94,13 @@ def test_a_price_of_its_own_overrides_size_and_scope():
 @pytest.mark.parametrize(("size", "scope"), [("huge", "simple"), ("small", "odd"), ("", ""), ("small/simple", "")])
 def test_a_size_or_scope_that_has_no_price_is_refused(size, scope):
     with pytest.raises(InvalidRequestError):
-        post(None, "j1", Posting(1, size, scope), NOW, QUIET)
+        posted(Posting(1, size, scope))
 
 
 @pytest.mark.parametrize("posting", [Posting(1), Posting(1, "small"), Posting(1, scope="simple")])
 def test_a_posting_without_anything_to_price_it_by_is_refused(posting):
     with pytest.raises(InvalidRequestError):
-        post(None, "j1", posting, NOW, QUIET)
+        posted(posting)
 
 
 def test_the_price_is_recomputed_when_the_job_changes():
@@ -90,14 +120,43 @@ def test_the_same_version_again_changes_nothing():
 
 def test_versions_in_any_order_and_number_leave_the_newest():
     postings = [Posting(version, price=version + 1) for version in range(4)]
-    assert {posted(*order, *order[:2]) for order in permutations(postings)} == {posted(postings[3])}
+    for order in permutations(postings):
+        assert posted(*order, *order[:2]) == posted(postings[3])
 
 
-def test_a_job_was_posted_when_it_says_or_when_it_was_first_heard_of():
-    yesterday = NOW - timedelta(days=1)
-    assert posted(SMALL).posting.posted_at == NOW
-    said = posted(replace(SMALL, posted_at=yesterday), LARGE)
-    assert said.posting.posted_at == yesterday
+def test_an_older_version_without_a_price_is_ignored_and_not_refused():
+    assert posted(LARGE, Posting(1)) == posted(LARGE)
+
+
+# --- When its auction closes
+
+
+def test_an_auction_closes_seven_days_after_the_job_was_posted_or_first_told_of():
+    assert closes(replace(SMALL, posted_at=NOW - timedelta(days=1))) == 6
+    assert closes(SMALL) == 7
+
+
+def test_the_first_version_that_says_when_the_job_was_posted_sets_the_close_in_whatever_order_they_come():
+    versions = [
+        Posting(1, price=1),
+        Posting(2, price=1, posted_at=NOW - timedelta(days=2)),
+        Posting(3, price=1, posted_at=NOW - timedelta(days=6)),
+        Posting(4, price=1, posted_at=NOW + timedelta(days=30)),
+    ]
+    assert {closes(*order) for order in permutations(versions)} == {5}
+
+
+def test_a_version_that_overtakes_the_one_with_the_time_of_posting_loses_nothing():
+    early = replace(SMALL, posted_at=NOW - timedelta(days=3))
+    job = posted(LARGE, early)
+    assert (job.price, closes(LARGE, early), closes(early, LARGE)) == (16, 4, 4)
+
+
+def test_of_versions_that_name_no_time_of_posting_the_earliest_counts():
+    hour = timedelta(hours=1)
+    later = told(NOTHING, LARGE, at=NOW)
+    assert told(later, SMALL, at=NOW - hour).auction.closes_at == NOW - hour + timedelta(days=7)
+    assert told(told(NOTHING, SMALL, at=NOW - hour), LARGE, at=NOW).auction.closes_at == NOW - hour + timedelta(days=7)
 
 
 # --- Ends
@@ -106,7 +165,7 @@ def test_a_job_was_posted_when_it_says_or_when_it_was_first_heard_of():
 @pytest.mark.parametrize("how", [CANCELED, REMOVED])
 def test_a_canceled_or_removed_job_is_due_refunds_at_once(how):
     job = ended(how, job=posted(SMALL))
-    assert (job.status, job.ended_at, job.refunds_due) == (how, NOW, NOW)
+    assert (job.status, job.refunds_since, job.refunds_due) == (how, NOW, NOW)
 
 
 @pytest.mark.parametrize("how", [EXPIRED, FILLED])
@@ -115,10 +174,41 @@ def test_an_expired_or_filled_job_is_due_none(how):
     assert (job.status, job.refunds_due) == (how, None)
 
 
-@pytest.mark.parametrize("first", [CANCELED, REMOVED, EXPIRED, FILLED])
+@pytest.mark.parametrize("first", [CANCELED, EXPIRED, FILLED])
 @pytest.mark.parametrize("second", [CANCELED, EXPIRED, FILLED])
-def test_the_first_end_is_the_end(first, second):
-    assert ended(first, second) == ended(first)
+def test_the_first_end_is_the_end_in_whatever_order_it_is_told(first, second):
+    for told_in in permutations([(first, 2), (second, 1)]):
+        job = ended(*told_in)
+        assert (job.status, job.refunds) == (first, first is CANCELED)
+
+
+@pytest.mark.parametrize("end", [EXPIRED, FILLED, CANCELED])
+def test_a_job_that_was_removed_before_stays_removed(end):
+    for told_in in permutations([(REMOVED, 2), (end, 1)]):
+        assert ended(*told_in).status is JobStatus.REMOVED
+
+
+@pytest.mark.parametrize(("hired", "canceled", "back"), [(2, 1, False), (1, 2, True), (1, 1, False)])
+def test_a_cancellation_gives_back_what_it_comes_before_a_hire_in_whatever_order_they_are_told(hired, canceled, back):
+    for told_in in permutations([(HIRED, hired), (CANCELED, canceled)]):
+        job = ended(*told_in)
+        assert (job.status, job.refunds, job.refunds_due) == (CANCELED, back, NOW if back else None)
+
+
+def test_a_job_that_somebody_was_hired_for_takes_proposals_on():
+    job = ended(HIRED, job=posted(SMALL))
+    assert (job.status, price(job), job.refunds_due) == (JobStatus.OPEN, 2, None)
+
+
+def test_a_job_removed_after_a_hire_and_a_cancellation_gives_back():
+    for told_in in permutations([(HIRED, 3), (CANCELED, 2), (REMOVED, 1)]):
+        job = ended(*told_in)
+        assert (job.status, job.refunds, job.refunds_due) == (REMOVED, True, NOW)
+
+
+def test_the_same_news_again_or_of_a_later_time_changes_nothing():
+    for event in JobEvent:
+        assert happened((event, 2), (event, 2), (event, 1)) == happened((event, 2))
 
 
 @pytest.mark.parametrize("first", [EXPIRED, FILLED])
@@ -128,19 +218,20 @@ def test_a_post_that_broke_the_terms_gives_back_however_it_ended(first):
 
 
 def test_a_removal_after_a_cancellation_starts_nothing_anew():
-    refunded = looked(ended(CANCELED), 0, NOW + timedelta(hours=1))
-    assert end(refunded, "j1", REMOVED, NOW, QUIET) == refunded
+    refunded = looked(ended((CANCELED, 2)), 0, NOW + timedelta(hours=1))
+    after = ended((REMOVED, 1), job=refunded)
+    assert (after.status, after.refunds_due) == (CANCELED, None)
 
 
 def test_no_version_opens_a_job_again():
-    job = post(ended(CANCELED, job=posted(SMALL)), "j1", LARGE, NOW, QUIET)
+    job = told(JobAndAuction(ended(CANCELED, job=posted(SMALL))), LARGE).job
     assert (job.status, job.price, job.refunds_due) == (CANCELED, 16, NOW)
 
 
 def test_a_job_may_end_before_anything_else_is_heard_of_it():
     job = ended(CANCELED)
     assert (job.status, job.posting, job.price) == (CANCELED, None, None)
-    assert post(job, "j1", SMALL, NOW, QUIET).status is CANCELED
+    assert told(JobAndAuction(job), SMALL).job.status == CANCELED
 
 
 # --- Looking for refunds
@@ -216,4 +307,3 @@ def test_every_channel_has_a_reason_for_the_history():
 
 def test_a_job_is_open_until_it_ends():
     assert Job("j1").status is JobStatus.OPEN
-    assert [status.refunds for status in JobStatus] == [False, True, True, False, False]

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import pytest
 
 from shared.ledger.errors import InsufficientConnectsError, PromoExhaustedError
-from shared.ledger.job import Channel
+from shared.ledger.job import Channel, JobEvent
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
 from shared.services.badges import renew_badges, set_price
@@ -124,13 +124,16 @@ def test_a_price_is_1_call_1_rcu(usual, wire):
 
 
 def test_a_jobs_first_version_a_newer_one_and_its_end_are_2_calls_each(usual, wire):
-    for tell, write_units in [(usual.post, 1), (lambda **_: usual.post(version=2, price=5), 1)]:
-        with wire.measured() as cost:
-            tell(price=4)
-        assert_costs(cost, calls=[GET, UPDATE], write_units=write_units, read_units=1)
+    """The first version puts the job and its auction; an end writes both."""
+    with wire.measured() as cost:
+        usual.post(price=4)
+    assert_costs(cost, calls=[BATCH_GET, TRANSACT], write_units=4, read_units=2)
+    with wire.measured() as cost:
+        usual.post(version=2, price=5)
+    assert_costs(cost, calls=[BATCH_GET, UPDATE], write_units=1, read_units=2)
     with wire.measured() as cost:
         usual.end()
-    assert_costs(cost, calls=[GET, UPDATE], write_units=2, read_units=1)
+    assert_costs(cost, calls=[BATCH_GET, TRANSACT], write_units=5, read_units=2)
 
 
 def test_a_bid_is_2_calls_7_wcu_and_8_where_it_is_the_first_that_makes_the_job_due(usual, wire):
@@ -150,13 +153,46 @@ def test_a_repeat_of_a_bid_is_3_calls_and_writes_nothing(usual, wire):
     assert_costs(cost, calls=[BATCH_GET, GET], read_units=3)
 
 
-def test_a_hold_that_ends_is_2_calls_5_wcu_beside_the_jobs_own(usual, wire):
-    """What the job says is settled first, and what became of its holds is noted last: 2 calls each."""
+def test_a_hold_that_is_captured_is_2_calls_5_wcu_beside_the_jobs_own(usual, wire):
+    """What happened is written first, and that the hold has ended is noted last: 2 calls each."""
     usual.post(price=4)
     usual.boost(5)
     with wire.measured() as cost:
+        usual.end(how=JobEvent.HIRED)
+    happened, noted = 2 + 2 + 3, 3
+    assert_costs(
+        cost,
+        calls=[BATCH_GET, TRANSACT, GET, TRANSACT, BATCH_GET, UPDATE],
+        write_units=happened + 5 + noted,
+        read_units=5,
+    )
+
+
+def test_a_hold_that_is_released_is_one_call_more_for_each_of_its_bids(usual, wire):
+    usual.post(price=4)
+    usual.boost(5)
+    usual.boost(6, "raise")
+    with wire.measured() as cost:
         usual.end()
-    assert_costs(cost, calls=[GET, UPDATE, GET, GET, TRANSACT, GET, UPDATE], write_units=5 + 3 + 3, read_units=4)
+    happened, released, noted = 2 + 2 + 3 + 1, 5 + 2, 3
+    assert_costs(
+        cost,
+        calls=[BATCH_GET, TRANSACT, GET, GET, GET, TRANSACT, BATCH_GET, UPDATE],
+        write_units=happened + released + noted,
+        read_units=7,
+    )
+
+
+def test_a_spend_on_a_job_costs_the_same_whatever_is_boosted_on_it(usual, wire):
+    usual.post(price=4)
+    usual.open_many(*"abcd")
+    for number, name in enumerate("abcd"):
+        usual.credit(90, account=name)
+        for bid in range(1 + number, 60, 5):
+            usual.boost(bid, f"bid {bid}", account=name)
+    with wire.measured() as cost:
+        usual.propose()
+    assert_costs(cost, calls=[BATCH_GET, TRANSACT], write_units=9, read_units=2)
 
 
 def test_a_release_is_2_wcu_more_for_the_notice_of_who_was_outbid(usual, wire):
@@ -172,9 +208,9 @@ def test_a_release_is_2_wcu_more_for_the_notice_of_who_was_outbid(usual, wire):
     bid, ended, noted = 7 + 2, 7, 3
     assert_costs(
         cost,
-        calls=[BATCH_GET, TRANSACT, GET, GET, TRANSACT, GET, UPDATE],
+        calls=[BATCH_GET, TRANSACT, GET, GET, TRANSACT, BATCH_GET, UPDATE],
         write_units=bid + ended + noted,
-        read_units=5,
+        read_units=6,
     )
 
 
@@ -194,7 +230,7 @@ def test_looking_for_the_refunds_of_a_job_is_a_query_a_page_of_them_and_one_writ
     with wire.measured() as cost:
         assert usual.sweep(Letters()) == 100
     # The index's shards, the job, its proposals, and when to look again: a row of the index moves.
-    assert_costs(cost, calls=[QUERY] * SHARDS + [GET, QUERY, UPDATE], write_units=3, read_units=10)
+    assert_costs(cost, calls=[QUERY] * SHARDS + [BATCH_GET, QUERY, UPDATE], write_units=3, read_units=10)
 
 
 def test_a_sweep_over_jobs_of_which_none_is_due_is_the_empty_index_queries(usual, wire):

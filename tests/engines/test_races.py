@@ -15,7 +15,7 @@ from shared.ledger.errors import (
     JobNotOpenError,
     LedgerError,
 )
-from shared.ledger.job import JobStatus
+from shared.ledger.job import JobEvent
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PurchaseState
@@ -314,7 +314,7 @@ def test_of_32_proposals_of_one_account_on_one_job_one_succeeds(desk):
 
 def test_32_versions_at_once_leave_the_newest_and_one_end_of_many_is_the_end(desk):
     versions = [version for version in range(CROWD) for _ in range(2)]
-    ends = [JobStatus.EXPIRED, JobStatus.FILLED, JobStatus.CANCELED]
+    ends = [JobEvent.EXPIRED, JobEvent.FILLED, JobEvent.CANCELED]
     shuffled = random.Random(5).sample(versions, len(versions))  # noqa: S311 - the same in every run
     results = at_once(
         *[lambda version=version: desk.post(version=version, price=version + 1) for version in shuffled],
@@ -492,7 +492,7 @@ def test_of_32_bids_at_once_the_4_highest_are_held_and_no_other(desk):
     names = bidders(desk, CROWD)
     results = at_once(*[lambda name=name, bid=bid: desk.boost(bid, account=name) for bid, name in enumerate(names, 1)])
     assert set(kinds(results)) <= {"Outcome", "BidTooLowError"}
-    assert [boost.bid for boost in desk.job().auction.places] == [32, 31, 30, 29]
+    assert [boost.bid for boost in desk.auction().places] == [32, 31, 30, 29]
     desk.at(desk.clock.at + timedelta(minutes=1)).sweep()
     assert [desk.stored(name).held for name in names] == [0] * 28 + [29, 30, 31, 32]
     assert all(boost_rows(desk, name) in ([], ["hold", "release"]) for name in names[:-4])
@@ -522,13 +522,13 @@ def test_outbid_interaction_hire_cancellation_and_the_clock_at_once_end_every_ho
         lambda: desk.boost(21, account=names[5]),
         lambda: desk.boost(22, "raise", account=names[0]),
         *[lambda name=name: desk.interact(name) for name in names],
-        lambda: desk.end(how=JobStatus.FILLED),
+        lambda: desk.end(how=JobEvent.FILLED),
         desk.end,
         desk.sweep,
     ]
     random.Random(run).shuffle(happenings)  # noqa: S311 - the same in every run
     results = at_once(*happenings, *happenings)
-    assert set(kinds(results)) <= {"Outcome", "Job", "int", "BidTooLowError", "AuctionClosedError"}
+    assert set(kinds(results)) <= {"Outcome", "Job", "Auction", "int", "BidTooLowError", "AuctionClosedError"}
     desk.at(desk.clock.at + timedelta(minutes=1)).sweep()
     assert [desk.stored(name).held for name in names] == [0] * 6
     rows = [boost_rows(desk, name) for name in names]

@@ -9,7 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from inspect import isfunction
@@ -24,7 +24,7 @@ from shared.ledger.badge import is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
 from shared.ledger.commands import BACK, NOT_BACK, TellExpiring, settled_view
 from shared.ledger.errors import IdempotencyKeyReusedError, LedgerError
-from shared.ledger.job import Channel, JobStatus, closes_at
+from shared.ledger.job import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import Behaviour
@@ -37,7 +37,7 @@ from shared.services.views import purchase_view
 from shared.store.jobs import Jobs
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
-from tests.core.builders import INSTANT, Book
+from tests.core.builders import INSTANT, QUIET, Book
 from tests.core.story import brought_lately, check_story, interviews, week_paid_for
 from tests.desk import Desk, Letters, completed_purchases, deadline, problems_in
 from tests.table import LEDGER, SANDBOX, create_table
@@ -51,8 +51,9 @@ ALL = 0
 MOST_LONG_PAUSES = 2
 WHICHEVER = range(1_000)
 """Of a list whose length is not known before."""
-UNHEARD_OF = (0, None, JobStatus.OPEN)
-"""A job's version, price and status."""
+UNHEARD_OF = (0, None)
+"""A job's version and price."""
+GRACE = timedelta(seconds=QUIET.auction_grace_seconds)
 SCHEDULES = ["grants", "expiries", "notices", "badges", "jobs", "purchases"]
 
 
@@ -112,6 +113,21 @@ def codes_and_another(years):
     return [*codes(years), f"P{len(years.codes)}"]
 
 
+@dataclass(frozen=True)
+class News:
+    """What happened to a job at an instant: an event or, where there is none, an interaction with a name's proposal."""
+
+    job: str
+    at: datetime
+    event: JobEvent | None
+    name: str | None = None
+
+
+def came_back_before(back: list[Entry], paid: int, verdict: int | None) -> bool:
+    """What came back, outbid or by news that was known then, stays with its owner."""
+    return bool(back) and paid < (1 if verdict is None else verdict)
+
+
 class Years:
     def __init__(self, random: Random, desk: Desk, provider, wire):
         self.random, self.desk, self.provider, self.wire = random, desk, provider, wire
@@ -123,7 +139,16 @@ class Years:
         self.died = False
         self.spends: list[Entry] = []
         self.job_ids, self.codes = ["j0", "j1"], ["P0"]
-        self.jobs: dict[str, tuple[int, int | None, JobStatus]] = {}
+        self.jobs: dict[str, tuple[int, int | None]] = {}
+        """Of each job that is known, its newest version and the price in that."""
+        self.closes_at: dict[str, datetime] = {}
+        self.news: list[News] = []
+        """What happened to jobs and has still to be told."""
+        self.told: list[News] = []
+        self.bids: defaultdict[str, list[tuple[datetime, int]]] = defaultdict(list)
+        """By hold, when what was bid in all."""
+        self.boosts: dict[str, tuple[str, str]] = {}
+        """By hold, on which job and whose."""
         self.proposals: set[tuple[str, str]] = set()
         self.campaigns: dict[str, tuple[int, datetime, datetime]] = {}
         self.caps: defaultdict[str, int] = defaultdict(int)
@@ -180,7 +205,7 @@ class Years:
 
     @step(often=2, name=NAMES, job=jobs, off_by=[0, 0, 0, 1, None], channel=[Channel.SEARCH, Channel.INVITATION])
     def propose(self, name, job, off_by, channel):
-        _, price, _ = self.jobs.get(job, UNHEARD_OF)
+        _, price = self.jobs.get(job, UNHEARD_OF)
         seen = None if off_by is None else off_by if channel is Channel.INVITATION else (price or 5) + off_by
         spend = self.ask(
             lambda key: of(self.desk.propose(job, key, account=name, amount=seen, channel=channel)),
@@ -313,21 +338,59 @@ class Years:
         if job not in self.job_ids:
             self.job_ids.append(job)
         if version > known[0]:
-            self.jobs[job] = (version, price, known[2])
+            self.jobs[job] = (version, price)
+        self.closes_at.setdefault(job, self.now + timedelta(days=self.desk.policy.auction_days))
         posted = self.survive(lambda: self.desk.post(job, version=version, price=price))
-        assert (posted.posting.version, posted.price, posted.status) == self.jobs[job]
+        assert (posted.posting.version, posted.price, posted.status) == (*self.jobs[job], self.status(job))
 
-    @step(job=jobs, how=sorted(set(JobStatus) - {JobStatus.OPEN}))
-    def end_job(self, job, how):
-        version, price, status = self.jobs.get(job, UNHEARD_OF)
-        if status is JobStatus.OPEN or (how is JobStatus.REMOVED and status is not JobStatus.CANCELED):
-            status = how
-        self.jobs[job] = (version, price, status)
-        assert self.survive(lambda: self.desk.end(job, how)).status is status
+    @step(often=2, job=jobs, event=JobEvent)
+    def something_happens_to_a_job(self, job, event):
+        self.news.append(News(job, self.now, event))
+
+    @step(often=3, name=NAMES, job=jobs)
+    def a_client_interacts(self, name, job):
+        self.news.append(News(job, self.now, None, name))
+
+    @step(often=5, index=WHICHEVER, again=[False, False, True])
+    def news_is_told(self, index, again):
+        """Late, in any order, and more than once."""
+        if not self.news:
+            return
+        news = self.news[index % len(self.news)]
+        if not again:
+            self.news.remove(news)
+        self.tell(news)
+
+    def tell(self, news):
+        if news.event:
+            self.told.append(news)
+            self.jobs.setdefault(news.job, UNHEARD_OF)
+            told = self.survive(lambda: self.desk.tell(news.event, news.job, at=news.at))
+            assert told.status is self.status(news.job)
+            return
+        refusal = None if news.job in self.jobs else "job_not_found"
+        if refusal is None:
+            self.told.append(news)
+        self.ask_without_key(lambda: self.desk.interact(news.name, job=news.job, at=news.at), refusal)
+
+    def events_of(self, job: str) -> dict[JobEvent, datetime]:
+        """When each thing happened to a job, the first time, as far as was told."""
+        told = sorted((news for news in self.told if news.job == job and news.event), key=lambda news: news.at)
+        return {news.event: news.at for news in reversed(told)}
+
+    def status(self, job: str) -> JobStatus:
+        when = self.events_of(job)
+        removed, hired = when.get(JobEvent.REMOVED), when.get(JobEvent.HIRED)
+        ends = [JobEvent.FILLED, JobEvent.EXPIRED, JobEvent.CANCELED]
+        end = min((each for each in ends if each in when), key=when.__getitem__, default=None)
+        refunds = end is JobEvent.CANCELED and not (hired and hired <= when[end])
+        if removed and (end is None or removed <= when[end] or not refunds):
+            return JobStatus.REMOVED
+        return JobStatus(end) if end else JobStatus.OPEN
 
     @step(often=3, name=NAMES, job=jobs, bid=AMOUNTS)
     def boost(self, name, job, bid):
-        if job in self.jobs and self.desk.job(job).auction.endings_of(name):
+        if job in self.jobs and self.desk.auction(job).endings_of(name):
             self.calm()
         held = self.ask(
             lambda key: of(self.desk.boost(bid, key, account=name, job=job)),
@@ -336,11 +399,9 @@ class Years:
         )
         if held:
             self.spends.append(held)
-
-    @step(often=2, name=NAMES, job=jobs)
-    def a_client_interacts(self, name, job):
-        refusal = None if job in self.jobs else "job_not_found"
-        self.ask_without_key(lambda: self.desk.interact(name, job=job), refusal)
+            hold_id = held.reference["hold_id"]
+            self.bids[hold_id].append((self.now, bid))
+            self.boosts[hold_id] = (job, name)
 
     @step(often=2, name=NAMES, most=range(1, 9))
     def switch_the_badge_on(self, name, most):
@@ -439,8 +500,10 @@ class Years:
         for _, starts_at, ends_at in self.campaigns.values():
             yield from (starts_at, ends_at)
         for job in self.jobs:
-            if due := self.desk.job(job).due:
+            if due := self.desk.auction(job).due:
                 yield due
+            if closes_at := self.closes_at.get(job):
+                yield closes_at
         for entry in interviews(self.book(name))[-1:]:
             yield entry.at + timedelta(days=self.desk.policy.interview_window_days)
 
@@ -449,6 +512,8 @@ class Years:
     def check(self) -> None:
         """What must hold, whatever happened."""
         self.calm()
+        while self.news:
+            self.tell(self.news.pop(self.random.randrange(len(self.news))))
         self.everything_runs()
         assert problems_in(self.desk.table) == []
         self.check_purchases()
@@ -474,9 +539,31 @@ class Years:
         assert self.provider.charges == sorted(completed_purchases(self.desk.table))
 
     def check_jobs(self) -> None:
-        """No proposal has still to come back, and no hold to end of which that is decided."""
-        for job in map(self.desk.job, self.jobs):
-            assert (job.refunds_due, job.auction.endings) == (None, ())
+        """No proposal has still to come back, no hold to end of which that is decided, and each paid what it had to."""
+        for job in self.jobs:
+            assert (self.desk.job(job).refunds_due, self.desk.auction(job).endings) == (None, ())
+        for hold_id, (_, name) in self.boosts.items():
+            rows = [entry for entry in self.desk.journal(name) if entry.reference.get("hold_id") == hold_id]
+            ended = any(entry.type is EntryType.CAPTURE for entry in rows)
+            back = [entry for entry in rows if entry.type in {EntryType.RELEASE, EntryType.REFUND}]
+            paid, verdict = -sum(entry.amount for entry in rows), self.verdict(hold_id)
+            assert (paid if ended or not paid else None) == verdict or came_back_before(back, paid, verdict)
+
+    def verdict(self, hold_id: str) -> int | None:
+        """What a hold has to pay by all that was told, worked out from the times alone; None while it is held."""
+        (job, name), bids = self.boosts[hold_id], self.bids[hold_id]
+        closes_at = self.closes_at[job]
+        ends = [(at, not CLOSES[event].captures) for event, at in self.events_of(job).items() if at < closes_at]
+        if self.now >= closes_at + GRACE:
+            ends.append((closes_at, False))
+        over, comes_back = min(ends, default=(closes_at, None))
+        interactions = [news.at for news in self.told if (news.job, news.event, news.name) == (job, None, name)]
+        seen = [at for at in interactions if bids[0][0] <= at <= over]
+        if not seen and comes_back is None:
+            return None
+        if not seen and comes_back:
+            return 0
+        return max((amount for at, amount in bids if at <= min(seen, default=over)), default=0)
 
     # How to ask
 
@@ -569,7 +656,7 @@ class Years:
     def refunds_of(self, spend: Entry) -> list[Entry]:
         journal = self.desk.journal(spend.account_id)
         refunds = [entry for entry in journal if entry.type is EntryType.REFUND]
-        return [entry for entry in refunds if entry.reference["spend_id"] == spend.entry_id]
+        return [entry for entry in refunds if entry.reference.get("spend_id") == spend.entry_id]
 
     def redeemed(self) -> Counter[str]:
         journals = [self.desk.journal(name) for name in KINDS]
@@ -585,7 +672,8 @@ class Years:
         return "insufficient_connects" if account.balance < amount else None
 
     def why_not_propose(self, name: str, job: str, seen: int | None, channel: Channel) -> str | None:
-        _, price, status = self.jobs.get(job, (0, seen, JobStatus.OPEN))
+        _, price = self.jobs.get(job, (0, seen))
+        status = self.status(job)
         price = 0 if channel is Channel.INVITATION else price
         if status is not JobStatus.OPEN:
             return "job_not_open"
@@ -601,11 +689,12 @@ class Years:
     def why_not_boost(self, name: str, job: str, bid: int) -> str | None:
         if job not in self.jobs:
             return "job_not_found"
-        known, policy = self.desk.job(job), self.desk.policy
-        closing, own = closes_at(known, policy), known.auction.place_of(name)
-        if closing is None or closing <= self.now or (own and own.captured):
+        auction, policy = self.desk.auction(job), self.desk.policy
+        own, closes_at = auction.place_of(name), self.closes_at.get(job)
+        closed = any(not closes_at or at < closes_at for at in self.events_of(job).values())
+        if closed or closes_at is None or closes_at <= self.now or (own and own.captured):
             return "auction_closed"
-        others = [boost.bid for boost in known.auction.places if boost is not own]
+        others = [boost.bid for boost in auction.places if boost is not own]
         if (own and bid <= own.bid) or sum(other >= bid for other in others) >= policy.boost_places:
             return "bid_too_low"
         return self.why_not_pay(name, bid - (own.bid if own else 0))

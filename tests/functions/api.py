@@ -14,7 +14,7 @@ HANDLER_OF = {
     "read_account": "accounts",
     "change_plan": "accounts",
     "history": "accounts",
-    "audit": "accounts",
+    "audit": "audit",
     "reward": "rewards",
     "adjustment": "rewards",
     "put_promo": "promos",

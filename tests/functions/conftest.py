@@ -65,6 +65,7 @@ SETTINGS = {
     "JOB_PRICES": "small/simple=2,small/complex=6,large/complex=16",
     "BOOST_PLACES": "4",
     "AUCTION_DAYS": "7",
+    "AUCTION_GRACE_SECONDS": "300",
     "POWERTOOLS_SERVICE_NAME": "Tested",
     "POWERTOOLS_METRICS_NAMESPACE": "ConnectsLedger",
 }
@@ -263,6 +264,9 @@ class Log:
         found: dict[str, Any] = {}
         for line in map(json.loads, self.capsys.readouterr().out.splitlines()):
             (directive,) = line["_aws"]["CloudWatchMetrics"]
-            assert (directive["Namespace"], directive["Dimensions"]) == ("ConnectsLedger", [["service"]])
+            assert directive["Namespace"] == "ConnectsLedger"
+            codes = [["code"]] if "code" in line else []
+            assert directive["Dimensions"] == [["service"], *codes]
+            found |= {"code": line["code"]} if codes else {}
             found |= {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
         return found

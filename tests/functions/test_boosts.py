@@ -107,6 +107,25 @@ def test_another_proposal_of_the_same_account_is_refused(api):
     assert (refused.refused, refused.body["errors"][0]["loc"]) == ((400, "invalid_request"), "body.proposal_id")
 
 
+@pytest.mark.parametrize("happened", ["canceled", "removed"])
+def test_who_has_a_boost_back_because_the_job_went_away_is_told(api, listener, happened):
+    fill(api, 10)
+    for _ in range(2):
+        api.tell(happened)
+    publish(api, *items("NOTICE#"))
+    assert facts(told(listener, "boost_released")) == [
+        {
+            "at": "2026-11-22T10:00:00.000Z",
+            "job_id": "j-1",
+            "proposal_id": "p-ann",
+            "bid": 10,
+            "why": f"job_{happened}",
+            "reason": f"Boost: job {happened}",
+            "balance": 50,
+        }
+    ]
+
+
 def test_who_is_outbid_has_it_back_at_once_and_is_told(api, listener):
     fill(api, 10, 20, 30, 40, 50)
     assert (api.balance(), api.read()["held"], slots(api)) == (50, 0, [(1, 50), (2, 40), (3, 30), (4, 20)])
@@ -138,6 +157,15 @@ def test_an_interaction_from_before_a_boost_pays_nothing_for_it(api):
     assert (api.balance(), api.read()["held"]) == (40, 0)
 
 
+@pytest.mark.parametrize("name", ["at", "interacted_at"])
+def test_news_of_more_than_five_minutes_ahead_is_refused(api, name):
+    fill(api, 10)
+    told_ = api.tell("interaction", account_id="ann", **{name: "2026-11-22T10:05:00.001Z"})
+    assert (told_.refused, told_.body["errors"][0]["loc"]) == ((400, "invalid_request"), f"body.{name}")
+    assert (api.balance(), api.read()["held"]) == (40, 10)
+    assert api.tell("interaction", account_id="ann", **{name: "2026-11-22T10:05:00Z"}).status == 202
+
+
 @pytest.mark.parametrize("at", ["1969-12-31T23:59:59Z", "3000-01-01T00:00:01Z", "2026-11-22T10:00:00", "yesterday"])
 def test_an_interaction_at_no_plausible_instant_is_refused(api, at):
     refused = api.tell("interaction", account_id="ann", interacted_at=at)
@@ -159,7 +187,9 @@ def test_the_end_of_a_job_ends_its_holds_at_once(api, happened, balance):
 
 def test_an_auction_closes_by_the_clock_through_the_queue(api, clock, received):
     fill(api, 10, 20)
-    clock.go(days=7)
+    clock.go(days=7, minutes=4)
+    assert api.run(SWEEP) == {"found": 0}
+    clock.go(minutes=1)
     assert api.run(SWEEP) == {"found": 1}
     bodies = received()
     assert [json.loads(body) for body in bodies] == [{"end_holds": "j-1"}]
@@ -170,7 +200,7 @@ def test_an_auction_closes_by_the_clock_through_the_queue(api, clock, received):
 
 def test_moving_the_sandboxs_clock_closes_auctions(api):
     fill(api, 10)
-    moved = api.call("sandbox_clock", claims=STAFF, body={"advance": "P7D"})
+    moved = api.call("sandbox_clock", claims=STAFF, body={"advance": "P7DT5M"})
     assert (moved.body["closed_auctions"], api.read()["held"]) == (1, 0)
     assert api.entries()[0]["type"] == "capture"
 

@@ -384,7 +384,7 @@ def test_refusals_and_replays_are_counted(api, log):
     api.open()
     log.metrics()
     api.spend(60)
-    assert log.metrics() == {"Refusals": [1]}
+    assert log.metrics() == {"Refusals": [1], "code": "insufficient_connects"}
     api.spend(6)
     assert log.metrics() == {}
     api.spend(6)

@@ -179,6 +179,9 @@ def test_whoever_is_in_the_top_4_when_the_auction_closes_pays_its_own_bid(five, 
         account.boosts(bid)
     at(CLOSES)
     scheduled("job_sweep")
+    assert [account.held for account in five] == [0, 6, 7, 8, 9]  # news of what happened before has five minutes
+    at("2026-11-29T10:05:00Z")
+    scheduled("job_sweep")
     assert [account.balance for account in five] == [50, 44, 43, 42, 41]
     assert [account.held for account in five] == [0] * 5
     assert [ends(account) for account in five] == [[("release", 5)], *[[("capture", 0)]] * 4]

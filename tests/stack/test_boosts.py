@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.store.rows import instant
 from tests.stack.machinery import Machinery, eventually
 from tests.stack.marketplace import REPLAYED, Marketplace, at_once, refusal, unique
 from tests.stack.test_events import Heard, heard, notices_in  # noqa: F401 - a fixture
@@ -82,7 +83,9 @@ def test_who_is_outbid_hears_of_it(marketplace: Marketplace, bid: Bid, heard: He
     assert (notice["bid"], notice["balance"], notice["proposal_id"]) == (1, 50, f"p-{accounts[0]}")
 
 
-@pytest.mark.parametrize(("happened", "balance"), [("canceled", 50), ("removed", 50), ("filled", 45), ("expired", 45)])
+@pytest.mark.parametrize(
+    ("happened", "balance"), [("canceled", 50), ("removed", 50), ("filled", 45), ("expired", 45), ("hired", 45)]
+)
 def test_the_end_of_a_job_ends_its_holds(marketplace: Marketplace, job: str, bid: Bid, happened: str, balance: int):
     account = marketplace.open()
     bid(account, 5)
@@ -106,13 +109,36 @@ def test_an_interaction_captures_at_once_and_a_cancellation_after_it_gives_nothi
     assert [entry["type"] for entry in marketplace.entries(seen)[:2]] == ["capture", "hold"]
 
 
+def test_news_that_comes_late_is_judged_by_its_own_time(
+    marketplace: Marketplace, machinery: Machinery, job: str, bid: Bid
+):
+    account = marketplace.open()
+    before_any = instant(machinery.now())
+    bid(account, 5)
+    before_the_raise = instant(machinery.now())
+    bid(account, 9)
+
+    tell(marketplace, job, "interaction", account_id=account)
+    assert state(marketplace, account) == (41, 0)
+
+    tell(marketplace, job, "interaction", account_id=account, at=before_the_raise)
+    assert state(marketplace, account) == (45, 0)
+
+    for _ in range(2):
+        tell(marketplace, job, "canceled", at=before_any)
+    assert state(marketplace, account) == (50, 0)
+    assert marketplace.of_type(account, "refund") == [5, 4]
+
+
 def test_an_auction_closes_by_the_clock(marketplace: Marketplace, machinery: Machinery, bid: Bid):
     account = marketplace.open()
     bid(account, 5)
 
     machinery.let_pass(days=7)
-
     assert refusal(bid(account, 6)) == (409, "auction_closed")
+    assert state(marketplace, account) == (45, 5)  # news of what happened before has five minutes to come
+
+    machinery.let_pass(minutes=5)
     machinery.run("JobSweepFunction")
     eventually(lambda: state(marketplace, account)[1] == 0)
     assert marketplace.of_type(account, "capture") == [0]

@@ -102,8 +102,9 @@ class Walk:
         if self.random.random() < 0.6:
             self.call(lambda: self.marketplace.service("PUT", f"/jobs/{job}", {"version": version, "price": 7}))
         else:
-            how = self.random.choice(["canceled", "removed", "filled", "expired", "interaction", "interaction"])
+            how = self.random.choice(["canceled", "removed", "filled", "expired", "hired", *["interaction"] * 3])
             told = {"type": how} | ({"account_id": account} if how == "interaction" else {})
+            told |= self.random.choice([{}, {"at": "2026-01-01T00:00:00Z"}])
             self.call(lambda: self.marketplace.service("POST", f"/jobs/{job}/events", told))
 
     def plan(self, account: str) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.ledger.errors import AlreadyRefundedError, JobNotOpenError
-from shared.ledger.job import Channel, JobStatus
+from shared.ledger.job import Channel, JobEvent, JobStatus
 from shared.ledger.model import EntryType
 from shared.store.jobs import Jobs
 from tests.desk import Letters
@@ -45,7 +45,7 @@ def many_propose(desk, number=MANY):
     return names
 
 
-@pytest.mark.parametrize(("how", "reason"), [(JobStatus.CANCELED, "Job canceled"), (JobStatus.REMOVED, "Job removed")])
+@pytest.mark.parametrize(("how", "reason"), [(JobEvent.CANCELED, "Job canceled"), (JobEvent.REMOVED, "Job removed")])
 def test_every_proposal_on_a_canceled_or_removed_job_comes_back(desk, how, reason):
     everybody_proposes(desk)
     desk.end(how=how)
@@ -55,7 +55,7 @@ def test_every_proposal_on_a_canceled_or_removed_job_comes_back(desk, how, reaso
     assert (refund.type, refund.amount, refund.reason) == (EntryType.REFUND, 7, reason)
 
 
-@pytest.mark.parametrize("how", [JobStatus.EXPIRED, JobStatus.FILLED])
+@pytest.mark.parametrize("how", [JobEvent.EXPIRED, JobEvent.FILLED])
 def test_no_proposal_on_an_expired_or_filled_job_comes_back(desk, how):
     everybody_proposes(desk)
     desk.end(how=how)
@@ -73,7 +73,7 @@ def test_what_comes_back_goes_into_the_lots_it_came_from(desk):
 
 def test_a_cancellation_told_twice_gives_back_once(desk):
     everybody_proposes(desk)
-    for how in (JobStatus.CANCELED, JobStatus.CANCELED, JobStatus.REMOVED):
+    for how in (JobEvent.CANCELED, JobEvent.CANCELED, JobEvent.REMOVED):
         desk.end(how=how)
         later(desk, hours=1).sweep()
     assert balances(desk) == [20, 20, 20]

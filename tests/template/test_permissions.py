@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from shared.store.audits import AuditRow
 from tests.template.transform import Json, of_type, transform
 
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
+BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${AWS::StackName}"
+IDENTITIES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 
 
@@ -58,7 +61,8 @@ def on(resource: str, *actions: str) -> set[tuple[str, str]]:
 def test_no_policy_has_a_wildcard(stack):
     for statement in statements(stack):
         assert not any("*" in action for action in many(statement["Action"])), statement
-        assert "*" not in str(statement["Resource"]), statement
+        whom = str(statement["Resource"]).replace(IDENTITIES, "")  # held to its sender by a condition
+        assert "*" not in whom, statement
         assert statement["Effect"] == "Allow"
 
 
@@ -77,11 +81,11 @@ def test_nobody_may_delete_or_scan(stack):
             on("Table", "dynamodb:BatchGetItem") | on("PaymentSecret.Id", "secretsmanager:GetSecretValue"),
         ),
         ("SpendFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem")),
-        ("JobsFunction", on("JobSweepQueue", "sqs:SendMessage")),
+        ("JobsFunction", on("Table", "dynamodb:BatchGetItem") | on("JobSweepQueue", "sqs:SendMessage")),
         (
             "JobSweepFunction",
             on("job_due", "dynamodb:Query")
-            | on("Table", "dynamodb:Query")
+            | on("Table", "dynamodb:Query", "dynamodb:BatchGetItem")
             | on("JobSweepQueue", *QUEUE)
             | on("FailedRuns", "sqs:SendMessage"),
         ),
@@ -106,7 +110,10 @@ def test_nobody_may_delete_or_scan(stack):
             "BadgeRenewalsFunction",
             on("badge_due", "dynamodb:Query") | on("BadgeRenewalsQueue", *QUEUE) | on("FailedRuns", "sqs:SendMessage"),
         ),
-        ("MarketplaceEventsFunction", on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"})),
+        (
+            "MarketplaceEventsFunction",
+            on("Table", "dynamodb:BatchGetItem") | on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"}),
+        ),
         (
             "PurchaseReconcileFunction",
             on("purchase_due", "dynamodb:Query")
@@ -119,22 +126,36 @@ def test_a_function_may_change_the_ledger_and_little_more(production, function, 
     assert granted(production, function) == on("Table", *CHANGE) | more
 
 
-def test_only_who_pays_on_a_job_reads_other_items_than_those_of_promo_codes_many_at_once(stack):
+def test_only_who_pays_on_a_job_reads_accounts_among_several_items_at_once(stack):
     batches = {each["Sid"]: each for each in statements(stack) if "dynamodb:BatchGetItem" in many(each["Action"])}
-    assert set(batches) == {"PromoCounters", "PriceOfTheJob", "AuctionOfTheJob"}
-    leading = {"dynamodb:LeadingKeys": ["PROMO#*"]}
-    assert batches["PromoCounters"]["Condition"] == {"ForAllValues:StringLike": leading}
+    of_one_kind = {"PromoCounters": "PROMO#*", "JobAndAuction": "JOB#*", "ProposalsOnJobs": "JOB#*"}
+    assert set(batches) - set(of_one_kind) == {"PriceOfTheJob", "AuctionOfTheJob"}
+    for sid, keys in of_one_kind.items():
+        assert batches[sid]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [keys]}}
 
 
-def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job(stack):
+def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job_or_by_the_audit_to_an_account(stack):
     listings = [
         each
         for each in statements(stack)
         if "dynamodb:Query" in many(each["Action"]) and each["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
     ]
-    assert listings
-    for listing in listings:
-        assert listing["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["JOB#*"]}}
+    of_a_job = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["JOB#*"]}}
+    of_an_account = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["*#*"]}}
+    conditions = {each["Sid"]: each["Condition"] for each in listings}
+    assert conditions == {"ProposalsOnJobs": of_a_job, "PurchasesOfAnAccount": of_an_account}
+
+
+def test_the_audit_may_read_an_account_and_write_nothing_but_how_far_it_got(production):
+    assert granted(production, "AuditFunction") == (
+        on("Table", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem")
+        | on("by_time", "dynamodb:Query")
+        | on("AuditQueue", *QUEUE)
+    )
+    (writes,) = [each for each in statements(production) if each.get("Sid") == "HowFarItGot"]
+    allowed = writes["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
+    assert set(allowed) == set(AuditRow.get_attributes())
+    assert not {"lots", "balance_after", "state"} & set(allowed)
 
 
 def test_nobody_else_may_read_a_secret(stack):
@@ -144,20 +165,64 @@ def test_nobody_else_may_read_a_secret(stack):
 
 def test_the_outbox_may_read_the_stream_and_nothing_of_the_table(stack):
     assert granted(stack, "OutboxFunction") == (
-        on("Table.StreamArn", *STREAM) | on("Bus", "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
+        on("Table.StreamArn", *STREAM) | on(BUS, "events:PutEvents") | on("OutboxDeadLetters", "sqs:SendMessage")
     )
 
 
-@pytest.mark.parametrize(("identity", "named_"), [("", "SenderAddress"), ("example.com", "SenderIdentity")])
-def test_the_mailer_may_look_up_addresses_and_send_from_its_own(identity, named_):
-    stack = transform(SenderAddress="connects@example.com", SenderIdentity=identity)
-    granted_ = granted(stack, "MailerFunction")
-    (sends,) = [resource for action, resource in granted_ if action == "ses:SendEmail"]
-    assert f"{{'Ref': '{named_}'}}" in sends
-    assert {pair for pair in granted_ if pair[1] != sends} == (
+def test_the_mailer_may_look_up_addresses_and_send_from_its_own():
+    """To whomever: in SES's sandbox the right is asked for on the receiver's identity too."""
+    stack = transform(SenderAddress="connects@example.com")
+    assert granted(stack, "MailerFunction") == (
         on("MailerQueue", *QUEUE - {"sqs:SendMessage"})
         | on("UserPool", "cognito-idp:AdminGetUser")
         | on("MailsTable", "dynamodb:GetItem", "dynamodb:PutItem")
+        | on(IDENTITIES, "ses:SendEmail")
+    )
+    (sends,) = [each for each in statements(stack) if each["Action"] == "ses:SendEmail"]
+    assert sends["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "SenderAddress"}}}
+
+
+def said_of_the_bus(stack):
+    policy = of_type(stack, "AWS::Events::EventBus")["Bus"]["Policy"]
+    statements_ = {each["Sid"]: each for each in policy["Statement"]}
+    assert {each["Action"] for each in statements_.values()} == {"events:PutEvents"}
+    assert {each["Resource"]["Fn::Sub"] for each in statements_.values()} == {BUS}
+    assert of_type(stack, "AWS::Events::EventBus")["Bus"]["Name"] == {"Ref": "AWS::StackName"}
+    return {sid: (each["Effect"], each["Principal"], each["Condition"]) for sid, each in statements_.items()}
+
+
+FROM_LEDGER, FROM_MARKETPLACE = {"events:source": "connects.ledger"}, {"events:source": "marketplace"}
+NOT_THE_OUTBOX = {"aws:PrincipalArn": {"Fn::GetAtt": ["OutboxFunctionRole", "Arn"]}}
+NOT_OF_THIS_ACCOUNT = {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}
+
+
+def test_nobody_but_the_outbox_speaks_for_the_ledger_and_nobody_of_another_account_for_the_marketplace(stack):
+    assert said_of_the_bus(stack) == {
+        "OnlyTheOutboxSpeaksForTheLedger": (
+            "Deny",
+            "*",
+            {"ForAnyValue:StringEquals": FROM_LEDGER, "ArnNotEquals": NOT_THE_OUTBOX},
+        ),
+        "OnlyPublishersSpeakForTheMarketplace": (
+            "Deny",
+            "*",
+            {"ForAnyValue:StringEquals": FROM_MARKETPLACE, "StringNotEquals": NOT_OF_THIS_ACCOUNT},
+        ),
+    }
+
+
+def test_where_publishers_are_named_nobody_else_speaks_for_the_marketplace():
+    said = said_of_the_bus(transform(EventPublishers="arn:aws:iam::123456789012:role/marketplace"))
+    named_ = {"Ref": "EventPublishers"}
+    assert said["OnlyPublishersSpeakForTheMarketplace"] == (
+        "Deny",
+        "*",
+        {"ForAnyValue:StringEquals": FROM_MARKETPLACE, "ArnNotEquals": {"aws:PrincipalArn": named_}},
+    )
+    assert said["PublishersMaySpeakForTheMarketplace"] == (
+        "Allow",
+        {"AWS": named_},
+        {"ForAllValues:StringEquals": FROM_MARKETPLACE},
     )
 
 
@@ -172,6 +237,7 @@ def test_in_the_sandbox_who_charges_or_turns_the_clock_may_write_there(sandbox, 
     "function",
     [
         "AccountsFunction",
+        "AuditFunction",
         "SpendFunction",
         "RefundFunction",
         "RewardsFunction",

@@ -17,16 +17,16 @@ MANAGED_POLICIES = {
 }
 
 
-def source() -> Json:
-    """The template as it is written, its short forms (`!Ref`) spelt out."""
+def source(text: str | None = None) -> Json:
+    """The template as it is written, or another, its short forms (`!Ref`) spelt out."""
     from samcli.yamlhelper import yaml_parse  # noqa: PLC0415 - slow, and only needed where it is called
 
-    return json.loads(json.dumps(yaml_parse(TEMPLATE.read_text())))
+    return json.loads(json.dumps(yaml_parse(text or TEMPLATE.read_text())))
 
 
-def transform(**parameters: str) -> Json:
+def transform(text: str | None = None, **parameters: str) -> Json:
     """The template of a stack with these parameters, nothing in it that a condition leaves out."""
-    written = source()
+    written = source(text)
     values = {name: str(each.get("Default", "")) for name, each in written["Parameters"].items()} | parameters
     expanded = written | {"Resources": unroll(written["Resources"])}
     expanded["Globals"]["Function"]["CodeUri"] = "s3://bucket/package"
@@ -68,6 +68,12 @@ def serverless(template: Json, values: dict[str, str]) -> Json:
         return Translator(MANAGED_POLICIES, Parser()).translate(template, values)
 
 
+def conditions_of(written: Json, parameters: dict[str, str]) -> dict[str, bool]:
+    """What each condition is in a stack with these parameters."""
+    values = {name: str(each.get("Default", "")) for name, each in written["Parameters"].items()} | parameters
+    return {name: holds(each, values) for name, each in written["Conditions"].items()}
+
+
 def decide(template: Json, values: dict[str, str]) -> Json:
     conditions = {name: holds(each, values) for name, each in template["Conditions"].items()}
     kept = {
@@ -79,7 +85,7 @@ def decide(template: Json, values: dict[str, str]) -> Json:
 
 def holds(condition: Json, values: dict[str, str]) -> bool:
     match condition:
-        case {"Fn::Equals": [{"Ref": parameter}, value]}:
+        case {"Fn::Equals": [{"Ref": parameter} | {"Fn::Join": ["", {"Ref": parameter}]}, value]}:
             return values[parameter] == value
         case {"Fn::Not": [other]}:
             return not holds(other, values)
