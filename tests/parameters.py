@@ -86,6 +86,14 @@ def without_contradiction(parameter: str, value: str) -> dict[str, str]:
     return numbers
 
 
+def all_at(end: int) -> dict[str, str]:
+    """What the functions are told where every parameter is at its first, second or further end, past its last again."""
+    return {variable(name): ends_of(name)[end % len(ends_of(name))] for name in product()}
+
+
+MOST_ENDS = max(len(ends_of(name)) for name in product())
+
+
 ELSEWHERE = {
     "TABLE_NAME": "ledger",
     "STAGE": "sandbox",
