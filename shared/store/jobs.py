@@ -221,7 +221,7 @@ class Jobs:
                 item.update(self._changes(before, after), self._unchanged(before))
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
-                raise JobMovedError(after.job_id) from error
+                raise JobMovedError(after.job_id).after(error.cause) from error
             raise
 
     def saved(self, before: Job, after: Job) -> Also:
@@ -267,7 +267,7 @@ class Jobs:
         """The proposals on a job that cost something and have not come back; strongly consistent."""
         row = self._proposal
         left = row.refunded_at.does_not_exist() & (row.cost > 0)
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             found = row.query(job_pk(job_id), row.sk.startswith(proposal_sk("")), left, consistent_read=True)
             for each in found:
                 yield each.proposal()
