@@ -3,6 +3,7 @@
 A price is for anybody with a token to see before anything is spent; the rest is for services.
 """
 
+import time
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -101,7 +102,7 @@ def tell(job_id: Id, body: EventBody) -> Response[str]:
         named = body.account_id, body.proposal_id
         return _shown(interact_on_job(ledger, job_id, *named, deadline=until, at=body.interacted_at), 202)
     job = end_job(ledger, job_id, JobStatus(body.type), deadline=until)
-    if job.refunds_due and not job.looks:
+    if job.refunds_due and not job.looks and time.monotonic() < until:
         _look_now(job)
     return _shown(job, 202)
 

@@ -95,5 +95,8 @@ def _secret() -> bytes:
 def _read_secret(name: str) -> bytes:
     """Read once a process, when first needed, and boto3 loaded with it."""
     import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
 
-    return secret_of(boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+    times = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+    secrets = boto3.client("secretsmanager", config=times)
+    return secret_of(secrets.get_secret_value(SecretId=name)["SecretString"])
