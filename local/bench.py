@@ -26,6 +26,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from local import bench_crowd
 from local.aws import client
 from local.deploy import DeployError, sam, step
 from local.engines import CREDENTIALS, EngineError, ministack
@@ -50,6 +51,7 @@ BARE = "import boto3; boto3.client('dynamodb')"
 IMPORTS = 7
 CLIENTS, REQUESTS = 8, 25
 RATIO, MEGABYTES = 1.5, 25
+CROWD_RATIO = 3
 WIDTH = 100
 CAPACITY = {"spend": (2, 5, 1), "balance": (1, 0, 1), "history, a page of 50": (1, 0, math.inf), "refund": (3, 7, 2)}
 """Budgets: calls, write units, read units."""
@@ -190,6 +192,19 @@ def cost_rows(spend: dict[str, float]) -> Iterator[Row]:
     yield Row("a million spends: together", f"${sum(parts.values()):.2f}")
 
 
+# --- Many at once on one account --------------------------------------------------------------------------------
+
+
+def crowd() -> Row:
+    found = bench_crowd.measure()
+    return Row(
+        f"{bench_crowd.CALLERS} spends at once on one account / one after another",
+        f"{found.ratio:.2f} x  ({found.at_once_s:.2f} s / {found.one_by_one_s:.2f} s), {found.refused} refused",
+        f"{CROWD_RATIO} x, 0",
+        found.ratio <= CROWD_RATIO and not found.refused,
+    )
+
+
 # --- Over HTTP ------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +267,8 @@ def main() -> None:
         with step("Running warm handlers"):
             measured = warm(runtime, environ)
         rows += [*warm_rows(measured), *cost_rows(measured["spend"])]
+        with step("Spending at once on one account"):
+            rows.append(crowd())
         with step("Spending over HTTP"):
             rows += latencies(stack)
     show(rows)

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from shared.edge.observability import count_run, flush_metrics, logger
 from shared.edge.queue import due_queue
-from shared.edge.wiring import deadline, warm_up, wiring
+from shared.edge.wiring import deadline, warm_up, wiring, working
 from shared.services.due import SETTLE, dispatch, settle_accounts
 
 if TYPE_CHECKING:
@@ -84,12 +84,13 @@ def serve_work(what: str, look: Look, work: Work) -> Handler:
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | dict[str, Any]:
         try:
-            if "Records" in event:
-                return process_partial_response(event, take, processor, context)
-            ledger = wiring().ledger
-            found, oldest = look(ledger)
-            count_run(event, found=found, waited_hours=(ledger.clock.now() - oldest) / ONE_HOUR)
-            return {what: found}
+            with working(context):
+                if "Records" in event:
+                    return process_partial_response(event, take, processor, context)
+                ledger = wiring().ledger
+                found, oldest = look(ledger)
+                count_run(event, found=found, waited_hours=(ledger.clock.now() - oldest) / ONE_HOUR)
+                return {what: found}
         finally:
             flush_metrics()
 

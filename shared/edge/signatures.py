@@ -128,8 +128,10 @@ class Secret:
     def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its clients as it runs
         """Made when first needed, and boto3 loaded with it."""
         import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
 
-        return boto3.client("secretsmanager")
+        times = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+        return boto3.client("secretsmanager", config=times)
 
 
 def _secret() -> Secret:

@@ -27,9 +27,10 @@
     ├── NotRefundableError           not_refundable
     ├── IdempotencyKeyReusedError    idempotency_key_reused
     ├── PaymentDeclinedError         payment_declined        (purchase_id)
-    └── BusyError                    busy                    (nothing happened; try again)
+    └── BusyError                    busy                    (purchase_id, where one may have been begun)
 
-A refusal changes nothing and does not use its idempotency key up. ``code`` is stable and part of the HTTP contract.
+A refusal changes nothing and does not use its idempotency key up, but for a `BusyError` of which it says otherwise.
+``code`` is stable and part of the HTTP contract.
 Which of two refusals wins is the order in which a request is looked at: its own form, the account, the
 idempotency key, the state of the account (plan, frozen), then the balance.
 """
@@ -221,13 +222,21 @@ class PaymentDeclinedError(LedgerError):
 
 
 class BusyError(LedgerError):
-    """Contention outlasted the deadline. ``unanswered`` where the database's last word never came."""
+    """Contention outlasted the deadline, or the database did not answer.
+
+    Args:
+        unanswered: Whether this may have happened all the same.
+        known: What else is known, as whole sentences for the caller.
+        details: As for every refusal.
+    """
 
     code = "busy"
 
-    def __init__(self, *, unanswered: bool = False) -> None:
-        super().__init__(
-            "No answer came in time. Send the same request with the same key again: it happens once."
-            if unanswered
-            else "The ledger is busy. Nothing happened; the same request can be sent again."
-        )
+    def __init__(self, *, unanswered: bool = False, known: str = "", **details: int | str) -> None:
+        what = MAY_HAVE_HAPPENED if unanswered else NOTHING_HAPPENED
+        super().__init__(f"{known or what} {SEND_AGAIN}", **details)
+
+
+NOTHING_HAPPENED = "The ledger is busy. Nothing happened."
+MAY_HAVE_HAPPENED = "No answer came in time: this may have happened or not."
+SEND_AGAIN = "Send the same request again, with the same key if it has one: it happens once."

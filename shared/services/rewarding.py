@@ -13,7 +13,7 @@ from shared.ledger.errors import (
 )
 from shared.ledger.model import Entry, EntryType, Request, entry_id
 from shared.services.ledger import Ledger, Outcome
-from shared.services.retry import attempts
+from shared.services.retry import attempts, in_time
 from shared.store.errors import ClaimedError, ContentionError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def reward_rising_talent(ledger: Ledger, account_id: str, request: Request, *, d
     return _once(ledger, account_id, credit, "Rising Talent", deadline)
 
 
+@in_time
 def reward_certification(
     ledger: Ledger, account_id: str, certificate: str, request: Request, *, deadline: float
 ) -> Outcome:
@@ -50,6 +51,7 @@ def reward_certification(
     return _once(ledger, account_id, credit, f"Certificate {certificate}", deadline)
 
 
+@in_time
 def reward_interview(
     ledger: Ledger, account_id: str, spend_id: str, request: Request, *, deadline: float
 ) -> tuple[list[Entry], bool]:
@@ -64,12 +66,14 @@ def reward_interview(
         RewardCapReachedError: interviews brought the account as much as they may these days.
     """
     spend = ledger.find_spend(account_id, spend_id)
-    for _ in attempts(deadline):
+    tries = attempts(deadline)
+    for _ in tries:
         command = Interview(spend, _came_back(ledger, spend), request)
         try:
             outcome = ledger.execute(account_id, command, deadline=deadline)
         except ClaimedError as error:
             if error.claim.name == refund_claim(spend):
+                tries.met(error)
                 continue  # it came back meanwhile
             raise AlreadyAwardedError(INTERVIEW) from error
         except RewardCapReachedError as refusal:
@@ -78,7 +82,7 @@ def reward_interview(
                 raise AlreadyAwardedError(INTERVIEW) from refusal
             raise
         return _both_entries(ledger, outcome, request), outcome.replayed
-    raise BusyError
+    raise tries.busy
 
 
 def adjust(ledger: Ledger, account_id: str, *, amount: int, reason: str, request: Request, deadline: float) -> Outcome:

@@ -9,7 +9,6 @@ from shared.ledger.commands import Refund, Spend, check_refundable
 from shared.ledger.errors import (
     AlreadyExistsError,
     AlreadyRefundedError,
-    BusyError,
     InsufficientConnectsError,
     InvalidRequestError,
     JobNotOpenError,
@@ -18,7 +17,7 @@ from shared.ledger.errors import (
 from shared.ledger.job import WHY, Channel, Job, Proposal, quote
 from shared.ledger.model import Request, entry_id
 from shared.services.ledger import Ledger, Outcome
-from shared.services.retry import attempts
+from shared.services.retry import attempts, in_time
 from shared.store.errors import ClaimedError, ContentionError, JobMovedError, ProposalExistsError
 from shared.store.jobs import Jobs
 
@@ -45,6 +44,7 @@ class ProposalSent:
         return {"type": "proposal", "proposal_id": self.proposal_id} | job | channel
 
 
+@in_time
 def spend_on_proposal(
     ledger: Ledger, account_id: str, sent: ProposalSent, request: Request, *, deadline: float
 ) -> Outcome:
@@ -75,7 +75,8 @@ def _spend_on_job(
 ) -> Outcome:
     jobs = Jobs(ledger.table)
     spend_id = entry_id(account_id, request.operation, request.key)
-    for _ in attempts(deadline):
+    tries = attempts(deadline)
+    for _ in tries:
         try:
             job, account = jobs.job_and_account(job_id, account_id)
             command = _spend(job, sent, request)
@@ -89,9 +90,9 @@ def _spend_on_job(
             if before := ledger.repeat(account_id, request):
                 return before
             raise
-        except (JobMovedError, ContentionError):
-            continue
-    raise BusyError
+        except (JobMovedError, ContentionError) as error:
+            tries.met(error)
+    raise tries.busy
 
 
 def _spend(job: Job | None, sent: ProposalSent, request: Request) -> Spend:
@@ -103,6 +104,7 @@ def _exists(account_id: str, job_id: str) -> AlreadyExistsError:
     return AlreadyExistsError(f"A proposal of {account_id} on job {job_id}")
 
 
+@in_time
 def refund_spend(
     ledger: Ledger,
     account_id: str,

@@ -121,7 +121,7 @@ class Audits:
                 row.save(unmoved)
         except PutError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
-                raise AuditMovedError(job.account_id) from error
+                raise AuditMovedError(job.account_id).after(error.cause) from error
             raise
 
 

@@ -16,9 +16,12 @@ from shared.store.errors import (
     ClaimedError,
     ContentionError,
     EntryExistsError,
+    OutcomeUnknownError,
     PurchaseMovedError,
+    StoreError,
     VersionMovedError,
     contention_from_aws,
+    was_sent_twice,
 )
 from shared.store.plain import take_items_plainly
 from shared.store.rows import (
@@ -37,6 +40,7 @@ from shared.store.rows import (
     purchase_sk,
     shard_of,
 )
+from shared.store.sending import meta, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,14 +55,9 @@ if TYPE_CHECKING:
     from shared.ledger.purchase import Purchase
     from shared.store.also import Also
 
-CONNECT_TIMEOUT_S = 1
-READ_TIMEOUT_S = 2
 DUE_PAGE = 500
 CALLS_FOR_A_TYPE = 10
 ROWS_LOOKED_THROUGH = 500
-SDK_RETRIES = 1
-"""The SDK tries once more by itself; the services' own loop does the rest, inside the function's deadline."""
-
 
 R = TypeVar("R", bound=Row)
 Key = dict[str, dict[str, Any]]
@@ -92,7 +91,7 @@ class Table:
     """One DynamoDB table. Safe to use from several threads."""
 
     def __init__(self, name: str, *, shards: int, region: str | None = None, endpoint_url: str | None = None) -> None:
-        """Nothing is asked of AWS until the first call.
+        """Makes the client. Nothing is asked of AWS until the first call.
 
         Args:
             name: The table's name.
@@ -102,31 +101,16 @@ class Table:
         """
         self.name = name
         self.shards = shards
-        self._meta = type(
-            "Meta",
-            (),
-            {
-                "table_name": name,
-                "region": region,
-                "host": endpoint_url,
-                "connect_timeout_seconds": CONNECT_TIMEOUT_S,
-                "read_timeout_seconds": READ_TIMEOUT_S,
-                "max_retry_attempts": SDK_RETRIES,
-                "max_pool_connections": 50,
-            },
-        )
+        self._meta = meta(name, region, endpoint_url)
         bound: type[Row] = type("Row", (Row,), {"Meta": self._meta})
         self._connection = bound._get_connection()  # noqa: SLF001
+        watch(self._connection.connection.client)
         self._bound: dict[type[Row], type[Row]] = {}
         self._account = self.rows(AccountRow)
         self._entry = self.rows(EntryRow)
         self._claim = self.rows(ClaimRow)
         self._notice = self.rows(NoticeRow)
         self._purchase = self.rows(PurchaseRow)
-
-    def connect(self) -> None:
-        """Make the client now rather than on the first call. Nothing is asked of AWS."""
-        _ = self._connection.connection.client
 
     def rows(self, row: type[R]) -> type[R]:
         """A row type, of this table. All share one connection: a client each would cost 70 ms each to make."""
@@ -139,7 +123,7 @@ class Table:
     def get(self, row: type[R], pk: str, sk: str) -> R | None:
         """One item, strongly consistent."""
         rows = self.rows(row)
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             try:
                 return rows.get(pk, sk, consistent_read=True)
             except rows.DoesNotExist:
@@ -151,7 +135,7 @@ class Table:
         Each is read by itself: what was written to two of them in one transaction may be seen of one alone.
         """
         wanted: list[Any] = [{"pk": pk, "sk": sk} for pk, sk in keys]  # pynamodb's own type is wrong
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             answer = self._connection.batch_get_item(wanted, consistent_read=True)
         if answer.get("UnprocessedKeys"):
             raise ContentionError("a read of several items was throttled")
@@ -170,7 +154,7 @@ class Table:
         return row.account()
 
     def entry(self, account_id: str, entry_id: str) -> Entry | None:
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             found = self._connection.get_item(account_id, entry_sk(entry_id), consistent_read=True)
         return entry_from(found["Item"]) if "Item" in found else None
 
@@ -226,7 +210,7 @@ class Table:
         Raises:
             ContentionError: throttling, or no answer.
         """
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             take_items_plainly(self._connection.connection.client)
             return self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
 
@@ -318,7 +302,7 @@ class Table:
                 item.row.update(list(item.actions), item.condition)
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
-                raise item.refused({}) from error
+                raise item.refused({}).after(error.cause) from error
             raise
 
     def completion(self, purchase: Purchase) -> Also:
@@ -344,7 +328,7 @@ class Table:
                 row.save(unchanged)
         except PutError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
-                raise PurchaseMovedError(after.purchase_id) from error
+                raise PurchaseMovedError(after.purchase_id).after(error.cause) from error
             raise
         return after
 
@@ -376,7 +360,7 @@ class Table:
     def due(self, index: Index[Any], attribute: Attribute[Any], until: date) -> Iterator[Any]:
         """The keys of what a due index holds until then, shard by shard."""
         for shard in range(self.shards):
-            with contention_from_aws():
+            with contention_from_aws(reading=True):
                 yield from index.query(str(shard), attribute <= until, page_size=DUE_PAGE)
 
     def _whole(self, account: Account) -> AccountRow:
@@ -448,13 +432,14 @@ class Table:
                 pass
         except TransactWriteError as error:
             if refusal := self._refusal(error, own, also):
-                raise refusal from error
+                raise refusal.after(error.cause) from error
             raise  # as it came: its cause is what names the table or the permission that is missing
 
-    def _refusal(self, error: TransactWriteError, own: str | None, also: Sequence[Also]) -> Exception | None:
+    def _refusal(self, error: TransactWriteError, own: str | None, also: Sequence[Also]) -> StoreError | None:
         """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.
 
-        An entry that the calendar brought may stand there too, written by whoever moved the version on.
+        An entry that the calendar brought may stand there too, written by whoever moved the version on. None where it
+        was nothing that passes by itself: an item or a partition that would be too large, a value that is none.
         """
         reasons = [reason for reason in error.cancellation_reasons if reason]
         items = [reason.raw_item for reason in reasons if reason.raw_item]
@@ -471,5 +456,6 @@ class Table:
         if item := by_sk.get(ACCOUNT_SK):
             return VersionMovedError(self._account.from_raw_data(item).account())
         if any(reason.code in CONTENTION for reason in reasons):
-            return ContentionError(str([reason.code for reason in reasons]))
+            kind = OutcomeUnknownError if was_sent_twice(error.cause) else ContentionError
+            return kind(str([reason.code for reason in reasons]))
         return None

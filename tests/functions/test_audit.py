@@ -204,7 +204,7 @@ def test_without_a_provider_purchases_are_checked_and_the_answer_says_that_charg
     assert found(ask(api)).keys() == {PURCHASES}
 
 
-def test_a_provider_that_does_not_answer_makes_a_job_of_it(api, monkeypatch, queue):
+def test_a_provider_that_does_not_answer_makes_a_job_of_it(api, monkeypatch, queue):  # noqa: ARG001
     from shared.payments import NoAnswerError  # noqa: PLC0415
     from shared.sandbox.payments import SandboxGateway  # noqa: PLC0415
 

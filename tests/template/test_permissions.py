@@ -5,6 +5,12 @@ from typing import Any
 import pytest
 
 from shared.store.audits import AuditRow
+from shared.store.badges import PriceRow
+from shared.store.jobs import JobRow, ProposalRow
+from shared.store.promos import CampaignRow, CounterRow
+from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow, PurchaseRow
+from tests.permissions import Asked, allows, documents, many
+from tests.permissions import statements as statements_of
 from tests.template.transform import Json, of_type, transform
 
 CHANGE = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
@@ -15,29 +21,21 @@ IDENTITIES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identit
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 
 
-def many(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def statements(stack: Json) -> list[Json]:
     """Every statement that the template itself writes, in roles and in policies of their own."""
-    documents = [each["PolicyDocument"] for each in of_type(stack, "AWS::IAM::ManagedPolicy").values()]
+    found = [each["PolicyDocument"] for each in of_type(stack, "AWS::IAM::ManagedPolicy").values()]
     for role in of_type(stack, "AWS::IAM::Role").values():
-        documents += [policy["PolicyDocument"] for policy in role.get("Policies", [])]
-    return [statement for document in documents for statement in document["Statement"]]
+        found += [policy["PolicyDocument"] for policy in role.get("Policies", [])]
+    return [statement for document in found for statement in document["Statement"]]
 
 
 def granted(stack: Json, function: str) -> set[tuple[str, str]]:
     """(action, resource) pairs that a function has, but for logs and traces."""
-    role = stack["Resources"][f"{function}Role"]["Properties"]
-    shared = [
-        stack["Resources"][arn["Ref"]]["Properties"] for arn in role["ManagedPolicyArns"] if isinstance(arn, dict)
-    ]
-    documents = [policy["PolicyDocument"] for policy in [*shared, *role.get("Policies", [])]]
     return {
         (action, named(resource))
-        for document in documents
+        for document in documents(stack, function)
         for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
         for action in many(statement["Action"])
         for resource in many(statement["Resource"])
     }
@@ -63,7 +61,6 @@ def test_no_policy_has_a_wildcard(stack):
         assert not any("*" in action for action in many(statement["Action"])), statement
         whom = str(statement["Resource"]).replace(IDENTITIES, "")  # held to its sender by a condition
         assert "*" not in whom, statement
-        assert statement["Effect"] == "Allow"
 
 
 def test_nobody_may_delete_or_scan(stack):
@@ -156,6 +153,64 @@ def test_the_audit_may_read_an_account_and_write_nothing_but_how_far_it_got(prod
     allowed = writes["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
     assert set(allowed) == set(AuditRow.get_attributes())
     assert not {"lots", "balance_after", "state"} & set(allowed)
+
+
+CHANGE_ACCOUNTS = [
+    *("Accounts", "Purchase", "PaymentEvents", "Spend", "Refund", "Rewards", "Promos", "Jobs", "Boosts", "Badge"),
+    *("MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals", "PurchaseReconcile"),
+    "MarketplaceEvents",
+]
+IN_A_TRANSACTION = {"EnclosingOperation": {"TransactWriteItems"}}
+BESIDE_ACCOUNTS = {
+    "GetItem": {
+        "JOB#j1": {"Spend", "Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
+        "PROMO#SPRING": {"Promos", "Purchase", "PaymentEvents", "PurchaseReconcile"},
+        "BADGE#PRICE": {"Badge", "BadgeRenewals"},
+    },
+    "UpdateItem": {
+        "JOB#j1": {"Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
+        "PROMO#SPRING": {"Promos", "Purchase", "PaymentEvents", "PurchaseReconcile"},
+        "BADGE#PRICE": {"BadgeRenewals"},
+    },
+    "PutItem": {"JOB#j1": {"Spend"}, "PROMO#SPRING": {"Promos"}, "BADGE#PRICE": set()},
+}
+"""By action and partition, who may."""
+
+
+def may(stack, function, action, pk="ann", attributes=(), **more):
+    asked = Asked(action, "ledger", {"LeadingKeys": {pk}, "Attributes": set(attributes)} | more)
+    return allows(statements_of(stack, f"{function}Function"), asked)
+
+
+def names(*rows):
+    return {name for row in rows for name in row.get_attributes()} - {"pk", "sk"}
+
+
+@pytest.mark.parametrize("function", CHANGE_ACCOUNTS)
+def test_no_function_may_update_what_an_entry_a_claim_or_a_notice_consists_of(stack, function):
+    """But for `seq`, which accounts have as well."""
+    updated = names(AccountRow, JobRow, ProposalRow, CampaignRow, CounterRow, PriceRow)
+    updated |= {"state", "purchase_due", "revision", "promo_refused"}  # of a purchase, when it is completed
+    kept = names(EntryRow, ClaimRow, NoticeRow)
+    assert kept & updated == {"seq"}
+    assert not any(may(stack, function, "UpdateItem", attributes=["version", name]) for name in kept - updated)
+    assert all(may(stack, function, "UpdateItem", attributes=["version", name]) for name in names(AccountRow))
+
+
+@pytest.mark.parametrize("function", CHANGE_ACCOUNTS)
+def test_an_entry_is_put_in_a_transaction_or_not_at_all(stack, function):
+    assert may(stack, function, "PutItem", attributes=names(EntryRow), **IN_A_TRANSACTION)
+    assert not may(stack, function, "PutItem", attributes=names(EntryRow))
+    assert may(stack, function, "PutItem", attributes=names(PurchaseRow))
+
+
+@pytest.mark.parametrize("action", BESIDE_ACCOUNTS)
+def test_who_changes_accounts_may_touch_other_items_only_where_that_is_its_work(stack, action):
+    allowed = {
+        pk: {function for function in CHANGE_ACCOUNTS if may(stack, function, action, pk)}
+        for pk in BESIDE_ACCOUNTS[action]
+    }
+    assert allowed == BESIDE_ACCOUNTS[action]
 
 
 def test_nobody_else_may_read_a_secret(stack):
