@@ -89,8 +89,6 @@ def test_two_stacks_of_an_account_tell_their_metrics_apart(stack):
     for each in of_type(stack, "AWS::Logs::MetricFilter").values():
         namespaces = {counted["MetricNamespace"]["Fn::Sub"] for counted in each["MetricTransformations"]}
         assert namespaces == {NAMESPACE["Fn::Sub"]}
-            NAMESPACE["Fn::Sub"]
-        }
 
 
 def alarms_of(stack):
