@@ -49,9 +49,11 @@ class Stack:
             case {"Fn::Equals": [{"Fn::Join": ["", {"Ref": name}]}, ""]}:
                 return not self.named(name)  # a list that is empty
             case {"Fn::Equals": [left, right]}:
-                return bool(self.resolve(left) == self.resolve(right))
+                return str(self.resolve(left)) == str(self.resolve(right))
             case {"Fn::Not": [other]}:
                 return not self.holds(other)
+            case {"Fn::And": all_of}:
+                return all(self.holds(each) for each in all_of)
         raise NotImplementedError(f"condition {condition}")
 
 

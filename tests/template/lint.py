@@ -16,6 +16,9 @@ STACKS = {
     "staging, with all that is left empty by default": {
         "Stage": "staging",
         "LogLevel": "DEBUG",
+        "ReservedConcurrency": "100",
+        "WarmReadUnits": "12000",
+        "WarmWriteUnits": "8000",
         "DueSchedule": "rate(1 hour)",
         "SenderAddress": "connects@example.com",
         "AllowedOrigins": "https://market.example,https://staff.example",

@@ -300,6 +300,28 @@ def test_the_table_is_encrypted_recoverable_streamed_and_on_demand(stack):
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
+def test_the_table_is_ready_for_what_is_asked_for_and_asked_for_nothing_by_default(stack):
+    warm = transform(WarmWriteUnits="8000")
+    assert of_type(warm, "AWS::DynamoDB::Table")["Table"]["WarmThroughput"] == {
+        "ReadUnitsPerSecond": {"Ref": "WarmReadUnits"},
+        "WriteUnitsPerSecond": {"Ref": "WarmWriteUnits"},
+    }
+    assert "WarmThroughput" not in of_type(stack, "AWS::DynamoDB::Table")["Table"]
+
+
+def test_concurrency_is_kept_for_what_people_wait_for_where_it_is_asked_for(stack):
+    def kept(functions_):
+        return {name: each["ReservedConcurrentExecutions"] for name, each in functions_.items() if KEPT in each}
+
+    ref = {"Ref": "ReservedConcurrency"}
+    names = ("AccountsFunction", "PurchaseFunction", "SpendFunction")
+    assert kept(functions_of(transform(ReservedConcurrency="100"))) == dict.fromkeys(names, ref)
+    assert kept(functions_of(stack)) == {}
+
+
+KEPT = "ReservedConcurrentExecutions"
+
+
 def test_a_due_index_holds_keys_only(stack):
     indexes = of_type(stack, "AWS::DynamoDB::Table")["Table"]["GlobalSecondaryIndexes"]
     assert {index["Projection"]["ProjectionType"] for index in indexes} == {"KEYS_ONLY"}
