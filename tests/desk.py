@@ -5,18 +5,19 @@ import time
 from collections import Counter as Tally
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
 from shared.ledger.auction import Auction, Interaction
 from shared.ledger.audit import audit
 from shared.ledger.badge import is_badge
-from shared.ledger.calendar import midnight
+from shared.ledger.calendar import expiry_of_lot, midnight
 from shared.ledger.campaign import Campaign, Counter, promo_claim
 from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpiring, decide, open_account
+from shared.ledger.expiry_notices import wait_for_notices
 from shared.ledger.job import Job, JobEvent, Posting, Proposal
-from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Notice, Plan, Request
+from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Notice, Plan, Request
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_plan, open_new_account
@@ -331,6 +332,22 @@ class Desk:
         with self.table.rows(Row).batch_write() as batch:
             for row in rows:
                 batch.save(row)
+
+    def fill(self, *, each: int = 1, every: int = 1) -> Account:
+        """Lots of both classes in Ann's account for every so many days of a lot's life, in one entry."""
+        account, now, today = self.stored(), self.clock.at, self.clock.at.date()
+        last = expiry_of_lot(today, self.policy.lot_lifetime_months)
+        days = [today + timedelta(ahead) for ahead in range(1, (last - today).days + 1, every)]
+        posted = Decision(account).post(
+            EntryType.ADJUSTMENT,
+            {Bucket(day, paid): each for day in days for paid in (False, True)},
+            Request("fill", "fill", "f", "staff"),
+            at=now,
+            now=now,
+            reason="Filled",
+            reference={"type": "adjustment"},
+        )
+        return self.table.commit(account, wait_for_notices(posted, today, self.policy))
 
     def credit_often(self, credits_: list[tuple[date, int, bool]]) -> None:
         """Many credits (day, amount, paid) in few transactions, for an account with a long past."""

@@ -418,6 +418,17 @@ def test_a_look_at_lots_that_were_spent_is_2_calls_4_wcu(usual, wire):
     assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
 
 
+def test_a_look_after_a_change_of_the_days_ahead_is_1_call_and_2_calls_4_wcu_where_a_date_moves(usual, wire):
+    usual.under(expiry_notice_days=(7, 1))
+    with wire.measured() as cost:
+        usual.tell_expiring()
+    assert_costs(cost, calls=[GET], read_units=1)
+    usual.under(expiry_notice_days=(60, 30, 7, 1))
+    with wire.measured() as cost:
+        usual.tell_expiring()
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
+
+
 def test_a_sweep_over_accounts_of_which_none_is_due_is_the_empty_index_queries(usual, wire):
     for name in ("bob", "carol", "dave"):
         usual.open(name)

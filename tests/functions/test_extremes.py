@@ -5,15 +5,12 @@ for the core's suite, where a life takes a tenth of the time.
 """
 
 import os
-from datetime import timedelta
 
 import pytest
 
 from shared.config import Settings
-from shared.ledger.calendar import expiry_of_lot
-from shared.ledger.expiry_notices import wait_for_notices
-from shared.ledger.model import Bucket, Decision, EntryType, Request
 from shared.ledger.policy import MAX_AMOUNT
+from tests.desk import Desk, SetClock
 from tests.functions.api import Answer
 from tests.functions.conftest import ledger_table
 from tests.functions.events import STAFF
@@ -31,20 +28,7 @@ A_MONTH = 30
 
 def fill(clock) -> None:
     """A lot of both classes in Ann's account for every month of a life, as one row."""
-    table, policy = ledger_table(), Settings.read(os.environ).policy
-    account, today = table.account("ann"), clock.at.date()
-    last = expiry_of_lot(today, policy.lot_lifetime_months)
-    days = [today + timedelta(ahead) for ahead in range(1, (last - today).days + 1)]
-    posted = Decision(account).post(
-        EntryType.ADJUSTMENT,
-        {Bucket(day, paid): 20 for day in days[::A_MONTH] for paid in (False, True)},
-        Request("fill", "fill", "f", "staff"),
-        at=clock.at,
-        now=clock.at,
-        reason="Filled",
-        reference={"type": "adjustment"},
-    )
-    table.commit(account, wait_for_notices(posted, today, policy))
+    Desk(ledger_table(), Settings.read(os.environ).policy, SetClock(clock.at)).fill(each=20, every=A_MONTH)
 
 
 def run_all(api, received) -> None:
