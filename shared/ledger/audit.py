@@ -38,7 +38,7 @@ def audit(account: Account, entries: Sequence[Entry]) -> list[Finding]:
         "an entry's slices add up to its amount": _slices(entries),
         "seq counts from 1 without a gap, and time never runs backwards": _sequence(account, entries),
         "each balance follows from the one before": _balances(account, entries),
-        "a key has one effect, and a spend at most one refund of what it took": _once(entries),
+        "a key has one effect, and a spend comes back at most in full, for each reason once": _once(entries),
         "a hold ends once, by the release or the capture of all of it, and what is held is in open holds": _holds(
             account, entries
         ),
@@ -96,14 +96,18 @@ def _once(entries: Sequence[Entry]) -> Iterator[str]:
             yield f"entry {name} stands {times} times"
     spends = {entry.entry_id: entry.amount for entry in entries if entry.type is EntryType.SPEND}
     refunds = [(entry, entry.reference.get("spend_id", "")) for entry in entries if entry.type is EntryType.REFUND]
-    for spend_id, times in Counter(spend_id for _, spend_id in refunds).items():
+    reasons = Counter((spend_id, entry.reference.get("why") or "interview") for entry, spend_id in refunds)
+    for (spend_id, reason), times in reasons.items():
         if times > 1:
-            yield f"spend {spend_id} was refunded {times} times"
+            yield f"spend {spend_id} was refunded {times} times for {reason}"
+    came_back: Counter[str] = Counter()
     for entry, spend_id in refunds:
-        spent = -spends.get(spend_id, 0)
+        spent, before = -spends.get(spend_id, 0), came_back[spend_id]
+        came_back[spend_id] += entry.amount
         in_part = entry.reference.get("type") == "interview"
-        if not (0 < entry.amount <= spent if in_part else entry.amount == spent):
-            yield f"refund {entry.seq} gives {entry.amount} for spend {spend_id}"
+        fits = 0 < entry.amount <= spent - before if in_part else entry.amount == spent - before
+        if spend_id not in spends or not fits:
+            yield f"refund {entry.seq} gives {entry.amount} for spend {spend_id}, of which {spent - before} is out"
 
 
 def _holds(account: Account, entries: Sequence[Entry]) -> Iterator[str]:

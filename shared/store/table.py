@@ -432,8 +432,9 @@ class Table:
         by_sk = {item["sk"]["S"]: item for item in items}
         if own and (item := by_sk.get(entry_sk(own))):
             return EntryExistsError(entry_from(item))
-        for sk, item in by_sk.items():
-            if sk.startswith(claim_sk("")):
+        theirs = {(more.row.pk, more.row.sk) for more in also}
+        for key, item in refused.items():
+            if key[1].startswith(claim_sk("")) and key not in theirs:
                 return ClaimedError(self._claim.from_raw_data(item).claim())
         for more in also:
             if item := refused.get((more.row.pk, more.row.sk)):

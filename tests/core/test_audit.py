@@ -15,7 +15,7 @@ BUCKETS = "the entries of each bucket add up to what is left in it"
 SLICES = "an entry's slices add up to its amount"
 SEQUENCE = "seq counts from 1 without a gap, and time never runs backwards"
 BALANCES = "each balance follows from the one before"
-ONCE = "a key has one effect, and a spend at most one refund of what it took"
+ONCE = "a key has one effect, and a spend comes back at most in full, for each reason once"
 BADGE = "no week of a badge was paid for twice, and the last one ends when the account says"
 HOLDS = "a hold ends once, by the release or the capture of all of it, and what is held is in open holds"
 AWARDS = "what is awarded once for ever was awarded once"
@@ -93,9 +93,9 @@ def refunded_again(book: Book) -> Broken:
     return posted(book, book.entries[5], entry_id="another")
 
 
-def refund_of(book: Book, spend_id: str, amount: int = 8) -> Broken:
-    reference, slices = {"type": "spend", "spend_id": spend_id}, {free("2025-01-11"): amount}
-    return posted(book, book.entries[5], entry_id="another", amount=amount, slices=slices, reference=reference)
+def refund_of(book: Book, spend_id: str, amount: int = 8, entry_id: str = "another") -> Broken:
+    reference, slices = {"type": "spend", "spend_id": spend_id, "why": "fraud"}, {free("2025-01-11"): amount}
+    return posted(book, book.entries[5], entry_id=entry_id, amount=amount, slices=slices, reference=reference)
 
 
 def refund_of_interview(book: Book, amount: int) -> Broken:
@@ -103,6 +103,16 @@ def refund_of_interview(book: Book, amount: int) -> Broken:
     reference = {"type": "interview", "spend_id": book.entries[4].entry_id}
     slices = {free("2025-01-11"): amount}
     return posted(book, book.entries[5], entry_id="another", amount=amount, slices=slices, reference=reference)
+
+
+def twice_refunded(book: Book, first: int, second: int, like: str = "spend") -> Broken:
+    """What the second spend took, 5: by an interview, and for another reason or the same."""
+    account, entries = refund_of_interview(book, first)
+    reference = {"type": like, "spend_id": book.entries[4].entry_id}
+    last = replace(
+        entries[-1], entry_id="twice", amount=second, slices={free("2025-01-11"): second}, reference=reference
+    )
+    return posted(replace(book, account=account, entries=entries), last)
 
 
 def awarded_again(book: Book, **reference: str) -> Broken:
@@ -180,6 +190,8 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a refund of a purchase": (lambda book: refund_of(book, book.entries[2].entry_id, 20), {ONCE}),
     "a refund of a refund": (lambda book: refund_of(book, book.entries[5].entry_id, 8), {ONCE}),
     "an interview that gives back more than was spent": (lambda book: refund_of_interview(book, 6), {ONCE}),
+    "more in all than was spent": (lambda book: twice_refunded(book, 3, 3), {ONCE}),
+    "two refunds for one reason": (lambda book: twice_refunded(book, 2, 3, like="interview"), {ONCE}),
     "an interview that gives back nothing": (lambda book: refund_of_interview(book, 0), {ONCE}),
     "Rising Talent twice": (lambda book: awarded_again(book, type="rising_talent"), {AWARDS}),
     "a certificate twice": (lambda book: awarded_again(book, type="certification", certificate="go"), {AWARDS}),
@@ -211,6 +223,15 @@ def test_audit_finds(break_it, expected):
     book = sound_book()
     assert violated(book.account, book.entries) == set()
     assert violated(*break_it(book)) == expected
+
+
+@pytest.mark.parametrize("amount", [1, 4])
+def test_audit_accepts_that_the_end_of_a_job_gives_back_what_an_interview_left(amount):
+    book = sound_book()
+    account, entries = refund_of_interview(book, amount)
+    book = replace(book, account=account, entries=entries)
+    rest = refund_of(book, book.entries[4].entry_id, 5 - amount, entry_id="the rest")
+    assert violated(*rest) == set()
 
 
 @pytest.mark.parametrize("amount", [1, 4, 5])
