@@ -41,6 +41,8 @@ EPOCH, MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 NEWEST_INTERVIEWS = 5
 """What the default cap lets into one window."""
+INTERVIEWS = frozenset({"interviews", "interviews_before"})
+"""Attributes of an account that are written together: an earlier release may have divided the same otherwise."""
 
 
 def entry_sk(entry_id: str) -> str:

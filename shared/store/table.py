@@ -22,6 +22,7 @@ from shared.store.errors import (
 )
 from shared.store.rows import (
     ACCOUNT_SK,
+    INTERVIEWS,
     AccountRow,
     ClaimRow,
     EntryRow,
@@ -392,10 +393,12 @@ class Table:
     def _changes(self, before: Account, after: Account) -> list[Action]:
         """Only what differs: attributes that a newer release added survive an older one's write."""
         old, new = AccountRow.values(before), AccountRow.values(after)
+        changed = [name for name in new if new[name] != old[name]]
+        if not INTERVIEWS.isdisjoint(changed):
+            changed = [*(name for name in changed if name not in INTERVIEWS), *INTERVIEWS]
         return [
             getattr(self._account, name).remove() if new[name] is None else getattr(self._account, name).set(new[name])
-            for name in new
-            if new[name] != old[name]
+            for name in changed
         ]
 
     def _completion(self, purchase: Purchase) -> list[Action]:
