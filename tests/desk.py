@@ -213,19 +213,27 @@ class Desk:
         request = Request("refund", key, f"{spend_id} {reason}", "service")
         return refund_spend(self.ledger, account, spend_id, reason=reason, request=request, deadline=deadline())
 
-    def rising_talent(self, key: str = "talent", *, account: str = "ann") -> Outcome:
+    def rising_talent(self, key: str = "talent", *, account: str = "ann", at: datetime | None = None) -> Outcome:
         request = Request("reward", key, "rising_talent", "service")
-        return reward_rising_talent(self.ledger, account, request, deadline=deadline())
+        return reward_rising_talent(self.ledger, account, request, deadline=deadline(), at=at)
 
-    def certification(self, certificate: str, key: str = "certificate", *, account: str = "ann") -> Outcome:
+    def certification(
+        self, certificate: str, key: str = "certificate", *, account: str = "ann", at: datetime | None = None
+    ) -> Outcome:
         request = Request("reward", key, f"certification {certificate}", "service")
-        return reward_certification(self.ledger, account, certificate, request, deadline=deadline())
+        return reward_certification(self.ledger, account, certificate, request, deadline=deadline(), at=at)
 
     def interview(
-        self, spend_id: str, key: str = "interview", *, account: str = "ann", by: float | None = None
+        self,
+        spend_id: str,
+        key: str = "interview",
+        *,
+        account: str = "ann",
+        by: float | None = None,
+        at: datetime | None = None,
     ) -> tuple[list[Entry], bool]:
         request = Request("reward", key, f"interview {spend_id}", "service")
-        return reward_interview(self.ledger, account, spend_id, request, deadline=by or deadline())
+        return reward_interview(self.ledger, account, spend_id, request, deadline=by or deadline(), at=at)
 
     def adjust(
         self, amount: int, key: str = "adjustment", *, reason: str = "As a courtesy", account: str = "ann"

@@ -4,6 +4,7 @@
 
     LedgerError
     ├── InvalidRequestError          invalid_request
+    │   └── NoFreeConnectsError      (an agency, for ever)
     ├── AccountNotFoundError         account_not_found
     ├── SpendNotFoundError           spend_not_found
     ├── PurchaseNotFoundError        purchase_not_found
@@ -25,6 +26,7 @@
     │   ├── PromoUsedError           promo_used
     │   └── PromoExhaustedError      promo_exhausted
     ├── NotRefundableError           not_refundable
+    ├── NoInterviewRewardError       not_refundable
     ├── IdempotencyKeyReusedError    idempotency_key_reused
     ├── PaymentDeclinedError         payment_declined        (purchase_id)
     └── BusyError                    busy                    (purchase_id, where one may have been begun)
@@ -60,6 +62,13 @@ class InvalidRequestError(LedgerError):
         super().__init__(f"{loc}: {msg}")
         self.loc = loc
         self.msg = msg
+
+
+class NoFreeConnectsError(InvalidRequestError):
+    """No request for this account is ever right, as an account's kind never changes."""
+
+    def __init__(self) -> None:
+        super().__init__("account", "is an agency, and agencies get no free Connects")
 
 
 class AccountNotFoundError(LedgerError):
@@ -162,7 +171,7 @@ class RewardCapReachedError(LedgerError):
 
     def __init__(self, *, cap: int, awarded: int, days: int) -> None:
         super().__init__(
-            f"Interviews brought {awarded} Connects in the last {days} days, and may bring {cap}.",
+            f"Within {days} days interviews brought {awarded} Connects, and may bring {cap}.",
             cap=cap,
             awarded=awarded,
         )
@@ -205,6 +214,15 @@ class NotRefundableError(LedgerError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Connects do not come back for the reason {reason}.")
+
+
+class NoInterviewRewardError(LedgerError):
+    """The reward is for proposals that were sent on one's own."""
+
+    code = "not_refundable"
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"An interview brings nothing for a proposal that came by way of {channel}.")
 
 
 class IdempotencyKeyReusedError(LedgerError):

@@ -22,6 +22,8 @@ from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.ledger.interviews import Brought
+
 
 class Kind(StrEnum):
     FREELANCER = "freelancer"
@@ -102,8 +104,8 @@ class Account:
     """The newest cycle whose monthly Connects came (first day of its month); none for agencies."""
     granted_plan: Plan | None = None
     """The best plan that cycle was granted for, so that no change of plan grants twice."""
-    interviews: Mapping[datetime, int] = field(default_factory=dict)
-    """What interviews brought, by when: as much of it as the cap on them looks back."""
+    interviews: tuple[Brought, ...] = ()
+    """What interviews brought, by when they were, in the order of time."""
     grant_due: date | None = None
     """When the next monthly Connects come."""
     expiry_due: date | None = None
@@ -142,17 +144,21 @@ class Account:
         return slices
 
 
-def back(slices: Mapping[Bucket, int], amount: int, today: date, grace_days: int) -> dict[Bucket, int]:
+def back(
+    slices: Mapping[Bucket, int], amount: int, today: date, grace_days: int, *, before: int = 0
+) -> dict[Bucket, int]:
     """Connects that a debit took, back in the very lots it took them from.
 
     What has expired since comes back for the days of grace. Where not all of it comes back, the lots that were taken
-    from last come first: they last longest.
+    from last come first: they last longest. So of what came back ``before`` the lots are known by their number alone.
     """
     returned: dict[Bucket, int] = {}
     for bucket in sorted(slices, reverse=True):
-        share = min(-slices[bucket], amount)
+        gone = min(-slices[bucket], before)
+        before -= gone
+        share = min(-slices[bucket] - gone, amount)
         if not share:
-            break
+            continue
         amount -= share
         lot = Bucket(today + timedelta(days=grace_days), bucket.paid) if bucket.expired(today) else bucket
         returned[lot] = returned.get(lot, 0) + share

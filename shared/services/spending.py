@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Refund, Spend, check_refundable
+from shared.ledger.commands import Spend
 from shared.ledger.errors import (
     AlreadyExistsError,
-    AlreadyRefundedError,
     InsufficientConnectsError,
     InvalidRequestError,
     JobNotOpenError,
@@ -16,9 +15,11 @@ from shared.ledger.errors import (
 )
 from shared.ledger.job import WHY, Channel, Job, Proposal, quote
 from shared.ledger.model import Request, entry_id
+from shared.ledger.refunds import Refund, check_refundable
+from shared.services.giving_back import give_back
 from shared.services.ledger import Ledger, Outcome
 from shared.services.retry import attempts, in_time
-from shared.store.errors import ClaimedError, ContentionError, JobMovedError, ProposalExistsError
+from shared.store.errors import ContentionError, JobMovedError, ProposalExistsError
 from shared.store.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -115,16 +116,13 @@ def refund_spend(
     deadline: float,
     also: Sequence[Also] = (),
 ) -> Outcome:
-    """Give one spend back, to the lots it came from, at most once whoever asks and however often.
+    """Give back what is still out of one spend, to the lots it came from: in all at most what it took, whoever asks.
 
     Raises:
         NotRefundableError: Connects do not come back for this reason.
         AccountNotFoundError, SpendNotFoundError: no such account, or no such spend; a refund is none.
-        AlreadyRefundedError: it came back before, under another key.
+        AlreadyRefundedError: all of it came back before, under another key.
     """
     check_refundable(reason)
     spend = ledger.find_spend(account_id, spend_id)
-    try:
-        return ledger.execute(account_id, Refund(spend, reason, request), deadline=deadline, also=also)
-    except ClaimedError as error:
-        raise AlreadyRefundedError(spend_id) from error
+    return give_back(ledger, Refund(spend, reason, request), deadline=deadline, also=also)

@@ -9,6 +9,7 @@
     ├── PurchaseMovedError      the purchase is not in the state that the write expected
     ├── JobMovedError           nor is the job
     ├── ProposalExistsError     the account has a proposal on the job
+    ├── CameBackError           more of the spend has come back than was known; tells how much
     ├── CampaignMovedError      the campaign, or how much of it is left, is no longer as it was read
     ├── AuditMovedError         another audit of the account was begun
     └── ContentionError         conflict, throttling, a read that was not answered: nothing happened, try again
@@ -120,6 +121,13 @@ class JobMovedError(StoreError):
 
 class ProposalExistsError(StoreError):
     pass
+
+
+class CameBackError(StoreError):
+    def __init__(self, holder: str, came_back: int | None) -> None:
+        super().__init__(f"{came_back} Connects have come back, first by {holder}")
+        self.holder = holder
+        self.came_back = came_back
 
 
 class CampaignMovedError(StoreError):

@@ -26,6 +26,7 @@ from shared.store.errors import (
 from shared.store.plain import take_items_plainly
 from shared.store.rows import (
     ACCOUNT_SK,
+    INTERVIEWS,
     AccountRow,
     ClaimRow,
     EntryRow,
@@ -406,10 +407,12 @@ class Table:
     def _changes(self, before: Account, after: Account) -> list[Action]:
         """Only what differs: attributes that a newer release added survive an older one's write."""
         old, new = AccountRow.values(before), AccountRow.values(after)
+        changed = [name for name in new if new[name] != old[name]]
+        if not INTERVIEWS.isdisjoint(changed):
+            changed = [*(name for name in changed if name not in INTERVIEWS), *INTERVIEWS]
         return [
             getattr(self._account, name).remove() if new[name] is None else getattr(self._account, name).set(new[name])
-            for name in new
-            if new[name] != old[name]
+            for name in changed
         ]
 
     def _completion(self, purchase: Purchase) -> list[Action]:
@@ -447,8 +450,9 @@ class Table:
         by_sk = {item["sk"]["S"]: item for item in items}
         if own and (item := by_sk.get(entry_sk(own))):
             return EntryExistsError(entry_from(item))
-        for sk, item in by_sk.items():
-            if sk.startswith(claim_sk("")):
+        theirs = {(more.row.pk, more.row.sk) for more in also}
+        for key, item in refused.items():
+            if key[1].startswith(claim_sk("")) and key not in theirs:
                 return ClaimedError(self._claim.from_raw_data(item).claim())
         for more in also:
             if item := refused.get((more.row.pk, more.row.sk)):

@@ -13,17 +13,17 @@ from shared.ledger.commands import (
     ChangePlan,
     Command,
     Credit,
-    Interview,
     OpenAccount,
-    Refund,
     Settle,
     Spend,
     decide,
     open_account,
     settled_view,
 )
+from shared.ledger.interviews import Interview
 from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, Request
 from shared.ledger.policy import Policy
+from shared.ledger.refunds import Refund
 
 DEFAULT = Policy()
 QUIET = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0)
@@ -116,19 +116,23 @@ class Book:
         entry_type = EntryType.PURCHASE if paid else EntryType.REWARD
         return self.do(Credit(entry_type, amount, paid, "Credit", {"type": "test"}, self.request("credit")))[-1]
 
-    def spend(self, amount: int) -> Entry:
-        return self.do(Spend(amount, "Proposal", {"type": "proposal"}, self.request("spend")))[-1]
+    def spend(self, amount: int, **reference: str) -> Entry:
+        return self.do(Spend(amount, "Proposal", {"type": "proposal"} | reference, self.request("spend")))[-1]
 
     def refund(self, spend: Entry, reason: str = "job_canceled") -> Entry:
         """The refund's own entry, also where what it brought expired at once."""
-        written = self.do(Refund(spend, reason, self.request("refund")))
+        written = self.do(Refund(spend, reason, self.request("refund"), self.came_back(spend)))
         return next(entry for entry in written if entry.type is EntryType.REFUND)
 
-    def interview(self, spend: Entry, *, came_back: int = 0) -> list[Entry]:
+    def interview(self, spend: Entry, *, at: datetime | None = None) -> list[Entry]:
         """The refund and the reward, as far as it has both."""
-        request = self.request("reward")
-        written = self.do(Interview(spend, came_back, request))
+        written = self.do(Interview(spend, self.request("reward"), self.came_back(spend), at))
         return [entry for entry in written if entry.reference.get("type") == "interview"]
+
+    def came_back(self, spend: Entry) -> int | None:
+        """By the journal, what a spend's refunds gave back; None where there is none."""
+        refunds = [entry for entry in self.of_type(EntryType.REFUND) if entry.reference["spend_id"] == spend.entry_id]
+        return sum(entry.amount for entry in refunds) if refunds else None
 
     def adjust(self, amount: int, reason: str = "As a courtesy") -> Entry:
         return self.do(Adjust(amount, reason, self.request("adjustment")))[-1]
