@@ -10,7 +10,6 @@ from shared.ledger.audit import audit
 from shared.ledger.badge import RenewBadge, SwitchBadge
 from shared.ledger.commands import (
     Adjust,
-    ChangePlan,
     Command,
     Credit,
     Interview,
@@ -22,7 +21,8 @@ from shared.ledger.commands import (
     open_account,
     settled_view,
 )
-from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, Request
+from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanNews, Request, Status
+from shared.ledger.plans import ChangeAccount
 from shared.ledger.policy import Policy
 
 DEFAULT = Policy()
@@ -133,8 +133,12 @@ class Book:
     def adjust(self, amount: int, reason: str = "As a courtesy") -> Entry:
         return self.do(Adjust(amount, reason, self.request("adjustment")))[-1]
 
-    def change_plan(self, plan: Plan) -> list[Entry]:
-        return self.do(ChangePlan(plan, self.request("plan")))
+    def change_plan(self, plan: Plan, *, at: datetime | None = None, at_once: bool = False) -> list[Entry]:
+        news = PlanNews.BASIC_NOW if at_once else PlanNews(plan.value)
+        return self.do(ChangeAccount(self.request("plan"), plan=news, at=at))
+
+    def change_status(self, status: Status, *, at: datetime | None = None) -> list[Entry]:
+        return self.do(ChangeAccount(self.request("status"), status=status, at=at))
 
     def switch_badge(self, *, on: bool = True, most: int | None = 5, price: int = 4) -> list[Entry]:
         return self.do(SwitchBadge(on, most, price, Request("badge", "", "", "account:ann")))

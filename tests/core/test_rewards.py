@@ -135,7 +135,7 @@ def test_refund_claims_the_same_as_the_refund_of_an_interview():
 def test_interview_rewards_an_agency_even_while_it_is_frozen():
     book = bidder(kind=Kind.AGENCY)
     spend = book.spend(8)
-    book.change_plan(Plan.BASIC)
+    book.change_plan(Plan.BASIC, at_once=True)
     assert book.account.frozen
     assert typed(book.interview(spend)) == [(EntryType.REFUND, 8), (EntryType.REWARD, 2)]
 
@@ -334,7 +334,7 @@ def test_staff_take_nothing_that_has_expired():
 @pytest.mark.parametrize("amount", [5, -5])
 def test_staff_correct_a_frozen_agency_too(amount):
     book = bidder(kind=Kind.AGENCY)
-    book.change_plan(Plan.BASIC)
+    book.change_plan(Plan.BASIC, at_once=True)
     assert book.account.frozen
     assert book.adjust(amount).balance_after == 200 + amount
 
