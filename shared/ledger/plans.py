@@ -43,6 +43,7 @@ from shared.ledger.calendar import add_months, cycle_of_month, expiry_of_lot, mi
 from shared.ledger.errors import AccountClosedError, AccountSuspendedError, InvalidRequestError
 from shared.ledger.model import Account, Bucket, EntryType, Granted, Plan, PlanNews, Request, Status
 from shared.ledger.timeline import (
+    ONE_INSTANT,
     due_in,
     granted_in,
     newest,
@@ -58,9 +59,6 @@ if TYPE_CHECKING:
     from shared.ledger.calendar import Cycle
     from shared.ledger.model import Decision
     from shared.ledger.policy import Policy
-
-ONE_INSTANT = timedelta(milliseconds=1)
-"""What the clock tells apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +29,9 @@ MOST_NEWS = 12
 """So many changes of plan, and as many of status, are kept: some 30 bytes each of the account's item."""
 REMEMBERED_CYCLES = 13
 """The current one and those of a year: what they brought is kept, so that late news can add what is missing."""
+
+ONE_INSTANT = timedelta(milliseconds=1)
+"""What the clock tells apart."""
 
 N = TypeVar("N", PlanNews, Status)
 
@@ -71,8 +74,10 @@ def _since(account: Account) -> datetime:
 
 def _with_news(known: Mapping[datetime, N], at: datetime, news: N) -> Mapping[datetime, N]:
     """What was told with one more; what is older than all that is known changes nothing."""
-    if at < min(known):
+    oldest = min(known)
+    if at < oldest:
         return known
+    at = max(at, oldest + ONE_INSTANT)  # an account that was opened and upgraded in one instant was so in this order
     order = list(type(news))
     return {**known, at: max(known.get(at, news), news, key=order.index)}
 
@@ -152,8 +157,8 @@ def as_of(account: Account, now: datetime, policy: Policy) -> Account:
 def due_in(account: Account, cycle: Cycle, policy: Policy) -> Granted:
     """What a cycle is due by all that is known, without the amount.
 
-    The plan of its first instant, where that is known and the account was active; and, where that was not plus, the rest of plus for
-    the days that were left at the first upgrade in it that the account was active at.
+    The plan of its first instant, where that is known and the account was active; and, where that was not plus, the
+    rest of plus for the days that were left at the first upgrade in it that the account was active at.
     """
     start, end = midnight(cycle.starts_on), midnight(cycle.next_starts_on)
     found = steps(account, policy)
