@@ -172,7 +172,7 @@ def due_in(account: Account, cycle: Cycle, policy: Policy) -> Granted:
     return Granted(plan, max(days, default=0) if plan is not Plan.PLUS else 0)
 
 
-def _reaches_back(account: Account, told: Mapping[datetime, N], at: datetime) -> bool:
+def _reaches_back(account: Account, told: Mapping[datetime, object], at: datetime) -> bool:
     """Whether nothing was forgotten of so long ago."""
     return not told or at >= min(told) or min(told) == _since(account)
 

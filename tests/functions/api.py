@@ -12,7 +12,7 @@ from tests.functions.events import NO_TOKEN, SERVICE, STAFF, event, http, signed
 HANDLER_OF = {
     "open_account": "accounts",
     "read_account": "accounts",
-    "change_plan": "accounts",
+    "change_account": "accounts",
     "history": "accounts",
     "audit": "accounts",
     "reward": "rewards",
@@ -111,6 +111,9 @@ class Api:
         opened = self.call("open_account", key=f"open-{account}", body=body)
         assert opened.status == 201, opened.text
         return opened
+
+    def change(self, account: str = "ann", **changes: str) -> Answer:
+        return self.call("change_account", path={"account_id": account}, body=changes)
 
     def spend(
         self, amount: int = 6, key: str = "spend", account: str = "ann", job: str | None = None, **more: Any
