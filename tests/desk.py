@@ -17,10 +17,22 @@ from shared.ledger.campaign import Campaign, Counter, promo_claim
 from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpiring, decide, open_account
 from shared.ledger.expiry_notices import wait_for_notices
 from shared.ledger.job import Job, JobEvent, Posting, Proposal
-from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Notice, Plan, Request
+from shared.ledger.model import (
+    Account,
+    Bucket,
+    Decision,
+    Entry,
+    EntryType,
+    Kind,
+    Notice,
+    Plan,
+    PlanNews,
+    Request,
+    Status,
+)
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
-from shared.services.accounts import Opened, change_plan, open_new_account
+from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
 from shared.services.boosting import BidSent, place_bid
 from shared.services.job_sweep import handle_message, sweep
@@ -241,8 +253,14 @@ class Desk:
         request = Request("adjustment", key, f"{amount} {reason}", "staff")
         return adjust(self.ledger, account, amount=amount, reason=reason, request=request, deadline=deadline())
 
-    def change_plan(self, plan: Plan, *, account: str = "ann") -> Account:
-        return change_plan(self.ledger, account, plan, "service", deadline=deadline())
+    def change_plan(
+        self, plan: Plan, *, account: str = "ann", at: datetime | None = None, at_once: bool = False
+    ) -> Account:
+        news = PlanNews.BASIC_NOW if at_once and plan is Plan.BASIC else PlanNews(plan.value)
+        return change_account(self.ledger, account, "service", deadline=deadline(), plan=news, at=at)
+
+    def change_status(self, status: Status, *, account: str = "ann", at: datetime | None = None) -> Account:
+        return change_account(self.ledger, account, "service", deadline=deadline(), status=status, at=at)
 
     def settle(self, account: str = "ann") -> Account | None:
         return self.ledger.execute(account, Settle(), deadline=deadline()).account

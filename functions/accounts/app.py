@@ -1,19 +1,20 @@
-"""Accounts: open and change plan (services), read and history (the account itself)."""
+"""Accounts: open, change plan and status (services), read and history (the account itself)."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from msgspec import UNSET, Meta, UnsetType, field
 
 from shared.edge.about import about
 from shared.edge.http import answer, caller, header, request_of, router, serve
-from shared.edge.requests import Body, Id, Query
+from shared.edge.requests import Body, Id, Instant, Query
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.model import EntryType, Kind, Plan
-from shared.services.accounts import OPENING, change_plan, open_new_account
+from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
+from shared.services.accounts import OPENING, change_account, open_new_account
+from shared.services.happened import happened_at
 from shared.services.history import Asked, history_csv, read_history
 from shared.services.views import account_view, entry_view
 
@@ -31,10 +32,21 @@ class OpenBody(Body):
     kind: Kind
     plan: Plan
     joined_on: date | None = None
+    at: Annotated[Instant | None, Meta(description="When it was opened; now where it is left out.")] = None
 
 
-class PlanBody(Body):
-    plan: Plan
+class ChangeBody(Body):
+    """The plan, the status, or both. A downgrade counts from the next cycle on, or at once if it is to."""
+
+    beyond_fields: ClassVar[dict[str, Any]] = {
+        "anyOf": [{"required": ["plan"]}, {"required": ["status"]}],
+        "dependentRequired": {"effective": ["plan"]},
+    }
+
+    plan: Plan | UnsetType = UNSET
+    effective: Annotated[Literal["now"], Meta(description="A downgrade for a failed payment.")] | UnsetType = UNSET
+    status: Annotated[Status, Meta(description="`closed` is for ever.")] | UnsetType = UNSET
+    at: Annotated[Instant, Meta(description="When it happened; now where it is left out.")] | UnsetType = UNSET
 
 
 class HistoryQuery(Query):
@@ -63,8 +75,10 @@ def open_account(body: OpenBody) -> Response[str]:
     who = caller(app)
     who.require_service()
     request = request_of(app, OPENING, body, who.actor)
-    command = OpenAccount(body.account_id, body.kind, body.plan, body.joined_on, request)
-    opened = open_new_account(wiring().ledger, command, deadline=deadline(app.lambda_context))
+    ledger = wiring().ledger
+    at = happened_at(body.at, ledger.clock.now(), "body.at")
+    command = OpenAccount(body.account_id, body.kind, body.plan, body.joined_on, request, at)
+    opened = open_new_account(ledger, command, deadline=deadline(app.lambda_context))
     return answer(dict(opened.account), 201, replayed=opened.replayed)
 
 
@@ -88,19 +102,35 @@ def read_account(account_id: Id) -> Response[str]:
 @app.patch(
     "/accounts/<account_id>",
     **about(
-        "change_plan",
-        "Change the plan",
+        "change_account",
+        "Change the plan, the status, or both; an older change never undoes a newer one",
         who="service",
         answers={200: "Account"},
-        refuses=("account_not_found",),
+        refuses=("account_not_found", "account_closed"),
     ),
 )
-def set_plan(account_id: Id, body: PlanBody) -> Response[str]:
+def change(account_id: Id, body: ChangeBody) -> Response[str]:
     who = caller(app)
     who.require_service()
     ledger = wiring().ledger
-    account = change_plan(ledger, account_id, body.plan, who.actor, deadline=deadline(app.lambda_context))
+    account = change_account(
+        ledger,
+        account_id,
+        who.actor,
+        deadline=deadline(app.lambda_context),
+        plan=_plan_news(body),
+        status=body.status or None,
+        at=happened_at(body.at, ledger.clock.now(), "body.at") if body.at else None,
+    )
     return answer(account_view(account, ledger.clock.now().date(), ledger.policy))
+
+
+def _plan_news(body: ChangeBody) -> PlanNews | None:
+    if body.effective and not body.plan:
+        raise InvalidRequestError("body.effective", "is how a plan changes, and there is none")
+    if not body.plan:
+        return None
+    return PlanNews.BASIC_NOW if body.effective and body.plan is Plan.BASIC else PlanNews(body.plan.value)
 
 
 @app.get(

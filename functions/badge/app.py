@@ -33,7 +33,14 @@ class BadgeBody(Body):
         "Switch the availability badge on or off, and say what a week may cost; repeating it changes nothing",
         who="self",
         answers={200: "SwitchedBadge"},
-        refuses=("account_not_found", "account_frozen", "price_changed", "insufficient_connects"),
+        refuses=(
+            "account_not_found",
+            "account_closed",
+            "account_suspended",
+            "account_frozen",
+            "price_changed",
+            "insufficient_connects",
+        ),
     ),
 )
 def switch(account_id: Id, body: BadgeBody) -> Response[str]:

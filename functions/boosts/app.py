@@ -29,6 +29,8 @@ class BoostBody(Body):
         who="service",
         answers={201: "Boost"},
         refuses=(
+            "account_closed",
+            "account_suspended",
             "account_frozen",
             "account_not_found",
             "job_not_found",

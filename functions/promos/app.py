@@ -65,7 +65,15 @@ def put(code: PromoCode, body: CampaignBody) -> Response[str]:
         "Redeem a promo code; once an account",
         who="self",
         answers={201: "Entry"},
-        refuses=("account_not_found", "promo_not_found", "promo_not_active", "promo_used", "promo_exhausted"),
+        refuses=(
+            "account_not_found",
+            "account_closed",
+            "account_suspended",
+            "promo_not_found",
+            "promo_not_active",
+            "promo_used",
+            "promo_exhausted",
+        ),
         keyed=True,
     ),
 )

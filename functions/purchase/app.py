@@ -42,6 +42,8 @@ class PurchaseBody(Body):
         refuses=(
             "payment_declined",
             "plan_required",
+            "account_closed",
+            "account_suspended",
             "account_frozen",
             "account_not_found",
             "promo_not_found",

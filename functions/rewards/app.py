@@ -67,6 +67,7 @@ class AdjustmentBody(Body):
             "already_awarded",
             "reward_cap_reached",
             "not_refundable",
+            "account_closed",
         ),
         keyed=True,
     ),
@@ -86,7 +87,7 @@ def reward(account_id: Id, body: RewardBody) -> Response[str]:
         "Give or take Connects, for a reason",
         who="staff",
         answers={201: "Entry"},
-        refuses=("account_not_found", "insufficient_connects"),
+        refuses=("account_not_found", "account_closed", "insufficient_connects"),
         keyed=True,
     ),
 )

@@ -41,6 +41,8 @@ class SpendBody(Body):
         who="service",
         answers={201: "Entry"},
         refuses=(
+            "account_closed",
+            "account_suspended",
             "account_frozen",
             "account_not_found",
             "insufficient_connects",

@@ -21,6 +21,8 @@ STATUS = {
     "forbidden": 403,
     "plan_required": 403,
     "account_frozen": 403,
+    "account_suspended": 403,
+    "account_closed": 403,
     "not_found": 404,
     "account_not_found": 404,
     "spend_not_found": 404,

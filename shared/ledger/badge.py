@@ -12,7 +12,6 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.ledger.errors import (
-    AccountFrozenError,
     InsufficientConnectsError,
     InvalidRequestError,
     LedgerError,
@@ -90,7 +89,8 @@ def switch(settled: Decision, command: SwitchBadge, now: datetime) -> Decision:
     """Within a week that was paid for nothing is charged. A renewal that is due is, unless it goes off.
 
     Raises:
-        AccountFrozenError, PriceChangedError, InsufficientConnectsError: in this order of precedence.
+        AccountClosedError, AccountSuspendedError, AccountFrozenError, PriceChangedError, InsufficientConnectsError: in
+            this order of precedence.
     """
     badge = settled.account.badge
     if badge is None:
@@ -99,8 +99,8 @@ def switch(settled: Decision, command: SwitchBadge, now: datetime) -> Decision:
     if command.enabled and badge.paid_until <= now:
         start = _week_of(now, badge.paid_until) if badge.enabled else now
         return _pay(settled, command, most, start, now)
-    if command.enabled and settled.account.frozen:
-        raise AccountFrozenError
+    if command.enabled:
+        settled.account.check_may_use()
     return _show(settled, replace(badge, enabled=command.enabled, max_per_week=most))
 
 
@@ -113,14 +113,24 @@ def renew(settled: Decision, command: RenewBadge, now: datetime) -> Decision:
     try:
         return _pay(settled, command, badge.max_per_week, start, now)
     except LedgerError as refusal:
-        facts: dict[str, str | int] = {
-            "why": refusal.code,
-            "price": command.price,
-            "max_per_week": badge.max_per_week,
-            "balance": settled.account.balance,
-        }
-        off = _show(settled, replace(badge, enabled=False))
-        return off.tell(BADGE_OFF, named(start), at=now, facts=facts)
+        return _off(settled, badge, refusal, start, now, price=command.price)
+
+
+def go_off(settled: Decision, why: LedgerError, now: datetime) -> Decision:
+    """A badge that is on goes off, as its account may no longer act. Its week was paid for and does not come back."""
+    badge = settled.account.badge
+    return _off(settled, badge, why, now, now) if badge and badge.enabled else settled
+
+
+def _off(settled: Decision, badge: Badge, why: LedgerError, since: datetime, now: datetime, **price: int) -> Decision:
+    facts: dict[str, str | int] = {
+        "why": why.code,
+        "reason": why.detail,
+        "max_per_week": badge.max_per_week,
+        "balance": settled.account.balance,
+    }
+    off = _show(settled, replace(badge, enabled=False))
+    return off.tell(BADGE_OFF, named(since), at=now, facts=facts | price)
 
 
 def _week_of(now: datetime, paid_until: datetime) -> datetime:
@@ -150,8 +160,7 @@ def _pay(
 
 
 def _check_payable(account: Account, max_per_week: int, price: int) -> None:
-    if account.frozen:
-        raise AccountFrozenError
+    account.check_may_use()
     if price > max_per_week:
         raise PriceChangedError(price=price)
     if account.balance < price:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from shared.ledger.badge import RenewBadge, SwitchBadge, renew, switch
 from shared.ledger.calendar import add_months, cycle_of_month, cycle_on, expiry_of_lot, midnight
 from shared.ledger.errors import (
-    AccountFrozenError,
+    AccountClosedError,
     InsufficientConnectsError,
     InvalidRequestError,
     NoFreeConnectsError,
@@ -23,9 +23,11 @@ from shared.ledger.errors import (
 from shared.ledger.expiry_notices import tell_expiring, wait_for_notices
 from shared.ledger.holds import EndHold, Hold, end_hold, hold
 from shared.ledger.interviews import Interview, interview
-from shared.ledger.model import Account, Bucket, Decision, EntryType, Kind, Plan, Request
+from shared.ledger.model import Account, Bucket, Decision, EntryType, Kind, Plan, Request, Status
+from shared.ledger.plans import ChangeAccount, change, grant
 from shared.ledger.policy import MAX_AMOUNT
 from shared.ledger.refunds import Refund, refund
+from shared.ledger.timeline import as_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,13 +42,17 @@ about two decisions."""
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """``joined_on`` is today where it is not given; it may lie in the past, never in the future."""
+    """``joined_on`` is the day of ``at`` where it is not given; it may lie in the past, never in the future.
+
+    ``at`` is when the account was opened, now where it is not given: what has come since comes with it.
+    """
 
     account_id: str
     kind: Kind
     plan: Plan
     joined_on: date | None
     request: Request
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +105,6 @@ class Adjust:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangePlan:
-    """``as_of`` is when it was changed, where that is not now: a change that comes after a newer one is none."""
-
-    plan: Plan
-    request: Request
-    as_of: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Settle:
     """Nothing but what the calendar brings."""
 
@@ -125,7 +122,7 @@ Command = (
     | Adjust
     | Hold
     | EndHold
-    | ChangePlan
+    | ChangeAccount
     | SwitchBadge
     | RenewBadge
     | Settle
@@ -136,27 +133,29 @@ Command = (
 def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
     """A new account: a freelancer's sign-up Connects and those of the cycle it is opened in.
 
-    Both are issued today or, for the cycle's, on its first day. Cycles before the current one are not made up for.
+    Both are issued when it is opened or, for the cycle's, on its first day. Cycles before that one are not made up for.
 
     Raises:
         InvalidRequestError: ``joined_on`` is in the future.
     """
-    today = now.date()
-    joined_on = command.joined_on or today
-    if joined_on > today:
-        raise InvalidRequestError("body.joined_on", f"is after today, {today}")
-    decision = Decision(Account(command.account_id, command.kind, command.plan, joined_on, last_at=now))
+    at = min(command.at or now, now)
+    joined_on = command.joined_on or at.date()
+    if joined_on > now.date():
+        raise InvalidRequestError("body.joined_on", f"is after today, {now.date()}")
+    at = max(at, midnight(joined_on))
+    today = at.date()
+    account = Account(command.account_id, command.kind, command.plan, joined_on, told_since=at, last_at=at)
+    decision = Decision(account)
     if command.kind is Kind.AGENCY:
         return decision
     cycle = cycle_on(today, joined_on.day, policy.anchor_policy)
-    account = replace(decision.account, granted_month=add_months(cycle.month, -1), grant_due=cycle.starts_on)
-    decision = Decision(account)
+    decision = Decision(replace(account, granted_month=add_months(cycle.month, -1), grant_due=cycle.starts_on))
     if policy.sign_up:
         decision = decision.post(
             EntryType.GRANT,
             {Bucket(expiry_of_lot(today, policy.lot_lifetime_months), paid=False): policy.sign_up},
             command.request,
-            at=now,
+            at=at,
             now=now,
             reason="Sign-up Connects",
             reference={"type": "sign_up"},
@@ -198,8 +197,8 @@ def decide(  # noqa: C901, PLR0912 - a case a command
             decided = hold(settled, command, now)
         case EndHold():
             decided = end_hold(settled, command, now, policy)
-        case ChangePlan():
-            decided = _change_plan(settled, command, now, policy)
+        case ChangeAccount():
+            decided = change(settled, command, now, policy)
         case TellExpiring():
             decided = tell_expiring(settled, now, policy)
         case SwitchBadge():
@@ -222,11 +221,11 @@ def check_may_buy(account: Account) -> None:
     """Agencies may buy only on plus.
 
     Raises:
+        AccountClosedError, AccountSuspendedError
         AccountFrozenError: an agency that fell back to basic.
         PlanRequiredError: an agency that has not been on plus.
     """
-    if account.frozen:
-        raise AccountFrozenError
+    account.check_may_use()
     if account.kind is Kind.AGENCY and account.plan is Plan.BASIC:
         raise PlanRequiredError
 
@@ -239,17 +238,17 @@ def _settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
         if expiry_due and expiry_due <= min(today, grant_due or today):
             decision = _expire(decision, expiry_due, now, policy)
         elif grant_due and grant_due <= today:
-            decision = _grant(decision, grant_due, now, policy)
-        elif grant_due == decision.account.grant_due:
-            return decision
+            decision = grant(decision, grant_due, now, policy)
         else:
-            return replace(decision, account=replace(decision.account, grant_due=grant_due))
+            # By an older policy it may be due on another day.
+            account = replace(decision.account, grant_due=grant_due)
+            return replace(decision, account=as_of(account, now, policy))
     return replace(decision, complete=False)
 
 
 def _grant_due(account: Account, policy: Policy) -> date | None:
     """When the next monthly Connects come, by the policy of now: the date in the account may be by an older one."""
-    if account.granted_month is None:
+    if account.granted_month is None or account.closed_at:
         return None
     return cycle_of_month(account.granted_month, account.joined_on.day, policy.anchor_policy).next_starts_on
 
@@ -273,41 +272,10 @@ def _expire(decision: Decision, day: date, now: datetime, policy: Policy) -> Dec
     return replace(decision, account=replace(decision.account, expiry_due=next_due))
 
 
-def _grant(decision: Decision, issued_on: date, now: datetime, policy: Policy) -> Decision:
-    account = decision.account
-    if account.granted_month is None:
-        raise AssertionError(f"{account.account_id}: a grant is due and no cycle came before it")
-    month = add_months(account.granted_month, 1)
-    expires_on = expiry_of_lot(issued_on, policy.lot_lifetime_months)
-    free, paid = policy.monthly_basic, 0
-    if account.plan is Plan.PLUS:
-        free, paid = policy.monthly_plus_free, policy.monthly_plus - policy.monthly_plus_free
-    slices = {Bucket(expires_on, paid=False): free, Bucket(expires_on, paid=True): paid}
-    if free + paid:
-        decision = decision.post(
-            EntryType.GRANT,
-            {bucket: amount for bucket, amount in slices.items() if amount},
-            Request("grant", _name(month), "", "system"),
-            at=midnight(issued_on),
-            now=now,
-            reason=f"Monthly Connects, {account.plan} plan",
-            reference={"type": "cycle", "cycle": _name(month), "starts_on": issued_on.isoformat()},
-        )
-    cycle = cycle_of_month(month, account.joined_on.day, policy.anchor_policy)
-    return replace(
-        decision,
-        account=replace(
-            decision.account,
-            granted_month=month,
-            granted_plan=account.plan,
-            grant_due=cycle.next_starts_on,
-        ),
-    )
-
-
 def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -> Decision:
     if command.freelancers_only and settled.account.kind is not Kind.FREELANCER:
         raise NoFreeConnectsError
+    _check_may_get(settled.account, command.type)
     issued_at = min(command.at or now, now)
     bucket = Bucket(expiry_of_lot(issued_at.date(), policy.lot_lifetime_months), paid=command.paid)
     if command.once:
@@ -322,6 +290,14 @@ def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -
         reference=command.reference,
     )
     return _credit(settled, command.bonus, now, policy) if command.bonus else settled
+
+
+def _check_may_get(account: Account, what: EntryType) -> None:
+    """A charge always ends in its Connects; a code is redeemed by the account, and a reward was won before."""
+    if what is EntryType.PROMO:
+        account.check_may_act()
+    elif what is not EntryType.PURCHASE and account.status is Status.CLOSED:
+        raise AccountClosedError
 
 
 def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:
@@ -339,6 +315,8 @@ def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:
 def _adjust(settled: Decision, command: Adjust, now: datetime, policy: Policy) -> Decision:
     account = settled.account
     if command.amount > 0:
+        if account.status is Status.CLOSED:
+            raise AccountClosedError
         slices = {Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=False): command.amount}
     elif account.balance + command.amount < 0:
         raise InsufficientConnectsError(balance=account.balance, required=-command.amount)
@@ -355,55 +333,6 @@ def _adjust(settled: Decision, command: Adjust, now: datetime, policy: Policy) -
     )
 
 
-def _change_plan(settled: Decision, command: ChangePlan, now: datetime, policy: Policy) -> Decision:
-    """An upgrade brings the rest of the cycle's Connects at once; a downgrade takes nothing back.
-
-    Over one cycle an account gets at most its best plan's monthly amount: a second upgrade in it brings nothing.
-    """
-    account = settled.account
-    # Nobody's clock may rule out the changes to come.
-    as_of = min(command.as_of or now, now)
-    if command.as_of and account.plan_as_of and as_of < account.plan_as_of:
-        return settled
-    upgraded = command.plan is Plan.PLUS and account.granted_plan is Plan.BASIC
-    if upgraded and account.granted_month:
-        settled = _top_up(settled, account.granted_month, command, now, policy)
-    fell_back = account.kind is Kind.AGENCY and command.plan is Plan.BASIC and account.plan is Plan.PLUS
-    return replace(
-        settled,
-        account=replace(
-            settled.account,
-            plan=command.plan,
-            plan_as_of=as_of if command.as_of or command.plan is not account.plan else account.plan_as_of,
-            granted_plan=Plan.PLUS if upgraded else account.granted_plan,
-            frozen=command.plan is Plan.BASIC and (account.frozen or fell_back),
-        ),
-    )
-
-
-def _top_up(settled: Decision, month: date, command: ChangePlan, now: datetime, policy: Policy) -> Decision:
-    today = now.date()
-    cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
-    # No more than a whole cycle, should another anchor policy have moved its start meanwhile.
-    left = min(cycle.days_left(today), cycle.days)
-    amount = (policy.monthly_plus - policy.monthly_basic) * left // cycle.days
-    if amount <= 0:
-        return settled
-    return settled.post(
-        EntryType.GRANT,
-        {Bucket(expiry_of_lot(today, policy.lot_lifetime_months), paid=True): amount},
-        Request("upgrade", _name(month), "", command.request.actor),
-        at=now,
-        now=now,
-        reason=f"Upgrade to plus, {left} of {cycle.days} days left",
-        reference={"type": "upgrade", "cycle": _name(month)},
-    )
-
-
 def _check_amount(amount: int) -> None:
     if not 1 <= amount <= MAX_AMOUNT:
         raise InvalidRequestError("amount", f"must be from 1 to {MAX_AMOUNT}")
-
-
-def _name(month: date) -> str:
-    return f"{month:%Y-%m}"

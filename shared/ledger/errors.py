@@ -11,6 +11,8 @@
     ├── AlreadyExistsError           already_exists
     ├── PlanRequiredError            plan_required
     ├── AccountFrozenError           account_frozen
+    ├── AccountSuspendedError        account_suspended
+    ├── AccountClosedError           account_closed
     ├── InsufficientConnectsError    insufficient_connects   (balance, required)
     ├── PriceChangedError            price_changed           (price)
     ├── AlreadyRefundedError         already_refunded
@@ -34,7 +36,7 @@
 A refusal changes nothing and does not use its idempotency key up, but for a `BusyError` of which it says otherwise.
 ``code`` is stable and part of the HTTP contract.
 Which of two refusals wins is the order in which a request is looked at: its own form, the account, the
-idempotency key, the state of the account (plan, frozen), then the balance.
+idempotency key, the state of the account (closed, suspended, frozen, plan), then the balance.
 """
 
 from __future__ import annotations
@@ -118,6 +120,20 @@ class AccountFrozenError(LedgerError):
 
     def __init__(self) -> None:
         super().__init__("This agency left the plus plan: it keeps its Connects and can use them again on plus.")
+
+
+class AccountSuspendedError(LedgerError):
+    code = "account_suspended"
+
+    def __init__(self) -> None:
+        super().__init__("This account is suspended: it keeps its Connects and can use them once it is active again.")
+
+
+class AccountClosedError(LedgerError):
+    code = "account_closed"
+
+    def __init__(self) -> None:
+        super().__init__("This account is closed, for ever.")
 
 
 class InsufficientConnectsError(LedgerError):

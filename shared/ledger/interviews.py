@@ -17,9 +17,14 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.badge import named
 from shared.ledger.calendar import expiry_of_lot
-from shared.ledger.errors import AlreadyRefundedError, NoInterviewRewardError, RewardCapReachedError
+from shared.ledger.errors import (
+    AccountClosedError,
+    AlreadyRefundedError,
+    NoInterviewRewardError,
+    RewardCapReachedError,
+)
 from shared.ledger.job import Channel
-from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, back
+from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, Status, back
 from shared.ledger.refunds import check_on_proposal
 
 if TYPE_CHECKING:
@@ -69,6 +74,7 @@ def interview(settled: Decision, command: Interview, now: datetime, policy: Poli
         NoInterviewRewardError: it stands for one that was not sent on one's own.
         RewardCapReachedError: nothing fits.
         AlreadyRefundedError: as much as an interview brings came back before, so nothing is missing.
+        AccountClosedError: to a closed account only the proposal's own Connects come back, and none are missing.
     """
     check_on_proposal(command.spend)
     _check_sent_on_ones_own(command.spend)
@@ -77,6 +83,10 @@ def interview(settled: Decision, command: Interview, now: datetime, policy: Poli
     brought = min(_room(settled.account.interviews, at, policy), policy.interview - came_back)
     if brought <= 0:
         raise AlreadyRefundedError(spend.entry_id)
+    if settled.account.status is Status.CLOSED:
+        brought = min(brought, -spend.amount - came_back)
+        if brought <= 0:
+            raise AccountClosedError
     refunded = min(-spend.amount - came_back, brought)
     rewarded = brought - refunded
     known = remember(settled.account.interviews, at, brought, now, timedelta(days=policy.interview_window_days))

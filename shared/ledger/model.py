@@ -17,7 +17,12 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError
+from shared.ledger.errors import (
+    AccountClosedError,
+    AccountFrozenError,
+    AccountSuspendedError,
+    InsufficientConnectsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +38,23 @@ class Kind(StrEnum):
 class Plan(StrEnum):
     BASIC = "basic"
     PLUS = "plus"
+
+
+class PlanNews(StrEnum):
+    """What is told of a plan. Of two that name the same instant, the later one in this list counts."""
+
+    BASIC = "basic"
+    """From the first day of the next cycle on."""
+    BASIC_NOW = "basic_now"
+    PLUS = "plus"
+
+
+class Status(StrEnum):
+    """Whether an account may act. Of two that are told for the same instant, the later one in this list counts."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
 
 
 class EntryType(StrEnum):
@@ -80,12 +102,25 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """What one cycle has brought of its monthly Connects, and for what."""
+
+    plan: Plan | None = None
+    """The plan whose monthly amount came, or None: nothing came, as the account was not active on its first day."""
+    upgraded_days: int = 0
+    """How many days were left of the cycle at the upgrade that it brought the rest of plus for; 0 where none did."""
+    amount: int = 0
+    """How many Connects that were, whatever the product's numbers are now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One account as of its last change. Immutable; ``version`` counts writes and ``seq`` entries."""
 
     account_id: str
     kind: Kind
     plan: Plan
+    """As of when the account was settled: a downgrade under way counts from the first day of the next cycle on."""
     joined_on: date
     """The anchor: cycles start on this day of the month."""
     lots: Mapping[Bucket, int] = field(default_factory=dict)
@@ -94,16 +129,20 @@ class Account:
     """What open holds have taken out of the lots."""
     frozen: bool = False
     """An agency that left the plus plan: it keeps its Connects and cannot use them."""
-    plan_as_of: datetime | None = None
-    """When the plan was last changed, as far as is known."""
+    told_since: datetime | None = None
+    """When the account was opened: no older news of its plan or status counts."""
+    plans: Mapping[datetime, PlanNews] = field(default_factory=dict)
+    """What was told of the plan, by when it happened, what it began with included. Empty while nothing was told."""
+    statuses: Mapping[datetime, Status] = field(default_factory=dict)
+    """The same of the status. Empty for an account that has always been active."""
     version: int = 0
     seq: int = 0
     last_at: datetime | None = None
     """When the newest entry happened; time in the journal never runs backwards."""
     granted_month: date | None = None
     """The newest cycle whose monthly Connects came (first day of its month); none for agencies."""
-    granted_plan: Plan | None = None
-    """The best plan that cycle was granted for, so that no change of plan grants twice."""
+    granted: Mapping[date, Granted] = field(default_factory=dict)
+    """What the newest cycles brought, by month; one that brought the same as the one before it is left out."""
     interviews: tuple[Brought, ...] = ()
     """What interviews brought, by when they were, in the order of time."""
     grant_due: date | None = None
@@ -120,14 +159,38 @@ class Account:
         """All lots, also those that have expired and are still to be written off: settle first."""
         return sum(self.lots.values())
 
+    @property
+    def closed_at(self) -> datetime | None:
+        """When it was closed: for ever, whatever was told for a later instant."""
+        return min((at for at, status in self.statuses.items() if status is Status.CLOSED), default=None)
+
+    @property
+    def status(self) -> Status:
+        if not self.statuses:
+            return Status.ACTIVE
+        return Status.CLOSED if self.closed_at else self.statuses[max(self.statuses)]
+
+    def check_may_act(self) -> None:
+        """Raises AccountClosedError, AccountSuspendedError."""
+        if self.status is Status.CLOSED:
+            raise AccountClosedError
+        if self.status is Status.SUSPENDED:
+            raise AccountSuspendedError
+
+    def check_may_use(self) -> None:
+        """Raises AccountClosedError, AccountSuspendedError, AccountFrozenError: in this order of precedence."""
+        self.check_may_act()
+        if self.frozen:
+            raise AccountFrozenError
+
     def use(self, amount: int) -> dict[Bucket, int]:
         """What using so many takes from each bucket, in burn order.
 
         Raises:
-            AccountFrozenError, InsufficientConnectsError
+            AccountClosedError, AccountSuspendedError, AccountFrozenError, InsufficientConnectsError: in this order of
+                precedence.
         """
-        if self.frozen:
-            raise AccountFrozenError
+        self.check_may_use()
         if self.balance < amount:
             raise InsufficientConnectsError(balance=self.balance, required=amount)
         return self.burn(amount)

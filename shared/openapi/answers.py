@@ -52,7 +52,7 @@ class Expiring(Answer):
 class Cycle(Answer):
     starts_on: date
     ends_on: Annotated[date, Meta(description="Its last day.")]
-    next_grant_on: Annotated[date | None, Meta(description="Null where no monthly Connects are due: agencies.")]
+    next_grant_on: Annotated[date | None, Meta(description="Null for agencies and closed accounts.")]
 
 
 class Badge(Answer):
@@ -72,7 +72,13 @@ class Account(Answer):
     account_id: str
     kind: Kind
     plan: Plan
-    status: Literal["active", "frozen"]
+    next_plan: Annotated[
+        Plan | None, Meta(description="From the first day of the next cycle on. Null where it stays the same.")
+    ]
+    status: Annotated[
+        Literal["active", "frozen", "suspended", "closed"],
+        Meta(description="`frozen` is an active agency that fell back to basic."),
+    ]
     balance: NonNegativeInt
     held: Annotated[NonNegativeInt, Meta(description="What open bids for boosts hold; the balance is without it.")]
     expiring: Expiring

@@ -1,4 +1,4 @@
-"""Opening accounts and changing plans."""
+"""Opening accounts, and changing their plan and status."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.ledger.commands import ChangePlan, OpenAccount, open_account
+from shared.ledger.commands import OpenAccount, open_account, settled_view
 from shared.ledger.errors import AlreadyExistsError, BusyError
-from shared.ledger.model import Account, Claim, Plan, Request, entry_id
+from shared.ledger.model import Account, Claim, EntryType, PlanNews, Request, Status, entry_id
+from shared.ledger.plans import ChangeAccount
+from shared.services.jobs import withdraw_boost
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.retry import attempts, in_time
 from shared.services.views import account_view
@@ -40,7 +42,7 @@ def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -
     for _ in tries:
         now = ledger.clock.now()
         decision = open_account(command, now, ledger.policy)
-        view = account_view(decision.account, now.date(), ledger.policy)
+        view = account_view(settled_view(decision.account, now, ledger.policy), now.date(), ledger.policy)
         claim = Claim(OPENING, holder, command.request.fingerprint, json.dumps(view))
         try:
             ledger.table.open(decision, claim)
@@ -65,13 +67,52 @@ def _opened_before(ledger: Ledger, command: OpenAccount, holder: str, *, replaye
     return Opened(json.loads(claim.answer), replayed=replayed)
 
 
-def change_plan(
-    ledger: Ledger, account_id: str, plan: Plan, actor: str, *, deadline: float, as_of: datetime | None = None
+def change_account(
+    ledger: Ledger,
+    account_id: str,
+    actor: str,
+    *,
+    deadline: float,
+    plan: PlanNews | None = None,
+    status: Status | None = None,
+    at: datetime | None = None,
 ) -> Account:
-    """Set the plan; setting it twice is setting it once.
+    """Set the plan, the status, or both; setting it twice is setting it once.
 
-    News of a change may be late: ``as_of`` says when it happened, and one that is older than the last is ignored.
+    News of it may be late: ``at`` says when it happened, and an older one never undoes a newer one. Whoever dies after
+    an account was closed is made up for by who closes it again: what is held for its boosts comes back then.
+
+    Raises:
+        InvalidRequestError: neither is set.
+        AccountClosedError: it is closed, and that is for ever.
+        AccountNotFoundError, BusyError
     """
-    command = ChangePlan(plan, Request("plan", "", "", actor), as_of)
+    command = ChangeAccount(Request("plan", "", "", actor), plan, status, at)
     outcome = ledger.execute(account_id, command, deadline=deadline)
-    return outcome.account or ledger.table.account(account_id)
+    account = outcome.account or ledger.table.account(account_id)
+    if account.closed_at and account.held:
+        _release_holds(ledger, account, account.closed_at, deadline)
+        account = ledger.table.account(account_id)
+    return account
+
+
+def _release_holds(ledger: Ledger, account: Account, closed_at: datetime, deadline: float) -> None:
+    for job_id in _jobs_held_on(ledger, account):
+        withdraw_boost(ledger, job_id, account.account_id, closed_at, deadline=deadline)
+
+
+def _jobs_held_on(ledger: Ledger, account: Account) -> set[str]:
+    """The jobs whose boosts an account holds for: read from its journal, newest first, until all of it is found."""
+    ended: set[str] = set()
+    found: set[str] = set()
+    missing = account.held
+    for entry in reversed(ledger.table.journal(account.account_id)):
+        hold_id = entry.reference.get("hold_id", "")
+        if entry.type in {EntryType.CAPTURE, EntryType.RELEASE}:
+            ended.add(hold_id)
+        elif entry.type is EntryType.HOLD and hold_id not in ended:
+            found.add(entry.reference["job_id"])
+            missing += entry.amount
+            if not missing:
+                break
+    return found

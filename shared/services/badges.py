@@ -34,7 +34,8 @@ def switch_badge(
     """Have it on or off. Saying it twice charges once.
 
     Raises:
-        AccountFrozenError, PriceChangedError, InsufficientConnectsError: it stays as it was.
+        AccountClosedError, AccountSuspendedError, AccountFrozenError, PriceChangedError, InsufficientConnectsError: it
+            stays as it was.
     """
     price = week_price(ledger)
     command = SwitchBadge(enabled, max_per_week, price, Request(BADGE, "", "", actor))

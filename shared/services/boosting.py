@@ -39,7 +39,7 @@ def place_bid(ledger: Ledger, account_id: str, sent: BidSent, request: Request, 
         AuctionClosedError: it has ended, the auction's time is over, or the client has interacted with the proposal.
         BidTooLowError: it has no place, or does not raise the one there is.
         InvalidRequestError: the account boosts another proposal on this job.
-        InsufficientConnectsError, AccountFrozenError, AccountNotFoundError
+        InsufficientConnectsError, AccountNotFoundError, and what `Account.check_may_use` raises
     """
     jobs, tries = Jobs(ledger.table), attempts(deadline)
     for _ in tries:

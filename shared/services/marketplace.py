@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shared.ledger.auction import Interaction
 from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import (
+    AccountClosedError,
     AlreadyAwardedError,
     AlreadyExistsError,
     AlreadyRefundedError,
@@ -32,9 +33,9 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
-from shared.ledger.model import Kind, Plan, Request
+from shared.ledger.model import Kind, Plan, PlanNews, Request, Status
 from shared.ledger.policy import MAX_AMOUNT
-from shared.services.accounts import OPENING, change_plan, open_new_account
+from shared.services.accounts import OPENING, change_account, open_new_account
 from shared.services.happened import happened_at
 from shared.services.jobs import interact_on_job, post_job, tell_of_job
 from shared.services.rewarding import reward_certification, reward_interview, reward_rising_talent
@@ -58,6 +59,8 @@ NOTHING_LEFT_TO_DO = (
     NoInterviewRewardError,
     NotRefundableError,
     NoFreeConnectsError,
+    # It was closed for ever.
+    AccountClosedError,
 )
 """Refusals that no repeat would change.
 
@@ -67,6 +70,12 @@ still to be configured, a day still to come, the ledger busy.
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
+
+
+class Effective(StrEnum):
+    """When a downgrade counts that does not wait for the next cycle."""
+
+    NOW = "now"
 
 
 class MalformedEventError(Exception):
@@ -151,15 +160,23 @@ class Happening:
 def _registered(ledger: Ledger, told: Happening, deadline: float) -> None:
     joined_on = told.where_given("joined_on", told.day)
     request = told.request(OPENING, told.name)
-    command = OpenAccount(
-        told.id("account_id"), told.one_of("kind", Kind), told.one_of("plan", Plan), joined_on, request
-    )
+    kind, plan = told.one_of("kind", Kind), told.one_of("plan", Plan)
+    command = OpenAccount(told.id("account_id"), kind, plan, joined_on, request, told.at())
     open_new_account(ledger, command, deadline=deadline)
 
 
 def _plan_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
-    plan = told.one_of("plan", Plan)
-    change_plan(ledger, told.id("account_id"), plan, ACTOR, deadline=deadline, as_of=told.at("changed_at"))
+    plan = PlanNews(told.one_of("plan", Plan).value)
+    at_once = told.where_given("effective", lambda name: told.one_of(name, Effective))
+    if at_once and plan is PlanNews.BASIC:
+        plan = PlanNews.BASIC_NOW
+    at = told.at("changed_at")
+    change_account(ledger, told.id("account_id"), ACTOR, deadline=deadline, plan=plan, at=at)
+
+
+def _status_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
+    status = told.one_of("status", Status)
+    change_account(ledger, told.id("account_id"), ACTOR, deadline=deadline, status=status, at=told.at())
 
 
 def _interview_won(ledger: Ledger, told: Happening, deadline: float) -> None:
@@ -212,6 +229,7 @@ def _read(ledger: Ledger, kind: str, event: Mapping[str, Any]) -> Happening:
 HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
     "account.registered": _registered,
     "account.plan_changed": _plan_changed,
+    "account.status_changed": _status_changed,
     "account.rising_talent": _rising_talent,
     "account.certified": _certified,
     "interview.won": _interview_won,

@@ -65,7 +65,7 @@ def redeem(ledger: Ledger, account_id: str, code: str, request: Request, *, dead
 
     Raises:
         PromoNotFoundError, PromoNotActiveError, PromoUsedError, PromoExhaustedError: in this order of precedence.
-        AccountNotFoundError, IdempotencyKeyReusedError, BusyError
+        AccountClosedError, AccountSuspendedError, AccountNotFoundError, IdempotencyKeyReusedError, BusyError
     """
     try:
         return take_one(

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Credit, check_may_buy
 from shared.ledger.errors import (
+    AccountClosedError,
+    AccountSuspendedError,
     BusyError,
     InvalidRequestError,
     PaymentDeclinedError,
@@ -75,7 +77,8 @@ def buy(
         InvalidRequestError: fewer than the least that can be bought.
         PaymentDeclinedError: nothing was charged; the same key may try again.
         PromoError: the promo code cannot be redeemed now, and nothing was charged.
-        AccountFrozenError, PlanRequiredError, AccountNotFoundError, IdempotencyKeyReusedError, BusyError
+        AccountClosedError, AccountSuspendedError, AccountFrozenError, PlanRequiredError
+        AccountNotFoundError, IdempotencyKeyReusedError, BusyError
     """
     purchase = _begin(ledger, account_id, order, request, deadline=deadline)
     if purchase.state is PurchaseState.COMPLETED or purchase.answered_pending:
@@ -231,7 +234,7 @@ def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
 
 
 def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadline: float) -> Bought:
-    """Both or, where the code can no longer be redeemed, the purchase alone.
+    """Both or, where the code can no longer be redeemed or the account may not, the purchase alone.
 
     It has to be valid when the purchase began: that a provider is late takes nothing from who bought.
     """
@@ -243,7 +246,7 @@ def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadl
 
     try:
         return take_one(ledger, purchase.account_id, code, take, now=purchase.created_at, deadline=deadline)
-    except PromoError as refusal:
+    except (PromoError, AccountClosedError, AccountSuspendedError) as refusal:
         return _pay_out(ledger, replace(purchase, promo_refused=refusal.code), deadline=deadline)
 
 

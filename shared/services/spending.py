@@ -58,7 +58,7 @@ def spend_on_proposal(
         JobNotOpenError, PriceChangedError: nothing is spent.
         AlreadyExistsError: the account has a proposal on this job.
         InvalidRequestError: nobody named a price.
-        InsufficientConnectsError, AccountFrozenError, AccountNotFoundError
+        InsufficientConnectsError, AccountNotFoundError, and what `Account.check_may_use` raises
     """
     if sent.job_id is None:
         return ledger.execute(account_id, _spend(None, sent, request), deadline=deadline)

@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger.calendar import ONE_DAY, cycle_on
+from shared.ledger.model import Status
+from shared.ledger.timeline import next_plan
 from shared.store.rows import instant
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
 
 
 def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:
-    """A settled account. ``cycle.ends_on`` is the cycle's last day."""
+    """A settled account. ``cycle.ends_on`` is the cycle's last day.
+
+    ``next_plan`` is the plan from the day after on, None where that is the same. ``status`` is ``frozen`` for an active
+    agency that fell back to basic.
+    """
     soon = today + timedelta(days=policy.expiring_soon_days)
     first = min((bucket.expires_on for bucket in account.lots), default=None)
     cycle = cycle_on(today, account.joined_on.day, policy.anchor_policy)
@@ -32,7 +38,8 @@ def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any
         "account_id": account.account_id,
         "kind": account.kind.value,
         "plan": account.plan.value,
-        "status": "frozen" if account.frozen else "active",
+        "next_plan": next_plan(account, policy),
+        "status": "frozen" if account.frozen and account.status is Status.ACTIVE else account.status.value,
         "balance": account.balance,
         "held": account.held,
         "expiring": {

@@ -31,13 +31,27 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 from pynamodb.models import Model
 
 from shared.ledger.interviews import Brought
-from shared.ledger.model import Account, Badge, Bucket, Claim, Entry, EntryType, Kind, Notice, Plan
+from shared.ledger.model import (
+    Account,
+    Badge,
+    Bucket,
+    Claim,
+    Entry,
+    EntryType,
+    Granted,
+    Kind,
+    Notice,
+    Plan,
+    PlanNews,
+    Status,
+)
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 V = TypeVar("V", bound=StrEnum)
+N = TypeVar("N", PlanNews, Status)
 
 ACCOUNT_SK = "ACCOUNT"
 NOTICES = "NOTICE#"
@@ -191,6 +205,41 @@ class AmountsAttribute(Attribute["Mapping[datetime, int]"]):
         return {datetime.fromisoformat(at): int(number["N"]) for at, number in value.items()}
 
 
+class NewsAttribute(Attribute["Mapping[datetime, N]"]):
+    """``{"2026-11-22T10:00:00.123Z": "plus"}``: what was told, by the instant at which it happened."""
+
+    attr_type = MAP
+
+    def __init__(self, kind: type[N]) -> None:
+        super().__init__(null=True)
+        self._kind: type[N] = kind
+
+    def serialize(self, value: Mapping[datetime, N]) -> dict[str, dict[str, str]]:
+        return {instant(at): {"S": news.value} for at, news in value.items()}
+
+    def deserialize(self, value: Mapping[str, Mapping[str, str]]) -> dict[datetime, N]:
+        return {datetime.fromisoformat(at): self._kind(news["S"]) for at, news in value.items()}
+
+
+class GrantedAttribute(Attribute["Mapping[date, Granted]"]):
+    """``{"2026-11": "basic/22/73"}``: the plan (``-``: none), the days left at the upgrade, and what came in all."""
+
+    attr_type = MAP
+
+    def serialize(self, value: Mapping[date, Granted]) -> dict[str, dict[str, str]]:
+        return {
+            f"{month:%Y-%m}": {"S": f"{granted.plan or '-'}/{granted.upgraded_days}/{granted.amount}"}
+            for month, granted in value.items()
+        }
+
+    def deserialize(self, value: Mapping[str, Mapping[str, str]]) -> dict[date, Granted]:
+        return {date.fromisoformat(f"{month}-01"): self._granted(text["S"]) for month, text in value.items()}
+
+    def _granted(self, text: str) -> Granted:
+        plan, days, amount = text.split("/")
+        return Granted(None if plan == "-" else Plan(plan), int(days), int(amount))
+
+
 class TextsAttribute(Attribute["Mapping[str, str]"]):
     attr_type = MAP
 
@@ -284,6 +333,8 @@ class AccountRow(Row):
     kind = UnicodeAttribute()
     plan = UnicodeAttribute()
     plan_as_of = InstantAttribute(null=True)
+    plans = NewsAttribute(PlanNews)
+    statuses = NewsAttribute(Status)
     joined_on = DateAttribute()
     lots = LotsAttribute()
     held = WholeAttribute(null=True)
@@ -292,7 +343,9 @@ class AccountRow(Row):
     seq = WholeAttribute()
     last_at = InstantAttribute(null=True)
     granted_month = DateAttribute(null=True)
+    granted = GrantedAttribute(null=True)
     granted_plan = UnicodeAttribute(null=True)
+    """In its place an older release has the best plan that the newest cycle was granted for."""
     interviews = AmountsAttribute(null=True)
     """The newest, in the form that earlier releases read: one that is deployed again goes on counting them."""
     interviews_before = InterviewsAttribute(null=True)
@@ -311,14 +364,16 @@ class AccountRow(Row):
         """What of an account can change, by attribute; None is stored as no attribute at all."""
         return {
             "plan": account.plan.value,
-            "plan_as_of": account.plan_as_of,
+            "plan_as_of": account.told_since,
+            "plans": account.plans or None,
+            "statuses": account.statuses or None,
             "lots": account.lots,
             "held": account.held or None,
             "frozen": account.frozen or None,
             "seq": account.seq,
             "last_at": account.last_at,
             "granted_month": account.granted_month,
-            "granted_plan": account.granted_plan and account.granted_plan.value,
+            "granted": account.granted or None,
             "interviews": {each.last: each.amount for each in _newest(account)} or None,
             "interviews_before": tuple(each for each in account.interviews if each not in _newest(account)) or None,
             "grant_due": account.grant_due,
@@ -334,7 +389,9 @@ class AccountRow(Row):
             account_id=self.pk,
             kind=Kind(self.kind),
             plan=Plan(self.plan),
-            plan_as_of=self.plan_as_of,
+            told_since=self.plan_as_of,
+            plans=self.plans or {},
+            statuses=self.statuses or {},
             joined_on=self.joined_on,
             lots=self.lots,
             held=self.held or 0,
@@ -343,7 +400,7 @@ class AccountRow(Row):
             seq=self.seq,
             last_at=self.last_at,
             granted_month=self.granted_month,
-            granted_plan=Plan(self.granted_plan) if self.granted_plan else None,
+            granted=self.granted or self._granted_before(),
             interviews=self._interviews(),
             grant_due=self.grant_due,
             expiry_due=self.expiry_due,
@@ -354,6 +411,11 @@ class AccountRow(Row):
     def _interviews(self) -> tuple[Brought, ...]:
         newest = [Brought(at, at, amount) for at, amount in (self.interviews or {}).items()]
         return tuple(sorted([*(self.interviews_before or ()), *newest]))
+
+    def _granted_before(self) -> dict[date, Granted]:
+        if not self.granted_month or not self.granted_plan:
+            return {}
+        return {self.granted_month: Granted(Plan(self.granted_plan))}
 
     def _badge(self) -> Badge | None:
         if not self.badge_max:

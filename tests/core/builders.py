@@ -10,7 +10,6 @@ from shared.ledger.audit import audit
 from shared.ledger.badge import RenewBadge, SwitchBadge
 from shared.ledger.commands import (
     Adjust,
-    ChangePlan,
     Command,
     Credit,
     OpenAccount,
@@ -21,7 +20,8 @@ from shared.ledger.commands import (
     settled_view,
 )
 from shared.ledger.interviews import Interview
-from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, Request
+from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanNews, Request, Status
+from shared.ledger.plans import ChangeAccount
 from shared.ledger.policy import Policy
 from shared.ledger.refunds import Refund
 
@@ -137,8 +137,12 @@ class Book:
     def adjust(self, amount: int, reason: str = "As a courtesy") -> Entry:
         return self.do(Adjust(amount, reason, self.request("adjustment")))[-1]
 
-    def change_plan(self, plan: Plan) -> list[Entry]:
-        return self.do(ChangePlan(plan, self.request("plan")))
+    def change_plan(self, plan: Plan, *, at: datetime | None = None, at_once: bool = False) -> list[Entry]:
+        news = PlanNews.BASIC_NOW if at_once and plan is Plan.BASIC else PlanNews(plan.value)
+        return self.do(ChangeAccount(self.request("plan"), plan=news, at=at))
+
+    def change_status(self, status: Status, *, at: datetime | None = None) -> list[Entry]:
+        return self.do(ChangeAccount(self.request("status"), status=status, at=at))
 
     def switch_badge(self, *, on: bool = True, most: int | None = 5, price: int = 4) -> list[Entry]:
         return self.do(SwitchBadge(on, most, price, Request("badge", "", "", "account:ann")))

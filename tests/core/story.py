@@ -59,7 +59,9 @@ def check_each_cycle_came_once(book: Book, opened_on: date) -> None:
         month = cycle_on(opened_on, anchor, policy.anchor_policy).month
         last = cycle_on(book.now.date(), anchor, policy.anchor_policy).month
         passed = (last.year - month.year) * 12 + last.month - month.month
-        assert list(amounts_of) == [f"{add_months(month, number):%Y-%m}" for number in range(passed + 1)]
+        came = [f"{add_months(month, number):%Y-%m}" for number in range(passed + 1)]
+        # Of an account that was suspended, which ones came depends on when that was told: see test_late_news.
+        assert amounts_of.keys() <= set(came) if book.account.statuses else list(amounts_of) == came
 
 
 def interviews(book: Book) -> list[Entry]:

@@ -245,12 +245,13 @@ def test_an_owner_is_told_once_why_a_badge_went_off(agency, price, spent, why):
     if spent:
         agency.spend(spent)
     if why == "account_frozen":
-        agency.change_plan(Plan.BASIC)
+        agency.change_plan(Plan.BASIC, at_once=True)
     agency.at("2026-01-23")
     for _ in range(2):
         agency.renew_badge(price=price)
     (notice,) = agency.heard
     assert (notice.kind, notice.about, notice.at) == ("badge_off", "2026-01-22T12:00:00.000Z", noon("2026-01-23"))
+    assert notice.facts.pop("reason")
     assert notice.facts == {"why": why, "price": price, "max_per_week": 5, "balance": 16 - spent}
 
 
@@ -318,7 +319,7 @@ def test_a_clock_that_is_behind_charges_no_week_again(book):
 
 def test_a_frozen_agencys_badge_goes_off_at_its_renewal_and_comes_back_when_it_thaws(agency):
     agency.switch_badge()
-    agency.change_plan(Plan.BASIC)
+    agency.change_plan(Plan.BASIC, at_once=True)
     assert agency.account.badge == badge()
     agency.at("2026-01-22").renew_badge()
     assert (agency.account.badge, agency.account.balance) == (badge(on=False), 16)
@@ -331,7 +332,7 @@ def test_a_frozen_agencys_badge_goes_off_at_its_renewal_and_comes_back_when_it_t
 
 def test_a_frozen_agency_may_switch_off_and_not_on_even_in_a_week_that_was_paid_for(agency):
     agency.switch_badge()
-    agency.change_plan(Plan.BASIC)
+    agency.change_plan(Plan.BASIC, at_once=True)
     agency.switch_badge(on=False)
     with pytest.raises(AccountFrozenError):
         agency.switch_badge()

@@ -25,14 +25,15 @@ from shared.ledger.badge import BADGE, BADGE_OFF, ONE_WEEK, RenewBadge, SwitchBa
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
 from shared.ledger.commands import (
     Adjust,
-    ChangePlan,
     Command,
     Credit,
     Settle,
     Spend,
 )
 from shared.ledger.errors import (
+    AccountClosedError,
     AccountFrozenError,
+    AccountSuspendedError,
     AlreadyRefundedError,
     InsufficientConnectsError,
     LedgerError,
@@ -42,7 +43,8 @@ from shared.ledger.errors import (
 )
 from shared.ledger.holds import BOOST, REASONS, EndHold, Hold, held_up_to, hold_reference
 from shared.ledger.interviews import Interview
-from shared.ledger.model import Entry, EntryType, Kind, Plan, Request, entry_id
+from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, PlanNews, Request, Status, entry_id
+from shared.ledger.plans import ChangeAccount
 from shared.ledger.refunds import BACK, Refund
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import INSTANT, Book, problems, told
@@ -52,6 +54,7 @@ ALL = 0
 A_WINDOW = timedelta(days=max(policy.interview_window_days for policy in POLICIES))
 amounts = st.integers(1, 60)
 prices = st.integers(1, 12)
+lateness = st.sampled_from([None, None, *(timedelta(days) for days in (0, 1, 20, 45, 300, 500))])
 
 
 class Journal(RuleBasedStateMachine):
@@ -82,7 +85,11 @@ class Journal(RuleBasedStateMachine):
     @rule(amount=amounts, is_paid=st.booleans())
     def credit(self, amount, is_paid):
         entry_type = EntryType.PURCHASE if is_paid else EntryType.PROMO
-        self.both(Credit(entry_type, amount, is_paid, "Credit", {"type": "test"}, self.late.request("credit")))
+        command = Credit(entry_type, amount, is_paid, "Credit", {"type": "test"}, self.late.request("credit"))
+        if not is_paid and (refusal := why_not_act(self.late.account)):
+            self.refused(command, refusal)
+        else:
+            self.both(command)
 
     @rule(amount=amounts | st.just(ALL))
     def spend(self, amount):
@@ -90,8 +97,8 @@ class Journal(RuleBasedStateMachine):
         assert self.late.shown == shown
         amount = shown.balance or 1 if amount == ALL else amount
         command = Spend(amount, "Proposal", {"type": "proposal"}, self.late.request("spend"))
-        if shown.frozen:
-            self.refused(command, AccountFrozenError)
+        if refusal := why_not_use(shown):
+            self.refused(command, refusal)
         elif shown.balance < amount:
             refusal = self.refused(command, InsufficientConnectsError)
             assert refusal.details == {"balance": shown.balance, "required": amount}
@@ -134,10 +141,14 @@ class Journal(RuleBasedStateMachine):
         missing = max(self.late.policy.interview - came_back, 0)
         left = left_for_interviews(self.late, at)
         command = Interview(spend, self.late.request("reward"), self.late.came_back(spend), at)
+        closed = self.late.account.closed_at is not None
+        due, missing = missing, min(missing, -spend.amount - came_back) if closed else missing
         if not left:
             self.refused(command, RewardCapReachedError)
-        elif not missing:
+        elif not due:
             self.refused(command, AlreadyRefundedError)
+        elif not missing:
+            self.refused(command, AccountClosedError)
         else:
             brought = [entry for entry in self.both(command) if entry.reference["type"] == "interview"]
             amounts_ = {entry.type: entry.amount for entry in brought}
@@ -159,23 +170,41 @@ class Journal(RuleBasedStateMachine):
     def adjust(self, amount, sign):
         balance = self.nightly.shown.balance
         command = Adjust(sign * amount, "Correction", self.late.request("adjustment"))
-        if balance + sign * amount < 0:
+        if self.late.account.closed_at and sign > 0:
+            self.refused(command, AccountClosedError)
+        elif balance + sign * amount < 0:
             refusal = self.refused(command, InsufficientConnectsError)
             assert refusal.details == {"balance": balance, "required": amount}
         else:
             assert self.both(command)[-1].amount == sign * amount
 
-    @rule()
-    def change_plan(self):
-        plan = Plan.PLUS if self.late.account.plan is Plan.BASIC else Plan.BASIC
-        self.both(ChangePlan(plan, self.late.request("plan")))
+    @rule(news=st.sampled_from(PlanNews), told_late=lateness)
+    def change_plan(self, news, told_late):
+        self.change(plan=news, told_late=told_late)
+
+    @rule(status=st.sampled_from([Status.ACTIVE, Status.ACTIVE, Status.SUSPENDED]), told_late=lateness)
+    def change_status(self, status, told_late):
+        self.change(status=status, told_late=told_late)
+
+    @rule(sure=st.sampled_from([False, False, True]))
+    def close(self, sure):
+        if sure:
+            self.change(status=Status.CLOSED, told_late=None)
+
+    def change(self, *, told_late, **what):
+        at = None if told_late is None else self.late.now - told_late
+        command = ChangeAccount(self.late.request("change"), at=at, **what)
+        if self.late.account.closed_at and what.get("status") is not Status.CLOSED:
+            self.refused(command, AccountClosedError)
+        else:
+            self.both(command)
 
     @rule(price=prices, most=prices)
     def switch_the_badge_on(self, price, most):
         command = SwitchBadge(True, most, price, Request(BADGE, "", "", "account:ann"))
         paid, shown = week_paid_for(self.late), self.nightly.shown
-        if shown.frozen:
-            self.refused(command, AccountFrozenError)
+        if refusal := why_not_use(shown):
+            self.refused(command, refusal)
         elif not paid and price > most:
             self.refused(command, PriceChangedError)
         elif not paid and price > shown.balance:
@@ -200,7 +229,7 @@ class Journal(RuleBasedStateMachine):
         self.move_to(max(self.late.now, badge.paid_until + weeks * ONE_WEEK + instants * INSTANT))
         shown, told_before = self.nightly.shown, len(self.late.heard)
         ended = badge.enabled and not week_paid_for(self.late)
-        payable = ended and not shown.frozen and price <= min(badge.max_per_week, shown.balance)
+        payable = ended and not why_not_use(shown) and price <= min(badge.max_per_week, shown.balance)
         self.charged_for_a_badge(RenewBadge(price, Request(BADGE, "", "", "system")), [price] if payable else [])
         went_off = ended and not payable
         assert [notice.kind for notice in self.late.heard[told_before:]] == ([BADGE_OFF] if went_off else [])
@@ -235,8 +264,8 @@ class Journal(RuleBasedStateMachine):
             boost = known.raised(replace(bid, amount=known.bid + amount), new)
         command = Hold(amount, "Boost", hold_reference("j", boost, 1, before[-1].entry_id if before else None), request)
         shown = self.nightly.shown
-        if shown.frozen:
-            self.refused(command, AccountFrozenError)
+        if refusal := why_not_use(shown):
+            self.refused(command, refusal)
         elif shown.balance < amount:
             self.refused(command, InsufficientConnectsError)
         else:
@@ -343,6 +372,14 @@ class Journal(RuleBasedStateMachine):
             self.nightly.at(midnight(day)).run(Settle())
         self.late.at(now)
         self.nightly.at(now)
+
+
+def why_not_act(account: Account) -> type[LedgerError] | None:
+    return {Status.CLOSED: AccountClosedError, Status.SUSPENDED: AccountSuspendedError}.get(account.status)
+
+
+def why_not_use(account: Account) -> type[LedgerError] | None:
+    return why_not_act(account) or (AccountFrozenError if account.frozen else None)
 
 
 def by_class(entry: Entry) -> dict[bool, int]:

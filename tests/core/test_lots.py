@@ -78,7 +78,7 @@ def test_a_decision_leaves_the_state_it_came_from_alone():
     book = Book.opened("2024-01-10", plan=Plan.PLUS)
     account, before = book.account, deepcopy(book.account)
     book.at("2025-03-01").spend(30)
-    book.change_plan(Plan.BASIC)
+    book.change_plan(Plan.BASIC, at_once=True)
     assert account == before
 
 

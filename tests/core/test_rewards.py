@@ -130,7 +130,7 @@ def test_interview_brings_nothing_for_a_proposal_that_was_not_sent_on_one_s_own(
 def test_interview_rewards_an_agency_even_while_it_is_frozen():
     book = bidder(kind=Kind.AGENCY)
     spend = book.spend(8)
-    book.change_plan(Plan.BASIC)
+    book.change_plan(Plan.BASIC, at_once=True)
     assert book.account.frozen
     assert typed(book.interview(spend)) == [(EntryType.REFUND, 8), (EntryType.REWARD, 2)]
 
@@ -515,7 +515,7 @@ def test_staff_take_nothing_that_has_expired():
 @pytest.mark.parametrize("amount", [5, -5])
 def test_staff_correct_a_frozen_agency_too(amount):
     book = bidder(kind=Kind.AGENCY)
-    book.change_plan(Plan.BASIC)
+    book.change_plan(Plan.BASIC, at_once=True)
     assert book.account.frozen
     assert book.adjust(amount).balance_after == 200 + amount
 

@@ -106,7 +106,7 @@ def test_spend_leaves_the_day_of_the_next_monthly_connects_alone():
 
 def test_a_frozen_agency_is_told_so_rather_than_that_it_lacks_connects():
     book = Book.opened(JANUARY, kind=Kind.AGENCY, plan=Plan.PLUS)
-    book.change_plan(Plan.BASIC)
+    book.change_plan(Plan.BASIC, at_once=True)
     with pytest.raises(AccountFrozenError):
         book.spend(1)
 

@@ -16,7 +16,7 @@ from tests.permissions import LEDGER, Asked, denied, in_the_sandbox
 HANDLER_OF = {
     "open_account": "accounts",
     "read_account": "accounts",
-    "change_plan": "accounts",
+    "change_account": "accounts",
     "history": "accounts",
     "audit": "audit",
     "reward": "rewards",
@@ -143,6 +143,9 @@ class Api:
         opened = self.call("open_account", key=f"open-{account}", body=body)
         assert opened.status == 201, opened.text
         return opened
+
+    def change(self, account: str = "ann", **changes: str) -> Answer:
+        return self.call("change_account", path={"account_id": account}, body=changes)
 
     def spend(
         self, amount: int = 6, key: str = "spend", account: str = "ann", job: str | None = None, **more: Any

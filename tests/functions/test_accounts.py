@@ -9,6 +9,7 @@ def test_a_freelancer_opens_with_sign_up_connects_and_the_cycles(api):
         "account_id": "ann",
         "kind": "freelancer",
         "plan": "basic",
+        "next_plan": None,
         "status": "active",
         "balance": 50,
         "held": 0,
@@ -31,7 +32,7 @@ def test_an_agency_opens_with_nothing_and_no_grant_to_come(api):
 
 def test_an_upgrade_brings_the_rest_of_the_cycle_at_once_and_once(api):
     api.open(joined_on="2026-11-12")  # 20 of 30 days are left
-    first, again = (api.call("change_plan", body={"plan": "plus"}) for _ in range(2))
+    first, again = (api.change(plan="plus") for _ in range(2))
     assert (first.status, first.body["plan"]) == (200, "plus")
     assert first.body["balance"] == 50 + 90 * 20 // 30
     assert again.body == first.body

@@ -67,7 +67,7 @@ def test_a_balance_that_is_too_small_is_refused_and_the_price_named(api):
 def test_a_frozen_agency_may_not_switch_it_on(api):
     api.open("acme", kind="agency", plan="plus")
     api.buy(40, account="acme")
-    api.call("change_plan", path={"account_id": "acme"}, body={"plan": "basic"})
+    api.change("acme", plan="basic", effective="now")
     assert api.badge(account="acme").refused == (403, "account_frozen")
     assert api.badge(False, account="acme").status == 200
 

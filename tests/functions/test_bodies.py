@@ -11,7 +11,7 @@ from tests.functions.events import STAFF, event
 INVALID = (400, "invalid_request")
 WRITES = (
     "open_account",
-    "change_plan",
+    "change_account",
     "purchase",
     "spend",
     "refund",
@@ -233,7 +233,17 @@ def test_json_may_be_declared_in_any_case(api, header, value):
         ("open_account", "joined_on", '"2026-03-01T00:00:00Z"'),
         ("open_account", "joined_on", "20260301"),
         ("open_account", "joined_on", '"2100-01-01"'),
-        ("change_plan", "plan", "null"),
+        ("change_account", "plan", "null"),
+        ("change_account", "plan", '"gold"'),
+        ("change_account", "status", '"frozen"'),
+        ("change_account", "status", "null"),
+        ("change_account", "effective", '"later"'),
+        ("change_account", "at", '"2026-11-22T10:05:00.001Z"'),
+        ("change_account", "at", '"2026-11-22T10:00:00"'),
+        ("change_account", "at", '"1969-12-31T23:59:59Z"'),
+        ("change_account", "at", "1795341600"),
+        ("open_account", "at", '"2026-11-22T10:05:00.001Z"'),
+        ("open_account", "at", '"yesterday"'),
         ("purchase", "payment", '{"source": "cash"}'),
         ("purchase", "payment", '{"source": ["billing_method", "earnings_balance"]}'),
         ("purchase", "payment", "{}"),
@@ -299,6 +309,11 @@ def test_a_field_takes_only_what_it_is_for(api, name, field, value):
     assert answer.body["errors"][0]["loc"].startswith("body")
 
 
+@pytest.mark.parametrize("body", [{}, {"effective": "now"}, {"effective": "now", "status": "active"}])
+def test_a_change_of_an_account_says_what_changes(api, body):
+    assert refused_at(api.call("change_account", body=body), "body", "body.effective")
+
+
 @pytest.mark.parametrize(
     "instant",
     [
@@ -316,7 +331,8 @@ def test_the_clock_takes_an_instant_ahead_with_an_offset(api, instant):
 
 
 @pytest.mark.parametrize(
-    "name", ["read_account", "history", "change_plan", "audit", "purchase", "spend", "refund", "reward", "adjustment"]
+    "name",
+    ["read_account", "history", "change_account", "audit", "purchase", "spend", "refund", "reward", "adjustment"],
 )
 @pytest.mark.parametrize("account", ["two words", "a" * 65, "ann%0A", "é", "ann.", "ann;"])
 def test_an_id_in_the_path_is_one(api, name, account):

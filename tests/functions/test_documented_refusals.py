@@ -82,8 +82,18 @@ def frozen(api):
     """An agency with Connects that it bought while it was on plus."""
     api.open("acme", kind="agency", plan="plus")
     api.buy(account="acme", key="before")
-    api.call("change_plan", path={"account_id": "acme"}, body={"plan": "basic"})
+    api.change("acme", plan="basic", effective="now")
     return "acme"
+
+
+def suspended(api):
+    api.change(status="suspended")
+    return api
+
+
+def gone(api):
+    api.change(status="closed")
+    return api
 
 
 def over(api):
@@ -138,11 +148,17 @@ def open_again(api, key, kind):
 OWN = {
     ("open_account", "already_exists"): lambda api: open_again(api, "another", "freelancer"),
     ("open_account", "idempotency_key_reused"): lambda api: open_again(api, "open-ann", "agency"),
+    ("change_account", "account_closed"): lambda api: gone(api).change(status="active"),
+    ("adjustment", "account_closed"): lambda api: gone(api).adjust(1),
     ("adjustment", "insufficient_connects"): lambda api: api.adjust(-51),
     ("adjustment", "idempotency_key_reused"): lambda api: last(api.adjust(1), api.adjust(2)),
+    ("badge", "account_closed"): lambda api: gone(api).badge(),
+    ("badge", "account_suspended"): lambda api: suspended(api).badge(),
     ("badge", "account_frozen"): lambda api: api.badge(account=frozen(api)),
     ("badge", "price_changed"): lambda api: api.badge(most=3),
     ("badge", "insufficient_connects"): lambda api: last(spent(api, 50), api.badge()),
+    ("redeem_promo", "account_closed"): lambda api: last(api.put_promo(), gone(api).redeem()),
+    ("redeem_promo", "account_suspended"): lambda api: last(api.put_promo(), suspended(api).redeem()),
     ("redeem_promo", "promo_not_found"): lambda api: api.redeem(),
     ("redeem_promo", "promo_not_active"): lambda api: api.redeem(over(api)),
     ("redeem_promo", "promo_used"): lambda api: api.redeem(used(api)),
@@ -150,6 +166,8 @@ OWN = {
     ("redeem_promo", "idempotency_key_reused"): lambda api: last(api.put_promo(), api.redeem(), api.redeem("OTHER")),
     ("purchase", "payment_declined"): lambda api: api.buy(sandbox="decline"),
     ("purchase", "plan_required"): lambda api: last(api.open("acme", kind="agency"), api.buy(account="acme")),
+    ("purchase", "account_closed"): lambda api: gone(api).buy(),
+    ("purchase", "account_suspended"): lambda api: suspended(api).buy(),
     ("purchase", "account_frozen"): lambda api: api.buy(account=frozen(api)),
     ("purchase", "promo_not_found"): lambda api: order(api, "SPRING"),
     ("purchase", "promo_not_active"): lambda api: order(api, over(api)),
@@ -159,18 +177,23 @@ OWN = {
     ("read_purchase", "purchase_not_found"): lambda api: api.call("read_purchase"),
     ("payment_events", "purchase_not_found"): lambda api: api.call("payment_events"),
     ("payment_events", "signature_invalid"): lambda api: api.send("payment_events", http("payment_events", raw="{}")),
+    ("reward", "account_closed"): lambda api: gone(api).reward("rising_talent"),
     ("reward", "spend_not_found"): lambda api: interview(api, "s-1"),
     ("reward", "already_refunded"): lambda api: interview(api, refunded(api)),
     ("reward", "already_awarded"): lambda api: last(api.reward("rising_talent"), api.reward("rising_talent", "again")),
     ("reward", "reward_cap_reached"): lambda api: last(*[interview(api, spent(api, 1, k), k) for k in "abcdef"]),
     ("reward", "not_refundable"): lambda api: interview(api, badge_paid(api)),
     ("reward", "idempotency_key_reused"): lambda api: last(interview(api, spent(api)), api.reward("rising_talent")),
+    ("spend", "account_closed"): lambda api: gone(api).spend(),
+    ("spend", "account_suspended"): lambda api: suspended(api).spend(),
     ("spend", "account_frozen"): lambda api: api.spend(account=frozen(api)),
     ("spend", "insufficient_connects"): lambda api: api.spend(51),
     ("spend", "price_changed"): lambda api: api.spend(6, expected_price=4),
     ("spend", "already_exists"): lambda api: last(api.propose(amount=6), api.propose(amount=6, key="again")),
     ("spend", "job_not_open"): lambda api: api.propose(amount=6, job=closed(api)),
     ("spend", "idempotency_key_reused"): lambda api: last(api.spend(6), api.spend(7)),
+    ("boost", "account_closed"): lambda api: gone(posted(api)).boost(5),
+    ("boost", "account_suspended"): lambda api: suspended(posted(api)).boost(5),
     ("boost", "account_frozen"): lambda api: posted(api).boost(5, frozen(api)),
     ("boost", "job_not_found"): lambda api: api.boost(5),
     ("boost", "insufficient_connects"): lambda api: posted(api).boost(51),

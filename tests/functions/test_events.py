@@ -22,7 +22,7 @@ STORY = {
     "put_promo": 200,
     "redeem_promo": 201,
     "badge": 200,
-    "change_plan": 200,
+    "change_account": 200,
     "sandbox_clock": 200,
     "read_account": 200,
     "history": 200,

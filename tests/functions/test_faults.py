@@ -15,7 +15,7 @@ from tests.wire import BATCH_GET, GET, PUT, QUERY, TRANSACT, request_lost
 API = (
     "open_account",
     "read_account",
-    "change_plan",
+    "change_account",
     "history",
     "audit",
     "purchase",
@@ -159,7 +159,7 @@ def test_contention_that_outlasts_the_deadline_is_busy_and_nothing_happened(api,
     for call in (
         lambda: api.spend(6),
         lambda: api.refund(spend_id),
-        lambda: api.call("change_plan", body={"plan": "plus"}),
+        lambda: api.call("change_account", body={"plan": "plus"}),
         lambda: api.call("open_account", key="k", body={"account_id": "b", "kind": "agency", "plan": "plus"}),
     ):
         wire.on(TRANSACT, *[fault] * 60)

@@ -154,7 +154,7 @@ def test_opening_an_account_again_answers_what_it_was_when_it_was_opened(api, cl
     opened = api.open()
     api.spend()
     clock.go(days=40)
-    api.call("change_plan", body={"plan": "plus"})
+    api.call("change_account", body={"plan": "plus"})
     again = api.open()
     assert (again.text, again.replayed) == (opened.text, True)
     assert opened.body["balance"] == 50

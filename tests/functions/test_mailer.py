@@ -22,7 +22,7 @@ SENDER = "connects@example.com"
 ADDRESS_OF_ANN = {"email": "ann@example.com", "email_verified": "true"}
 NOTICES = {
     "came": {"amount": 10, "balance": 60, "reason": "Monthly Connects, basic plan"},
-    "badge_off": {"why": "price_changed", "price": 7, "max_per_week": 6, "balance": 60},
+    "badge_off": {"why": "price_changed", "reason": "The price is 7 Connects now.", "max_per_week": 6, "balance": 60},
     "expired": {"amount": 10, "balance": 60},
     "outbid": {"job_id": "j-1", "proposal_id": "p-1", "bid": 12, "balance": 60},
     "boost_released": {

@@ -50,8 +50,8 @@ def registered(api, account="ann", **more):
     happens(api, "account.registered", **{"account_id": account, "kind": "freelancer", "plan": "basic", **more})
 
 
-def plan_changed(api, plan, at):
-    happens(api, "account.plan_changed", account_id="ann", plan=plan, changed_at=at)
+def plan_changed(api, plan, at, **more):
+    happens(api, "account.plan_changed", account_id="ann", plan=plan, changed_at=at, **more)
 
 
 def test_who_registers_has_an_account(api):
@@ -86,7 +86,7 @@ def test_a_change_of_plan_that_is_told_twice_happens_once(api):
 
 def test_a_change_of_plan_is_made_once_by_call_and_event_together(api):
     api.open()
-    api.call("change_plan", path={"account_id": "ann"}, body={"plan": "plus"})
+    api.change(plan="plus")
     plan_changed(api, "plus", "2026-11-22T09:59:00Z")
     assert (api.read()["plan"], api.balance()) == ("plus", 140)
 
@@ -95,17 +95,17 @@ def test_a_change_of_plan_that_is_told_late_does_not_undo_a_newer_one(api, clock
     api.open()
     clock.go(hours=5)
     plan_changed(api, "plus", "2026-11-22T14:00:00+02:00")
-    plan_changed(api, "basic", "2026-11-22T11:00:00Z")
+    plan_changed(api, "basic", "2026-11-22T11:00:00Z", effective="now")
     assert api.read()["plan"] == "plus"
-    plan_changed(api, "basic", "2026-11-22T12:00:00.001Z")
+    plan_changed(api, "basic", "2026-11-22T12:00:00.001Z", effective="now")
     assert api.read()["plan"] == "basic"
 
 
 def test_a_change_of_plan_by_call_stands_against_an_older_event(api, clock):
     api.open()
     clock.go(hours=1)
-    api.call("change_plan", path={"account_id": "ann"}, body={"plan": "plus"})
-    api.call("change_plan", path={"account_id": "ann"}, body={"plan": "basic"})
+    api.change(plan="plus")
+    api.change(plan="basic", effective="now")
     plan_changed(api, "plus", "2026-11-22T10:30:00Z")
     assert api.read()["plan"] == "basic"
 

@@ -307,7 +307,7 @@ def test_a_provider_that_breaks_is_a_500_that_ends_well(api, clock, inject, when
 def test_an_account_that_is_frozen_between_charge_and_credit_gets_what_it_paid_for(api, clock):
     api.open("acme", kind="agency", plan="plus")
     api.buy(account="acme", sandbox="late")
-    api.call("change_plan", path={"account_id": "acme"}, body={"plan": "basic"})
+    api.change("acme", plan="basic", effective="now")
     reconcile(api, clock)
     assert api.balance("acme") == 40
 

@@ -49,7 +49,7 @@ def test_only_a_spend_of_the_account_is_refunded(api):
 
 
 @pytest.mark.parametrize(
-    "name", ["read_account", "change_plan", "history", "audit", "purchase", "spend", "boost", "reward", "adjustment"]
+    "name", ["read_account", "change_account", "history", "audit", "purchase", "spend", "boost", "reward", "adjustment"]
 )
 def test_an_account_that_was_never_opened_is_not_found(api, name):
     sent = http(name, claims=STAFF, path={"account_id": "nobody"}, key="k")
@@ -109,4 +109,4 @@ def test_a_refusal_says_what_the_kind_of_problem_is_called(api):
 
 
 def _set_plan(api, plan):
-    return api.call("change_plan", path={"account_id": "acme"}, body={"plan": plan})
+    return api.change("acme", plan=plan, effective="now")

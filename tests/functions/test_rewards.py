@@ -94,7 +94,7 @@ def test_an_adjustment_of_more_than_there_is_names_the_numbers(api):
 def test_a_frozen_agency_can_be_adjusted(api):
     api.open("acme", kind="agency", plan="plus")
     api.adjust(10, account="acme")
-    api.call("change_plan", path={"account_id": "acme"}, body={"plan": "basic"})
+    api.change("acme", plan="basic", effective="now")
     assert api.adjust(-4, "less", account="acme").body["balance_after"] == 6
 
 

@@ -261,7 +261,7 @@ def test_a_frozen_agencys_badge_goes_off_at_its_renewal(api, clock):
     api.open("acme", kind="agency", plan="plus")
     api.buy(40, account="acme")
     api.badge(account="acme")
-    api.call("change_plan", path={"account_id": "acme"}, body={"plan": "basic"})
+    api.change("acme", plan="basic", effective="now")
     clock.go(days=7)
     assert api.deliver(RENEWALS, page("acme")) == []
     assert (api.read("acme")["badge"]["enabled"], api.balance("acme")) == (False, 36)

@@ -31,8 +31,15 @@ class Account:
 
     # --- What it does, and what is done to it
 
-    def changes_plan(self, plan: str) -> Answer:
-        return self.api.call("change_plan", path=self._path, body={"plan": plan})
+    def changes_plan(self, plan: str, **more: str) -> Answer:
+        return self.api.change(self.name, plan=plan, **more)
+
+    def falls_back(self) -> Answer:
+        """Its payment failed."""
+        return self.changes_plan("basic", effective="now")
+
+    def becomes(self, status: str, **more: str) -> Answer:
+        return self.api.change(self.name, status=status, **more)
 
     def buys(self, quantity: Any, payment: Any = "billing_method", key: str | None = None, **more: Any) -> Answer:
         """`payment` is a source, or what stands in its place."""

@@ -42,7 +42,7 @@ def test_a_freelancer_may_buy_on_any_plan(freelancer):
 def test_an_agency_that_falls_back_to_basic_is_frozen_keeps_its_connects_and_cannot_spend_or_buy(agency):
     acme = agency()
     acme.buys(40)
-    acme.changes_plan("basic")
+    acme.falls_back()
     assert (acme.shown["status"], acme.balance) == ("frozen", 40)
     assert acme.spends(1).refused == (403, "account_frozen")
     assert acme.buys(10).refused == (403, "account_frozen")
@@ -53,7 +53,7 @@ def test_an_agency_that_falls_back_to_basic_is_frozen_keeps_its_connects_and_can
 def test_a_frozen_agency_is_usable_again_on_plus(agency):
     acme = agency()
     acme.buys(40)
-    acme.changes_plan("basic")
+    acme.falls_back()
     acme.changes_plan("plus")
     assert (acme.shown["status"], acme.balance) == ("active", 40)
     assert acme.spends(1).status == 201
@@ -63,7 +63,7 @@ def test_a_frozen_agency_is_usable_again_on_plus(agency):
 def test_expiry_runs_on_while_an_agency_is_frozen(agency, at):
     acme = agency()
     acme.buys(40)
-    acme.changes_plan("basic")
+    acme.falls_back()
     at("2027-11-23")
     assert acme.balance == 0
     acme.changes_plan("plus")

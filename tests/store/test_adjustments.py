@@ -61,7 +61,7 @@ def test_the_key_of_an_adjustment_serves_no_other(desk):
 def test_a_frozen_agency_can_be_adjusted(desk):
     desk.open("acme", kind=Kind.AGENCY, plan=Plan.PLUS)
     desk.credit(10, account="acme")
-    desk.change_plan(Plan.BASIC, account="acme")
+    desk.change_plan(Plan.BASIC, account="acme", at_once=True)
     desk.adjust(-4, account="acme")
     desk.adjust(1, "given", account="acme")
     assert desk.balance("acme") == 7

@@ -172,7 +172,7 @@ def test_a_frozen_agency_may_not_bid_and_what_it_holds_ends_as_any(desk):
     desk.open("acme", kind=Kind.AGENCY, plan=Plan.PLUS)
     desk.credit(20, account="acme")
     desk.boost(10, account="acme")
-    desk.change_plan(Plan.BASIC, account="acme")
+    desk.change_plan(Plan.BASIC, account="acme", at_once=True)
     with pytest.raises(AccountFrozenError):
         desk.boost(12, "raise", account="acme")
     desk.end()

@@ -7,7 +7,7 @@ import pytest
 from shared.ledger.errors import InsufficientConnectsError
 from shared.ledger.model import EntryType, Plan
 from shared.ledger.policy import Policy
-from tests.core.builders import free, start_of
+from tests.core.builders import free, noon, start_of
 from tests.wire import GET, TRANSACT
 
 JOINED = "2024-01-31"
@@ -143,15 +143,18 @@ def test_an_account_without_lots_is_not_due_until_a_lot_of_today_would_be(desk):
 def test_an_upgrade_brings_the_rest_of_the_cycle_at_once_and_only_once(desk):
     desk.at("2024-02-15")
     for plan in (Plan.PLUS, Plan.PLUS, Plan.BASIC, Plan.PLUS):
-        assert desk.change_plan(plan).plan is plan
+        assert desk.change_plan(plan, at_once=True).plan is plan
     upgrades = [entry for entry in desk.journal() if entry.reference["type"] == "upgrade"]
     assert [entry.amount for entry in upgrades] == [90 * 14 // 29]
 
 
-def test_setting_the_plan_that_is_set_writes_nothing(desk, wire):
+def test_setting_the_plan_that_is_set_moves_nothing_and_is_remembered_against_older_news(desk, wire):
+    journal = desk.journal()
     with wire.measured() as cost:
-        desk.change_plan(Plan.BASIC)
-    assert cost.calls == [GET]
+        desk.at("2024-02-15").change_plan(Plan.BASIC, at_once=True)
+    assert (cost.calls, desk.journal()) == ([GET, TRANSACT], journal)
+    desk.at("2024-02-16").change_plan(Plan.PLUS, at=noon("2024-02-14"))
+    assert desk.stored().plan is Plan.BASIC
 
 
 def test_a_downgrade_takes_nothing_back_and_counts_from_the_next_cycle(desk):

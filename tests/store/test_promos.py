@@ -194,7 +194,7 @@ def test_an_agency_redeems_on_whatever_plan_and_keeps_them_while_it_is_frozen(de
     desk.put_campaign(100)
     desk.open("acme", kind=kind, plan=plans[0])
     for plan in plans[1:]:
-        desk.change_plan(plan, account="acme")
+        desk.change_plan(plan, account="acme", at_once=True)
     desk.redeem(account="acme")
     assert desk.balance("acme") == 5
 

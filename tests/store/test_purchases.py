@@ -171,7 +171,7 @@ def test_an_agency_buys_only_on_plus(desk, succeeds):
     with pytest.raises(PlanRequiredError):
         desk.buy(40, succeeds, account="acme")
     desk.change_plan(Plan.PLUS, account="acme")
-    desk.change_plan(Plan.BASIC, account="acme")
+    desk.change_plan(Plan.BASIC, account="acme", at_once=True)
     with pytest.raises(AccountFrozenError):
         desk.buy(40, succeeds, account="acme")
     assert desk.balance("acme") == 0

@@ -302,7 +302,7 @@ def test_an_agency_has_its_interview_even_while_it_is_frozen(desk, plan):
     desk.open("acme", kind=Kind.AGENCY, plan=Plan.PLUS)
     desk.credit(10, account="acme")
     spend_id = desk.spend(8, account="acme").entry.entry_id
-    desk.change_plan(plan, account="acme")
+    desk.change_plan(plan, account="acme", at_once=True)
     entries, _ = desk.interview(spend_id, account="acme")
     assert typed(entries) == [(REFUND, 8), (REWARD, 2)]
     assert rewards(desk, "ann") == []

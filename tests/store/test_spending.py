@@ -65,7 +65,7 @@ def test_a_repeat_of_a_spend_is_answered_even_if_the_agency_is_frozen_by_now(des
     desk.open("acme", kind=Kind.AGENCY, plan=Plan.PLUS)
     desk.credit(10, account="acme")
     first = desk.spend(4, account="acme")
-    desk.change_plan(Plan.BASIC, account="acme")
+    desk.change_plan(Plan.BASIC, account="acme", at_once=True)
     assert desk.spend(4, account="acme").entry == first.entry
     with pytest.raises(AccountFrozenError):
         desk.spend(4, "new", account="acme")
