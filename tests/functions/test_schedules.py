@@ -339,7 +339,7 @@ def test_an_account_that_is_busy_is_given_back_and_done_the_next_time(api, clock
             raise ContentionError("TransactionConflict")
         return commit(table, before, *args, **kwargs)
 
-    monkeypatch.setattr(api, "left_ms", 2_900)
+    monkeypatch.setattr("shared.edge.wiring.ANSWER_WITHIN_S", 0.3)
     with monkeypatch.context() as patch:
         patch.setattr(Table, "commit", contended)
         assert api.deliver(GRANT, page("ann"), page("bob")) == ["message-0"]
