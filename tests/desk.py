@@ -33,6 +33,7 @@ from shared.ledger.model import (
 from shared.ledger.policy import Policy
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
+from shared.services.auditing import Audited, audit_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
 from shared.services.boosting import BidSent, place_bid
 from shared.services.job_sweep import handle_message, sweep
@@ -278,6 +279,9 @@ class Desk:
         request = Request("purchase", key, f"{quantity} {promo}", account)
         order = Order(quantity, PaymentSource.BILLING_METHOD, promo)
         return buy(self.ledger, gateway, account, order, request, deadline=deadline())
+
+    def audit(self, gateway: Any = None, *, account: str = "ann") -> Audited:
+        return audit_account(self.ledger, self.stored(account), gateway, deadline=deadline())
 
     def put_campaign(
         self, cap: int, *, code: str = "SPRING", connects: int = 5, counters: int = 4, **window: datetime

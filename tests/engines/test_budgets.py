@@ -269,6 +269,13 @@ def test_a_balance_is_1_call_1_rcu(usual, wire):
     assert account_bytes(usual.table) <= READ_UNIT_BYTES
 
 
+def test_an_audit_is_1_call_a_megabyte_and_1_for_the_purchases(usual, wire):
+    usual.credit_often([(TODAY, 1, True)] * 500)
+    with wire.measured() as cost:
+        usual.audit()
+    assert_costs(cost, calls=[GET, QUERY, QUERY], read_units=3)
+
+
 def test_a_page_of_history_is_1_call(usual, wire):
     usual.credit_often([(TODAY, 1, True)] * 80)
     with wire.measured() as cost:
