@@ -13,8 +13,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,6 +35,7 @@ from shared.ledger.errors import (
 from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
 from shared.ledger.model import Kind, Plan, PlanNews, Request, Status
 from shared.ledger.policy import MAX_AMOUNT
+from shared.ledger.timeline import ONE_INSTANT
 from shared.services.accounts import OPENING, change_account, open_new_account
 from shared.services.happened import happened_at
 from shared.services.jobs import interact_on_job, post_job, tell_of_job
@@ -67,6 +68,8 @@ NOTHING_LEFT_TO_DO = (
 All others may pass, and so the event comes again: the account, spend or job is still to be heard of, a certificate is
 still to be configured, a day still to come, the ledger busy.
 """
+
+ONE_SECOND = timedelta(seconds=1)
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -129,6 +132,13 @@ class Happening:
         except InvalidRequestError as error:
             raise MalformedEventError(f"{self.name}: {error}") from error
 
+    def changed_at(self) -> datetime:
+        """The same of a change of an account. An envelope names whole seconds: others in that one were before it."""
+        sent_at = self.sent_at
+        if sent_at and not sent_at.microsecond:
+            sent_at += ONE_SECOND - ONE_INSTANT
+        return replace(self, sent_at=sent_at).at("changed_at")
+
     def where_given(self, name: str, read: Callable[[str], T]) -> T | None:
         return None if self.detail.get(name) is None else read(name)
 
@@ -170,13 +180,13 @@ def _plan_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
     at_once = told.where_given("effective", lambda name: told.one_of(name, Effective))
     if at_once and plan is PlanNews.BASIC:
         plan = PlanNews.BASIC_NOW
-    at = told.at("changed_at")
+    at = told.changed_at()
     change_account(ledger, told.id("account_id"), ACTOR, deadline=deadline, plan=plan, at=at)
 
 
 def _status_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
     status = told.one_of("status", Status)
-    change_account(ledger, told.id("account_id"), ACTOR, deadline=deadline, status=status, at=told.at())
+    change_account(ledger, told.id("account_id"), ACTOR, deadline=deadline, status=status, at=told.changed_at())
 
 
 def _interview_won(ledger: Ledger, told: Happening, deadline: float) -> None:

@@ -64,8 +64,9 @@ def redeem(ledger: Ledger, account_id: str, code: str, request: Request, *, dead
     """The Connects of a promo code, once for an account. Frozen agencies get them too, to use when they thaw.
 
     Raises:
-        PromoNotFoundError, PromoNotActiveError, PromoUsedError, PromoExhaustedError: in this order of precedence.
-        AccountClosedError, AccountSuspendedError, AccountNotFoundError, IdempotencyKeyReusedError, BusyError
+        AccountClosedError, AccountSuspendedError, PromoNotFoundError, PromoNotActiveError, PromoUsedError,
+            PromoExhaustedError: in this order of precedence.
+        AccountNotFoundError, IdempotencyKeyReusedError, BusyError
     """
     try:
         return take_one(
@@ -174,11 +175,12 @@ def _refusal_when_exhausted(ledger: Ledger, account_id: str, code: str) -> Promo
 
 
 def _repeat_or(refusal: PromoError, ledger: Ledger, account_id: str, request: Request) -> Outcome:
-    """A refusal holds only if the account is there, and the same request did not succeed before."""
+    """A refusal holds only if the account is there and may act, and the same request did not succeed before."""
     try:
-        ledger.table.account(account_id)
+        account = ledger.table.account(account_id)
     except ContentionError as error:
         raise BusyError(unanswered=True) from error
     if before := ledger.repeat(account_id, request):
         return before
+    account.check_may_act()
     raise refusal

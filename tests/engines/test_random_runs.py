@@ -25,7 +25,8 @@ from shared.ledger.calendar import ONE_DAY, add_months, midnight
 from shared.ledger.commands import BACK, NOT_BACK, TellExpiring, settled_view
 from shared.ledger.errors import IdempotencyKeyReusedError, LedgerError
 from shared.ledger.job import CLOSES, Channel, JobEvent, JobStatus
-from shared.ledger.model import Account, Entry, EntryType, Kind, Plan
+from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
+from shared.ledger.timeline import next_plan
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import Behaviour
 from shared.services.badges import renew_badges, set_price, week_price
@@ -186,11 +187,24 @@ class Years:
     def open_again(self, name):
         self.ask(lambda key: of_opening(self.desk.open(name, kind=KINDS[name], key=key)), "already_exists")
 
-    @step(name=NAMES, plan=Plan)
-    def change_plan(self, name, plan):
+    @step(name=NAMES, plan=Plan, at_once=[False, True])
+    def change_plan(self, name, plan, at_once):
         for _ in range(2):
-            self.survive(lambda: self.desk.change_plan(plan, account=name))
-            assert self.view(name).plan is plan
+            self.survive(lambda: self.desk.change_plan(plan, account=name, at_once=at_once))
+            account = self.view(name)
+            assert plan is (account.plan if at_once else next_plan(account, self.desk.policy) or account.plan)
+
+    @step(name=NAMES, status=[Status.SUSPENDED, Status.ACTIVE, Status.ACTIVE])
+    def change_status(self, name, status):
+        for _ in range(2):
+            self.survive(lambda: self.desk.change_status(status, account=name))
+            assert self.view(name).status is status
+
+    @step(name=NAMES, plan=Plan, status=[Status.SUSPENDED, Status.ACTIVE], pause=[*PAUSES, *LONG_PAUSES])
+    def news_of_an_account_comes_late(self, name, plan, status, pause):
+        for _ in range(2):
+            self.survive(lambda: self.desk.change_plan(plan, account=name, at=self.now - pause))
+            self.survive(lambda: self.desk.change_status(status, account=name, at=self.now - pause))
 
     @step(often=2, name=NAMES, amount=[*AMOUNTS, ALL, ALL])
     def spend(self, name, amount):
@@ -407,8 +421,8 @@ class Years:
     def switch_the_badge_on(self, name, most):
         paid, price = week_paid_for(self.book(name)), week_price(self.desk.ledger)
         refusal = None
-        if self.view(name).frozen:
-            refusal = "account_frozen"
+        if refused := self.why_not_use(name):
+            refusal = refused
         elif not paid:
             refusal = "price_changed" if price > most else self.why_not_pay(name, price)
         if self.ask_without_key(lambda: self.desk.badge(most=most, account=name), refusal):
@@ -666,10 +680,14 @@ class Years:
     # What is to be refused
 
     def why_not_pay(self, name: str, amount: int) -> str | None:
+        too_little = self.view(name).balance < amount
+        return self.why_not_use(name) or ("insufficient_connects" if too_little else None)
+
+    def why_not_use(self, name: str) -> str | None:
         account = self.view(name)
-        if account.frozen:
-            return "account_frozen"
-        return "insufficient_connects" if account.balance < amount else None
+        if account.status is Status.SUSPENDED:
+            return "account_suspended"
+        return "account_frozen" if account.frozen else None
 
     def why_not_propose(self, name: str, job: str, seen: int | None, channel: Channel) -> str | None:
         _, price = self.jobs.get(job, (0, seen))
@@ -682,7 +700,7 @@ class Years:
         if seen not in {None, price}:
             return "price_changed"
         refusal = self.why_not_pay(name, price)
-        if (job, name) in self.proposals and refusal != "account_frozen":
+        if (job, name) in self.proposals and refusal in {None, "insufficient_connects"}:
             return "already_exists"
         return refusal
 
@@ -715,6 +733,8 @@ class Years:
         return "reward_cap_reached" if brought_lately(book) + missing > book.policy.interview_cap else None
 
     def why_not_redeem(self, name: str, code: str) -> str | None:
+        if self.view(name).status is Status.SUSPENDED:
+            return "account_suspended"
         if code not in self.campaigns:
             return "promo_not_found"
         cap, starts_at, ends_at = self.campaigns[code]
@@ -728,8 +748,8 @@ class Years:
         account = self.view(name)
         if quantity < self.desk.policy.minimum_purchase:
             return "invalid_request"
-        if account.frozen:
-            return "account_frozen"
+        if refusal := self.why_not_use(name):
+            return refusal
         if account.kind is Kind.AGENCY and account.plan is Plan.BASIC:
             return "plan_required"
         refusal = self.why_not_redeem(name, code) if code else None

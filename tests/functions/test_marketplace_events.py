@@ -110,6 +110,39 @@ def test_a_change_of_plan_by_call_stands_against_an_older_event(api, clock):
     assert api.read()["plan"] == "basic"
 
 
+def told_at(envelope_time, kind, **detail):
+    return json.dumps(json.loads(told(kind, account_id="ann", **detail)) | {"time": envelope_time})
+
+
+def test_a_change_without_a_time_happened_when_it_was_sent_and_in_its_second_after_all_else(api, clock):
+    clock.go(milliseconds=700)
+    api.open()
+    clock.go(milliseconds=200)
+    assert deliver(api, told_at("2026-11-22T10:00:00Z", "account.plan_changed", plan="plus")) == []
+    assert (api.read()["plan"], api.balance()) == ("plus", 140)
+    clock.go(seconds=1)
+    assert deliver(api, told_at("2026-11-22T09:59:59Z", "account.status_changed", status="suspended")) == []
+    assert api.read()["status"] == "active"
+    assert deliver(api, told_at("2026-11-22T10:00:00Z", "account.status_changed", status="suspended")) == []
+    assert api.read()["status"] == "suspended"
+
+
+def test_a_status_is_set_once_by_call_and_event_together(api):
+    api.open()
+    for status in ("suspended", "active", "suspended"):
+        happens(api, "account.status_changed", account_id="ann", status=status, at=START)
+        assert api.change(status=status).body["status"] == status
+
+
+def test_who_registers_late_has_what_has_come_since(api):
+    registered(api, joined_on="2026-10-20", at="2026-11-18T10:00:00Z")
+    assert [(entry["at"][:10], entry["amount"]) for entry in reversed(api.entries())] == [
+        ("2026-11-18", 40),
+        ("2026-11-18", 10),
+        ("2026-11-20", 10),
+    ]
+
+
 def test_news_of_more_than_five_minutes_ahead_is_not_taken(api):
     api.open()
     ahead = told("account.plan_changed", account_id="ann", plan="plus", at="2026-11-22T10:05:00.001Z")
@@ -318,6 +351,10 @@ def test_what_comes_too_early_comes_again(api):
         told("account.plan_changed", account_id="bob", plan="plus"),
         told("account.plan_changed", account_id="bob", plan="plus", changed_at="yesterday"),
         told("account.plan_changed", account_id="bob", plan="plus", changed_at="2026-11-22T10:00:00"),
+        told("account.plan_changed", account_id="bob", plan="plus", effective="later"),
+        told("account.status_changed", account_id="bob"),
+        told("account.status_changed", account_id="bob", status="frozen"),
+        told("account.status_changed", account_id="bob", status="closed", at="now"),
         told("account.certified", account_id="bob", certificate="juggling"),
         told("interview.won", account_id="bob"),
         told("job.changed", version=1, price=7),

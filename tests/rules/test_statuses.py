@@ -81,12 +81,13 @@ def test_its_badge_goes_off_and_its_owner_is_told(ann, told, at, scheduled, stat
 
 
 @pytest.mark.parametrize("status", ["active", "suspended", "closed"])
-def test_refunds_come_back_and_expiry_runs_on_whatever_its_status(ann, at, status):
+def test_refunds_come_back_and_expiry_runs_on_whatever_its_status(ann, at, scheduled, status):
     spend = ann.spends(8)
     ann.becomes(status)
     assert ann.refunded(spend).status == 201
     assert ann.balance == 50
     at("2027-11-23")
+    scheduled("expiry_sweep")
     assert ann.rows("expiry") == [("2027-11-23", -50)]
 
 

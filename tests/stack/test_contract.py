@@ -12,7 +12,7 @@ from tests.stack.machinery import Machinery
 from tests.stack.marketplace import Marketplace, refusal, unique
 
 ENTRY = {"id", "seq", "at", "type", "amount", "balance_after", "lots", "reason", "reference"}
-ACCOUNT = {"account_id", "kind", "plan", "status", "balance", "held", "expiring", "lots", "cycle", "badge"}
+ACCOUNT = {"account_id", "kind", "plan", "next_plan", "status", "balance", "held", "expiring", "lots", "cycle", "badge"}
 PURCHASE = {"purchase_id", "status", "quantity", "amount_cents"}
 
 
@@ -93,11 +93,38 @@ def test_an_agency_that_falls_back_to_basic_is_frozen(marketplace: Marketplace):
     agency = marketplace.open("agency", "plus")
     marketplace.buy(agency, 20, "b")
 
-    answer = marketplace.service("PATCH", f"/accounts/{agency}", {"plan": "basic"})
+    later = marketplace.service("PATCH", f"/accounts/{agency}", {"plan": "basic"}).json()
+    at_once = marketplace.service("PATCH", f"/accounts/{agency}", {"plan": "basic", "effective": "now"}).json()
 
-    assert (answer.json()["status"], answer.json()["balance"]) == ("frozen", 20)
+    assert (later["plan"], later["next_plan"], later["status"]) == ("plus", "basic", "active")
+    assert (at_once["plan"], at_once["next_plan"], at_once["status"], at_once["balance"]) == (
+        "basic",
+        None,
+        "frozen",
+        20,
+    )
     assert refusal(marketplace.spend(agency, 1, "s")) == (403, "account_frozen")
     assert refusal(marketplace.buy(agency, 10, "c")) == (403, "account_frozen")
+
+
+def test_a_suspended_account_may_not_spend_and_a_closed_one_never_again(marketplace: Marketplace):
+    account = marketplace.open()
+
+    def becomes(status: str) -> httpx.Response:
+        return marketplace.service("PATCH", f"/accounts/{account}", {"status": status})
+
+    assert becomes("suspended").json()["status"] == "suspended"
+    assert refusal(marketplace.spend(account, 1, "s")) == (403, "account_suspended")
+    assert becomes("active").json()["status"] == "active"
+    assert marketplace.spend(account, 1, "s").status_code == 201
+    assert becomes("closed").json()["status"] == "closed"
+    assert refusal(marketplace.spend(account, 1, "t")) == (403, "account_closed")
+    assert refusal(becomes("active")) == (403, "account_closed")
+
+
+def test_news_of_more_than_five_minutes_ahead_is_refused(marketplace: Marketplace):
+    ahead = {"status": "suspended", "at": "2126-01-01T00:00:00Z"}
+    assert refusal(marketplace.service("PATCH", f"/accounts/{marketplace.open()}", ahead)) == (400, "invalid_request")
 
 
 def test_an_agency_on_basic_cannot_buy(marketplace: Marketplace):
