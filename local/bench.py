@@ -54,7 +54,7 @@ RATIO, MEGABYTES = 1.5, 25
 CROWD_RATIO = 3
 AUDIT_SECONDS, AUDIT_ENTRIES = 600, 10_000_000  # of the 900 s of its function, for as many as an account can have
 WIDTH = 100
-CAPACITY = {"spend": (2, 5, 1), "balance": (1, 0, 1), "history, a page of 50": (1, 0, math.inf), "refund": (3, 7, 2)}
+CAPACITY = {"spend": (2, 5, 1), "balance": (1, 0, 1), "history, a page of 50": (2, 0, math.inf), "refund": (3, 7, 2)}
 """Budgets: calls, write units, read units."""
 
 # On demand, us-east-1, arm64, in US dollars; read from AWS's price pages in 2026. Free tiers are left out.

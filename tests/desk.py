@@ -338,7 +338,7 @@ class Desk:
         return self.table.journal(account)
 
     def history(self, **wanted: Any) -> Page:
-        return self.table.history("ann", **(ALWAYS | {"limit": 50} | wanted))
+        return self.table.history("ann", **(ALWAYS | {"limit": 50, "deadline": deadline()} | wanted))
 
     def proposed_by(self, names: list[str], *, job: str = "j1", holding: int = 20, cost: int = 7) -> None:
         """New accounts with a proposal on one job each, written in batches: what their requests would have written."""

@@ -211,10 +211,20 @@ def decide(  # noqa: C901, PLR0912 - a case a command
 
 def settled_view(account: Account, now: datetime, policy: Policy) -> Account:
     """The account as a command at ``now`` would find it, for showing. Nothing is written."""
-    decision = Decision(account)
-    while not (decision := _settle(Decision(decision.account), now, policy)).complete:
-        pass
-    return decision.account
+    return settling(account, now, policy).account
+
+
+def settling(account: Account, now: datetime, policy: Policy) -> Decision:
+    """What a settlement at ``now`` would write, for showing beside what is written. Nothing is.
+
+    Returns:
+        The account as a command would find it, and every entry that fell due, however many transactions they take: each
+        as it will be written, but for ``recorded_at``.
+    """
+    decision = _settle(Decision(account), now, policy)
+    while not decision.complete:
+        decision = _settle(replace(decision, complete=True), now, policy)
+    return decision
 
 
 def check_may_buy(account: Account) -> None:

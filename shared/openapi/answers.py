@@ -106,7 +106,7 @@ class Entries(Answer):
 
 
 class History(Answer):
-    """Newest first."""
+    """Newest first. What fell due is among them, and in the balance, before it is written."""
 
     entries: list[Entry]
     next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page. Null at the end.")]

@@ -106,7 +106,12 @@ HEADERS_ANSWERED: dict[str, Json] = {
     },
     "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}},
     "X-Next-Cursor": {
-        "description": "With text/csv: there is more, and this is the `cursor` for it.",
+        "description": "With text/csv: there is more than one answer takes, and this is the `cursor` for it.",
+        "schema": {"type": "string"},
+    },
+    "Vary": {
+        "description": "The form depends on `Accept`, weighed as RFC 9110 says; where it allows none, JSON comes.",
+        "required": True,
         "schema": {"type": "string"},
     },
 }
@@ -287,7 +292,7 @@ def _success(status: int, of: str, told: Json, where: str) -> Json:
         else:
             raise UndocumentedError(f"{where}: shared.openapi.answers has no {name}")
     headers = ["X-Request-Id", *(["Idempotent-Replayed"] if told["keyed"] else [])]
-    headers += ["X-Next-Cursor"] if "text/csv" in content else []
+    headers += ["X-Next-Cursor", "Vary"] if "text/csv" in content else []
     return {"description": HTTPStatus(status).phrase, "headers": _headers(*headers), "content": content}
 
 

@@ -106,6 +106,8 @@ class Happening:
 
     def number(self, name: str, least: int, most: int) -> int:
         value = self.detail.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # 1.0 is an integer, as the schemas say
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise MalformedEventError(f"{self.name}: {name} is missing or no whole number of {least} to {most}")
         return value

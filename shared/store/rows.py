@@ -113,12 +113,14 @@ class WholeAttribute(Attribute[int]):
 
 
 def time_key(entry: Entry) -> str:
+    """An entry's place in the order of time, whether it is written yet or not."""
     return f"{instant(entry.at)}#{entry.seq:010d}"
 
 
-def by_time_key(entry: Entry) -> dict[str, dict[str, str]]:
-    """Where an entry stands in the index by time, as a query's start key."""
-    return {"pk": {"S": entry.account_id}, "sk": {"S": entry_sk(entry.entry_id)}, "time_key": {"S": time_key(entry)}}
+def place_before(key: str) -> str:
+    """The last place in the order of time that lies before this one: no two entries of an account have one ``seq``."""
+    at, _, seq = key.partition("#")
+    return f"{at}#{int(seq) - 1:010d}"
 
 
 class DateAttribute(Attribute[date]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -33,13 +34,14 @@ from shared.store.rows import (
     NoticeRow,
     PurchaseRow,
     Row,
-    by_time_key,
     claim_sk,
     entry_from,
     entry_sk,
     instant,
+    place_before,
     purchase_sk,
     shard_of,
+    time_key,
 )
 from shared.store.sending import meta, watch
 
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from shared.store.also import Also
 
 DUE_PAGE = 500
-CALLS_FOR_A_TYPE = 10
+CALLS_A_PAGE = 10
 ROWS_LOOKED_THROUGH = 500
 
 R = TypeVar("R", bound=Row)
@@ -82,10 +84,10 @@ class DuePurchase:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries, newest first, and where the next page starts: None at the end."""
+    """Entries, newest first, and the place in the order of time where the next page goes on below: None at the end."""
 
     entries: list[Entry]
-    next_key: Key | None
+    next_key: str | None
 
 
 class Table:
@@ -174,31 +176,42 @@ class Table:
         since: datetime,
         until: datetime,
         limit: int,
+        deadline: float,
         entry_type: EntryType | None = None,
-        start_key: Key | None = None,
+        below: str | None = None,
     ) -> Page:
         """Entries with ``since <= at < until``, newest first; strongly consistent, one call a page of ``limit``.
 
-        Of one type, a page takes as many calls as it has to look through, up to `CALLS_FOR_A_TYPE`: it may then hold
-        less than ``limit``, or nothing, and still have a next one.
+        Of one type, a page takes as many calls as it has to look through, up to `CALLS_A_PAGE`, and none is begun after
+        ``deadline`` (monotonic seconds). So do entries of over 1 MB together. Such a page may hold less than ``limit``,
+        or nothing, and still have a next one.
+
+        Args:
+            account_id: Whose entries.
+            since: In whole milliseconds, as ``until``.
+            until: The first instant that is not shown.
+            limit: The most entries.
+            deadline: By when to stop looking for more.
+            entry_type: Of this type alone.
+            below: A `time_key`, whether an entry stands there or not: those before it alone.
         """
         entries: list[Entry] = []
-        for _ in range(CALLS_FOR_A_TYPE):
-            found, start_key = self._entries(
+        for _ in range(CALLS_A_PAGE):
+            found, last = self._entries(
                 account_id,
-                self._entry.time_key.between(instant(since), instant(until)),
+                self._entry.time_key.between(instant(since), place_before(below) if below else instant(until)),
                 filter_condition=self._entry.type == entry_type.value if entry_type else None,
-                exclusive_start_key=start_key,
-                limit=ROWS_LOOKED_THROUGH if entry_type else limit,
+                limit=ROWS_LOOKED_THROUGH if entry_type else limit - len(entries),
                 scan_index_forward=False,
             )
             entries += found
-            if start_key is None or len(entries) >= limit:
+            below = last["time_key"]["S"] if last else None
+            if below is None or len(entries) >= limit or time.monotonic() >= deadline:
                 break
         if len(entries) > limit:
             entries = entries[:limit]
-            start_key = by_time_key(entries[-1])
-        return Page(entries, start_key)
+            below = time_key(entries[-1])
+        return Page(entries, below)
 
     def list_entries(
         self,

@@ -18,6 +18,7 @@ from shared.ledger.commands import (
     decide,
     open_account,
     settled_view,
+    settling,
 )
 from shared.ledger.interviews import Interview
 from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanNews, Request, Status
@@ -110,7 +111,11 @@ class Book:
         return written
 
     def settle(self) -> list[Entry]:
-        return self.do(Settle())
+        """Writes what a reader was shown before."""
+        foreseen = [told(entry) for entry in self.pending]
+        written = self.do(Settle())
+        assert [told(entry) for entry in written] == foreseen
+        return written
 
     def credit(self, amount: int, *, paid: bool = False) -> Entry:
         entry_type = EntryType.PURCHASE if paid else EntryType.REWARD
@@ -158,6 +163,11 @@ class Book:
     def shown(self) -> Account:
         """What a reader is shown now, however late the sweep is."""
         return settled_view(self.account, self.now, self.policy)
+
+    @property
+    def pending(self) -> list[Entry]:
+        """What fell due by now and is not written."""
+        return list(settling(self.account, self.now, self.policy).entries)
 
     def of_type(self, entry_type: EntryType) -> list[Entry]:
         return [entry for entry in self.entries if entry.type is entry_type]
