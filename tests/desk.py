@@ -46,7 +46,17 @@ from shared.services.spending import ProposalSent, refund_spend, spend_on_propos
 from shared.store.also import Put
 from shared.store.jobs import AuctionRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
-from shared.store.rows import ACCOUNT_SK, NOTICES, AccountRow, EntryRow, Row, purchase_sk, shard_of
+from shared.store.rows import (
+    ACCOUNT_SK,
+    NOTICES,
+    AccountRow,
+    EntryRow,
+    RefundRow,
+    Row,
+    claim_sk,
+    purchase_sk,
+    shard_of,
+)
 from shared.store.table import DuePurchase, Page, Table
 from tests.core.builders import QUIET, noon
 
@@ -404,6 +414,7 @@ def problems_in(table: Table) -> list[str]:
             for finding in audit(account, journal, purchases_of(table, account_id))
             for problem in finding.problems
         ]
+        found += problems_of_refunds(table, account_id, journal)
         promos.update(entry.reference["code"] for entry in journal if entry.type is EntryType.PROMO)
         found += [
             f"{account_id}: {entry.reference['code']} was redeemed, and nobody claimed it"
@@ -443,15 +454,36 @@ def problems_of(table: Table, row: ProposalRow, job: Job | None) -> list[str]:
     proposal = row.proposal()
     name = f"proposal of {proposal.account_id} on {proposal.job_id}"
     spend = table.entry(proposal.account_id, proposal.spend_id)
-    back = table.claim(proposal.account_id, f"refund#{proposal.spend_id}")
+    back = came_back(table, proposal)
     problems = []
     if spend is None or spend.amount != -proposal.cost:
         problems.append(f"{name} cost {proposal.cost}, its entry is {spend}")
-    if row.refunded_at and not (back and job):
-        problems.append(f"{name} is marked as refunded, its claim is {back}, its job {job}")
-    if job and job.refunds and not job.refunds_due and proposal.cost and not back:
-        problems.append(f"{name} has not come back, its job is {job}")
+    if row.refunded_at and not (back == proposal.cost and job):
+        problems.append(f"{name} is marked as refunded, {back} of {proposal.cost} came back, its job is {job}")
+    if job and job.refunds and not job.refunds_due and back != proposal.cost:
+        problems.append(f"{name} has come back with {back} of {proposal.cost}, its job is {job}")
     return problems
+
+
+def came_back(table: Table, proposal: Proposal) -> int:
+    """Of a proposal's Connects, as the item says that each refund of them makes grow."""
+    row = table.get(RefundRow, proposal.account_id, claim_sk(f"refund#{proposal.spend_id}"))
+    return row.came_back if row else 0
+
+
+def problems_of_refunds(table: Table, account_id: str, journal: list[Entry]) -> list[str]:
+    """Of a spend has come back what the item says that its refunds made grow; earlier releases wrote no number."""
+    given: Tally[str] = Tally()
+    for entry in journal:
+        if entry.type is EntryType.REFUND and "spend_id" in entry.reference:
+            given[entry.reference["spend_id"]] += entry.amount
+    if not given:
+        return []
+    rows, prefix = table.rows(RefundRow), claim_sk("refund#")
+    found = list(rows.query(account_id, rows.sk.startswith(prefix), consistent_read=True))
+    noted = {row.sk.removeprefix(prefix): row.came_back for row in found}
+    noted = {spend_id: given[spend_id] if number is None else number for spend_id, number in noted.items()}
+    return [] if noted == given else [f"{account_id}: refunds gave {given}, and {noted} were noted"]
 
 
 def proposals_in(table: Table) -> list[ProposalRow]:

@@ -173,12 +173,16 @@ def proposals(desk, *costs):
     return [desk.spend(cost, f"proposal-{number}").entry.entry_id for number, cost in enumerate(costs)]
 
 
+def brought(desk):
+    return sum(each.amount for each in desk.stored().interviews)
+
+
 def test_of_16_interviews_at_once_5_fit_under_the_cap(desk):
     desk.open()
     interviews = [lambda won=won: desk.interview(won, won) for won in proposals(desk, *range(1, 17))]
     results = at_once(*interviews)
     assert kinds(results) == {"tuple": 5, "RewardCapReachedError": 11}
-    assert desk.balance() == sum(desk.stored().interviews.values()) == 50
+    assert desk.balance() == brought(desk) == 50
 
 
 def test_of_12_interviews_of_an_agency_at_once_5_fit_under_the_cap(desk):
@@ -188,18 +192,34 @@ def test_of_12_interviews_of_an_agency_at_once_5_fit_under_the_cap(desk):
     assert desk.balance() == 50
 
 
-def test_interviews_at_once_fit_under_what_the_window_has_left(desk):
-    """Two of a week ago to the instant count no more and three of yesterday do: of 8, two find a place."""
+def test_interviews_at_once_fill_up_what_the_window_has_left(desk):
+    """Two of a week ago to the instant count no more, and yesterday's do, with 26: two fit whole, and 4 of another."""
     desk.open()
-    won = proposals(desk, *[8] * 13)
+    *won, came_back = proposals(desk, *[8] * 12, 4)
     for proposal in won[:2]:
         desk.at("2026-01-15").interview(proposal, proposal)
-    for proposal in won[2:5]:
-        desk.at("2026-01-21").interview(proposal, proposal)
+    desk.at("2026-01-21").refund(came_back)
+    for proposal in [*won[2:4], came_back]:
+        desk.interview(proposal, proposal)
     desk.at("2026-01-22")
-    results = at_once(*[lambda proposal=proposal: desk.interview(proposal, proposal) for proposal in won[5:]])
-    assert kinds(results) == {"tuple": 2, "RewardCapReachedError": 6}
-    assert sum(desk.stored().interviews.values()) == 50
+    results = at_once(*[lambda proposal=proposal: desk.interview(proposal, proposal) for proposal in won[4:]])
+    assert kinds(results) == {"tuple": 3, "RewardCapReachedError": 5}
+    fitted = [sum(entry.amount for entry in result[0]) for result in results if isinstance(result, tuple)]
+    assert sorted(fitted) == [4, 10, 10]
+    assert brought(desk) == 70
+
+
+def test_interviews_told_late_at_once_fit_by_their_own_times(desk):
+    """Six that were 8 days apart bring 60; of eight of one week 5 fit."""
+    desk.open()
+    won = proposals(desk, *[8] * 14)
+    now = desk.at("2026-06-01").clock.at
+    times = [now - timedelta(days=8 * number) for number in range(6)] + [now - timedelta(days=90)] * 8
+    told = zip(won, times, strict=True)
+    results = at_once(*[lambda won=won, at=at: desk.interview(won, won, at=at) for won, at in told])
+    assert kinds(results[:6]) == {"tuple": 6}
+    assert kinds(results[6:]) == {"tuple": 5, "RewardCapReachedError": 3}
+    assert brought(desk) == 110
 
 
 def test_of_16_who_report_one_interview_under_keys_of_their_own_one_succeeds(desk):
@@ -219,16 +239,32 @@ def test_16_times_the_same_interview_at_once_is_one_interview(desk):
     assert desk.balance() == 10
 
 
-@pytest.mark.parametrize("cost", [8, 12])
-def test_an_interview_and_refunds_of_one_proposal_at_once_give_it_back_once(desk, cost):
-    """Whoever is first: of 8 come 10 in all. Of 12 come 10, or 12 and no interview."""
+@pytest.mark.parametrize("cost", [8, 10, 12, 16])
+def test_an_interview_and_refunds_of_one_proposal_at_once_give_it_back_in_full_whoever_is_first(desk, cost):
+    """Of 8 come 10 in all, with the reward; of 12 come 12, in one part or two."""
     desk.open()
     [won] = proposals(desk, cost)
     interviews = [lambda key=key: desk.interview(won, key) for key in "ab"]
     refunds = [lambda key=key: desk.refund(won, key) for key in "ab"]
     at_once(*interviews, *refunds, *interviews, *refunds)
-    assert count(desk, EntryType.REFUND) == 1
-    assert desk.balance() in {8: {10}, 12: {10, 12}}[cost]
+    assert desk.balance() == max(cost, 10)
+    assert count(desk, EntryType.REFUND) in {1, 2}
+
+
+@pytest.mark.parametrize("cost", [8, 12])
+def test_an_interview_and_the_end_of_its_job_at_once_give_back_in_full_whoever_is_first(desk, cost):
+    desk.post(price=cost)
+    names = [f"a{number}" for number in range(4)]
+    won = {}
+    for name in names:
+        desk.open(name)
+        desk.credit(cost, account=name)
+        won[name] = desk.propose(account=name).entry.entry_id
+    desk.end(how=JobEvent.CANCELED)
+    at_once(*[lambda name=name: desk.interview(won[name], account=name) for name in names], *[desk.sweep] * 4)
+    assert [desk.balance(name) for name in names] == [max(cost, 10)] * 4
+    desk.clock.at += timedelta(minutes=3)
+    assert desk.sweep() == 0
 
 
 def test_staff_who_take_at_once_never_take_more_than_there_is(desk):

@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 
 from shared.ledger.badge import is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
-from shared.ledger.commands import BACK, NOT_BACK, TellExpiring, settled_view
+from shared.ledger.commands import TellExpiring, settled_view
 from shared.ledger.errors import IdempotencyKeyReusedError, LedgerError
+from shared.ledger.interviews import REMEMBERED
 from shared.ledger.job import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
+from shared.ledger.refunds import BACK, NOT_BACK
 from shared.ledger.timeline import next_plan
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import Behaviour
@@ -39,7 +41,7 @@ from shared.store.jobs import Jobs
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import INSTANT, QUIET, Book
-from tests.core.story import brought_lately, check_story, interviews, week_paid_for
+from tests.core.story import check_story, interviews, left_for_interviews, week_paid_for, when
 from tests.desk import Desk, Letters, completed_purchases, deadline, problems_in
 from tests.table import LEDGER, SANDBOX, create_table
 from tests.wire import PUT, TRANSACT, KilledError, answer_lost, dies, request_lost
@@ -242,7 +244,7 @@ class Years:
             refusal = "spend_not_found"
         elif is_badge(spend):
             refusal = "not_refundable"
-        elif self.refunds_of(spend):
+        elif self.book(spend.account_id).came_back(spend) == -spend.amount:
             refusal = "already_refunded"
         self.ask(
             lambda key: of(self.desk.refund(spend.entry_id, key, reason=reason, account=spend.account_id)),
@@ -252,19 +254,21 @@ class Years:
             ),
         )
 
-    @step(often=2, index=WHICHEVER)
-    def interview(self, index):
-        if not self.spends:
+    @step(often=2, index=WHICHEVER, days_ago=[0, 0, 1, 7, 60])
+    def interview(self, index, days_ago):
+        """Told at once or late, and no more of them than are remembered one by one."""
+        spend = self.spends[index % len(self.spends)] if self.spends else None
+        if spend is None or len(interviews(self.book(spend.account_id))) >= REMEMBERED:
             return
-        spend = self.spends[index % len(self.spends)]
+        at = self.now - timedelta(days=days_ago)
+        missing, left = self.missing_to_an_interview(spend), left_for_interviews(self.book(spend.account_id), at)
         brought = self.ask(
-            lambda key: self.desk.interview(spend.entry_id, key, account=spend.account_id),
-            self.why_no_interview(spend),
+            lambda key: self.desk.interview(spend.entry_id, key, account=spend.account_id, at=at),
+            self.why_no_interview(spend, at),
             other=lambda key: of(self.desk.rising_talent(key, account=spend.account_id)),
         )
         if brought:
-            came_back = sum(entry.amount for entry in self.refunds_of(spend) if entry not in brought)
-            assert came_back + sum(entry.amount for entry in brought) == self.desk.policy.interview
+            assert sum(entry.amount for entry in brought) == min(missing, left)
 
     @step(name=NAMES)
     def rising_talent(self, name):
@@ -519,7 +523,7 @@ class Years:
             if closes_at := self.closes_at.get(job):
                 yield closes_at
         for entry in interviews(self.book(name))[-1:]:
-            yield entry.at + timedelta(days=self.desk.policy.interview_window_days)
+            yield when(entry) + timedelta(days=self.desk.policy.interview_window_days)
 
     # What must hold
 
@@ -667,10 +671,9 @@ class Years:
     def book(self, name: str) -> Book:
         return Book(self.view(name), self.desk.journal(name), self.desk.policy, self.now)
 
-    def refunds_of(self, spend: Entry) -> list[Entry]:
-        journal = self.desk.journal(spend.account_id)
-        refunds = [entry for entry in journal if entry.type is EntryType.REFUND]
-        return [entry for entry in refunds if entry.reference.get("spend_id") == spend.entry_id]
+    def missing_to_an_interview(self, spend: Entry) -> int:
+        book = self.book(spend.account_id)
+        return book.policy.interview - (book.came_back(spend) or 0)
 
     def redeemed(self) -> Counter[str]:
         journals = [self.desk.journal(name) for name in KINDS]
@@ -717,20 +720,17 @@ class Years:
             return "bid_too_low"
         return self.why_not_pay(name, bid - (own.bid if own else 0))
 
-    def why_no_interview(self, spend: Entry) -> str | None:
+    def why_no_interview(self, spend: Entry, at: datetime) -> str | None:
         if spend.type is EntryType.HOLD:
             return "spend_not_found"
-        if is_badge(spend):
+        if is_badge(spend) or "channel" in spend.reference:
             return "not_refundable"
         book = self.book(spend.account_id)
-        had = any(entry.reference["spend_id"] == spend.entry_id for entry in interviews(book))
-        came_back = 0 if had else sum(entry.amount for entry in self.refunds_of(spend))
-        missing = book.policy.interview - came_back
-        if missing <= 0:
-            return "already_refunded"
-        if had:
+        if any(entry.reference["spend_id"] == spend.entry_id for entry in interviews(book)):
             return "already_awarded"
-        return "reward_cap_reached" if brought_lately(book) + missing > book.policy.interview_cap else None
+        if not left_for_interviews(book, at):
+            return "reward_cap_reached"
+        return "already_refunded" if self.missing_to_an_interview(spend) <= 0 else None
 
     def why_not_redeem(self, name: str, code: str) -> str | None:
         if self.view(name).status is Status.SUSPENDED:

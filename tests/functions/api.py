@@ -186,8 +186,10 @@ class Api:
         path = {"account_id": account, "spend_id": spend_id}
         return self.call("refund", path=path, key=key, body={"reason": reason}, **changes)
 
-    def reward(self, kind: str, key: str = "reward", account: str = "ann", **reference: str) -> Answer:
-        body = {"kind": kind, "reference": reference}
+    def reward(
+        self, kind: str, key: str = "reward", account: str = "ann", at: str | None = None, **reference: str
+    ) -> Answer:
+        body = {"kind": kind, "reference": reference} | ({"at": at} if at else {})
         return self.call("reward", path={"account_id": account}, key=key, body=body)
 
     def adjust(

@@ -191,6 +191,103 @@ def test_interviews_beyond_the_cap_bring_nothing_and_are_done_with(api):
     assert api.balance() == 50 - 6 + 50
 
 
+def refused_with(log):
+    return [line.get("refused") for line in log.lines() if line["message"] == "acted on an event"]
+
+
+def test_an_event_that_nothing_is_left_to_do_for_is_done_with(api, log):
+    """Its rule gives nothing for it, whenever it came again."""
+    api.open()
+    api.open("acme", kind="agency")
+    api.badge()
+    week = api.entries()[0]["id"]
+    dear = api.spend(12).body["id"]
+    api.refund(dear)
+    happens(api, "interview.won", account_id="ann", spend_id=dear)
+    happens(api, "interview.won", account_id="ann", spend_id=week)
+    happens(api, "interview.won", account_id="ann", spend_id=invited(api))
+    happens(api, "account.rising_talent", account_id="acme")
+    happens(api, "account.certified", account_id="acme", certificate="python")
+    codes = ["already_refunded", "not_refundable", "not_refundable", "invalid_request", "invalid_request"]
+    assert refused_with(log) == codes
+    assert (api.balance(), api.balance("acme")) == (46, 0)
+
+
+def invited(api):
+    return api.propose(reference={"channel": "invitation"}).body["id"]
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "more"),
+    [
+        ("rising_talent", "account.rising_talent", {}),
+        ("certification#python", "account.certified", {"certificate": "python"}),
+    ],
+)
+def test_an_event_is_acted_on_whatever_keys_callers_have_used(api, key, kind, more):
+    api.open()
+    assert api.reward("certification", key, certificate="design").status == 201
+    happens(api, kind, account_id="ann", **more)
+    assert api.balance() == 50 + 5 + (30 if kind == "account.rising_talent" else 10)
+
+
+def test_an_interview_by_event_is_acted_on_whatever_keys_callers_have_used(api):
+    """Its refund and its reward have keys of their own."""
+    api.open()
+    first, second = api.spend(8, "s-1").body["id"], api.spend(8, "s-2").body["id"]
+    assert api.reward("interview", f"interview#{second}", spend_id=first).status == 201
+    happens(api, "interview.won", account_id="ann", spend_id=second)
+    assert api.balance() == 50 - 16 + 20
+
+
+def test_an_account_is_opened_by_event_whatever_key_a_caller_used_for_it(api, log):
+    body = {"account_id": "ann", "kind": "freelancer", "plan": "basic"}
+    assert api.call("open_account", key="account.registered", body=body).status == 201
+    registered(api, plan="plus")
+    assert refused_with(log) == ["already_exists"]
+    assert (api.read()["plan"], api.balance()) == ("basic", 50)
+
+
+def test_the_same_happening_with_other_details_changes_nothing(api, log):
+    api.open()
+    spend_id = api.spend(8).body["id"]
+    for number, country in enumerate(["NZ", "PE"]):
+        happens(api, "account.rising_talent", account_id="ann", country=country)
+        happens(api, "account.certified", account_id="ann", certificate="python", score=number)
+        happens(api, "interview.won", account_id="ann", spend_id=spend_id, at=f"2026-11-22T0{number}:00:00Z")
+    assert refused_with(log)[3:] == ["idempotency_key_reused"] * 3
+    assert api.balance() == 50 - 8 + 10 + 30 + 10
+
+
+def test_an_interview_without_a_time_of_its_own_was_when_its_event_was_sent(api, clock):
+    """Told five days late, with the week's 50 of four days before: it was in the same 7 days."""
+    api.open()
+    sent_at = instant(clock.at)
+    spends = [api.spend(1, f"s-{number}").body["id"] for number in range(6)]
+    late = [json.loads(told("interview.won", account_id="ann", spend_id=spend_id)) for spend_id in spends]
+    clock.go(days=8)
+    assert deliver(api, *[json.dumps(each | {"time": sent_at}) for each in late]) == []
+    assert api.balance() == 50 - 6 + 50
+    assert {entry["reference"]["at"] for entry in api.entries(type="refund")} == {sent_at}
+
+
+@pytest.mark.parametrize("kind", ["interview.won", "account.rising_talent", "account.certified"])
+def test_a_reward_that_would_lie_ahead_is_not_taken(api, kind):
+    api.open()
+    more = {"interview.won": {"spend_id": api.spend().body["id"]}, "account.certified": {"certificate": "python"}}
+    ahead = told(kind, account_id="ann", at="2026-11-22T10:05:00.001Z", **more.get(kind, {}))
+    assert deliver(api, ahead) == ["message-0"]
+    assert api.entries(type="reward") == []
+
+
+@pytest.mark.parametrize(("kind", "more"), [("rising_talent", {}), ("certified", {"certificate": "python"})])
+def test_a_reward_that_is_told_late_lives_from_its_own_day_on(api, kind, more):
+    api.open(joined_on="2026-10-22")
+    happens(api, f"account.{kind}", account_id="ann", at="2026-11-01T09:00:00Z", **more)
+    [entry] = api.entries(type="reward")
+    assert (entry["lots"][0]["expires_on"], entry["at"]) == ("2027-11-02", "2026-11-22T10:00:00.000Z")
+
+
 def test_rising_talent_and_certificates_are_rewarded_once_however_they_are_told(api):
     api.open()
     api.reward("rising_talent")

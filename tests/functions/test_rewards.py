@@ -75,6 +75,50 @@ def test_interviews_over_50_in_7_days_are_refused_with_the_numbers(api, clock):
     assert brought(api.reward("interview", "one-more", spend_id=spend_id)) == [("refund", 8), ("reward", 2)]
 
 
+def test_an_interview_that_does_not_fit_whole_is_answered_with_what_fitted(api):
+    for number in range(4):
+        api.reward("interview", str(number), spend_id=won(api, 8, str(number)))
+    came_back = won(api, 1, "came-back")
+    api.refund(came_back)
+    api.reward("interview", "came-back", spend_id=came_back)
+    spend_id = won(api, 8, "near-the-cap")
+    answer = api.reward("interview", "near-the-cap", spend_id=spend_id)
+    assert brought(answer) == [("refund", 1)]
+    assert api.reward("interview", "near-the-cap", spend_id=spend_id).body == answer.body
+    assert api.refund(spend_id, "rest").body["amount"] == 7
+
+
+def test_an_interview_is_told_with_the_time_it_was_at(api, clock):
+    spend_id = won(api)
+    clock.go(days=3)
+    answer = api.reward("interview", at="2026-11-22T13:00:00.5+02:00", spend_id=spend_id)
+    at = "2026-11-22T11:00:00.500Z"
+    assert {entry["reference"]["at"] for entry in answer.body["entries"]} == {at}
+    assert answer.body["entries"][1]["lots"] == [{"expires_on": "2027-11-23", "paid": False, "amount": 2}]
+
+
+def test_a_reward_is_told_with_the_time_it_happened_at(api, clock):
+    clock.go(days=3)
+    for kind, reference in (("rising_talent", {}), ("certification", {"certificate": "python"})):
+        [entry] = api.reward(kind, kind, at="2026-11-22T23:59:59Z", **reference).body["entries"]
+        assert entry["lots"][0]["expires_on"] == "2027-11-23"
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-11-22T10:05:00.001Z", "1969-12-31T23:59:59Z", "2026-11-22", "2026-11-22T10:00:00", 7]
+)
+def test_a_time_that_cannot_be_is_refused(api, at):
+    for kind in ("rising_talent", "interview", "certification"):
+        refused = api.reward(kind, kind, at=at, spend_id=won(api, 1, kind), certificate="python")
+        assert refused.refused == (400, "invalid_request")
+        assert refused.body["errors"][0]["loc"] == "body.at"
+
+
+def test_five_minutes_ahead_count_as_now(api):
+    answer = api.reward("interview", at="2026-11-22T10:05:00Z", spend_id=won(api))
+    assert "at" not in answer.body["entries"][0]["reference"]
+
+
 @pytest.mark.parametrize("amount", [5, -5, -50])
 def test_an_adjustment_is_answered_with_its_entry(api, amount):
     answer = api.adjust(amount, reason="Sorry for the outage")

@@ -57,11 +57,11 @@ class Account:
     def refunded(self, spend: Answer, reason: str = "job_canceled", key: str | None = None) -> Answer:
         return self.api.refund(spend.body["id"], key or self._key(), self.name, reason)
 
-    def rewarded(self, kind: str, **reference: str) -> Answer:
-        return self.api.reward(kind, self._key(), self.name, **reference)
+    def rewarded(self, kind: str, at: str | None = None, **reference: str) -> Answer:
+        return self.api.reward(kind, self._key(), self.name, at, **reference)
 
-    def interviewed(self, spend: Answer) -> Answer:
-        return self.rewarded("interview", spend_id=spend.body["id"])
+    def interviewed(self, spend: Answer, at: str | None = None) -> Answer:
+        return self.rewarded("interview", at, spend_id=spend.body["id"])
 
     def given(self, amount: int, reason: str = "As a courtesy") -> Answer:
         """By staff; less than 0 is taken."""

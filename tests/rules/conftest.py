@@ -1,14 +1,19 @@
 """What the rules are told with: the functions on moto, called as their triggers do, at a time that a test sets."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import pytest
 
+from shared.clock import SystemClock
+from shared.store.rows import instant
 from tests.functions import conftest as functions
 from tests.functions.api import Api
 from tests.functions.conftest import Clock
+from tests.functions.events import sqs
 from tests.functions.stream import Listener, items, stream
 from tests.rules.account import Account, Opens
 
@@ -47,6 +52,19 @@ def at(clock: Clock) -> Callable[[str], None]:
             clock.at = clock.at.replace(tzinfo=UTC)
 
     return go
+
+
+@pytest.fixture
+def happens(api: Api) -> Callable[..., None]:
+    """An event of the marketplace is told, and there is nothing left to do for it."""
+
+    def tell(kind: str, /, **detail: Any) -> None:
+        sent = {"id": str(next(numbers)), "time": instant(SystemClock().now()), "detail-type": kind, "detail": detail}
+        batch = sqs("marketplace_events", json.dumps(sent))
+        assert api.invoke("marketplace_events", batch) == {"batchItemFailures": []}
+
+    numbers = count()
+    return tell
 
 
 @pytest.fixture

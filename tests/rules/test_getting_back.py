@@ -128,6 +128,40 @@ def test_one_spend_is_refunded_once_whatever_mix_of_reasons_jobs_and_repeats_arr
     assert (ann.balance, ann.rows("refund")) == (50, [("2026-11-22", 7)])
 
 
+@pytest.mark.parametrize("first", ["the interview", "the end of the job"])
+@pytest.mark.parametrize("price", [8, 10, 12, 16])
+def test_an_interview_and_the_end_of_its_job_give_a_proposal_back_in_full_in_either_order(
+    api, freelancer, scheduled, price, first
+):
+    """After an interview gave 10 of 12 back, a canceled job gives the other 2. Of 8 come 10, with the reward."""
+    ann = freelancer()
+    api.post(price=price)
+    spend = ann.proposes()
+
+    if first == "the interview":
+        ann.interviewed(spend)
+    for _ in range(2):
+        api.tell("canceled")
+        scheduled("job_sweep")
+        ann.interviewed(spend)
+    assert ann.balance == 50 - price + max(price, 10)
+    assert sum(amount for _, amount in ann.rows("refund")) == price
+
+
+@pytest.mark.parametrize("reason", ["job_canceled", "job_removed", "fraud"])
+def test_after_an_interview_gave_10_of_12_back_any_reason_gives_the_other_2_once(freelancer, reason):
+    ann = freelancer()
+    spend = ann.spends(12)
+    ann.interviewed(spend)
+    rest = ann.refunded(spend, reason, key="k")
+    assert (rest.status, rest.body["amount"]) == (201, 2)
+    assert ann.refunded(spend, reason, key="k").replayed
+    for again in ("job_canceled", "job_removed", "fraud"):
+        assert ann.refunded(spend, again).refused == (409, "already_refunded")
+    assert ann.interviewed(spend).refused == (409, "already_awarded")
+    assert ann.balance == 50
+
+
 def test_a_refund_is_never_refunded(freelancer):
     ann = freelancer()
     refund = ann.refunded(ann.spends(6))

@@ -28,12 +28,14 @@ def test_what_comes_back_goes_to_the_lots_it_came_from_and_the_reward_is_a_lot_o
     assert acme.lots == [("2027-11-23", 10), ("2028-01-11", 2)]
 
 
-def test_a_free_proposal_that_wins_an_interview_is_awarded_10(freelancer, api):
+@pytest.mark.parametrize("channel", ["invitation", "offer", "catalogue", "enterprise"])
+def test_there_is_none_for_a_proposal_that_was_not_sent_on_ones_own(freelancer, api, happens, channel):
     ann = freelancer()
     api.post(price=7)
-    sent = ann.proposes(reference={"channel": "invitation"})
-    ann.interviewed(sent)
-    assert ann.rows("refund", "reward") == [("2026-11-22", 10)]
+    sent = ann.proposes(reference={"channel": channel})
+    assert ann.interviewed(sent).refused == (422, "not_refundable")
+    happens("interview.won", account_id="ann", spend_id=sent.body["id"])
+    assert ann.rows("refund", "reward") == []
 
 
 @pytest.mark.parametrize(("cost", "awarded"), [(8, 2), (9, 1)])
@@ -45,11 +47,12 @@ def test_of_a_proposal_that_had_come_back_already_only_what_is_missing_to_10(fre
     assert [(entry["type"], entry["amount"]) for entry in brought] == [("reward", awarded)]
 
 
-def test_of_a_proposal_of_10_or_more_that_had_come_back_nothing_is_missing(freelancer):
+def test_of_a_proposal_of_10_or_more_that_had_come_back_nothing_is_missing(freelancer, happens):
     ann = freelancer()
     spend = ann.spends(12)
     ann.refunded(spend)
     assert ann.interviewed(spend).refused == (409, "already_refunded")
+    happens("interview.won", account_id="ann", spend_id=spend.body["id"])
     assert ann.balance == 50
 
 
@@ -74,6 +77,74 @@ def test_interviews_bring_an_account_at_most_50_in_any_7_days(freelancer, at):
     assert ann.interviewed(proposal).refused == (409, "reward_cap_reached")
     at("2026-11-29T12:00:00.000Z")
     assert ann.interviewed(proposal).status == 201
+
+
+DAYS_APART = [f"2026-12-{day:02}T12:00:00Z" for day in (1, 9, 17, 25)] + [
+    "2027-01-02T12:00:00Z",
+    "2027-01-10T12:00:00Z",
+]
+
+
+@pytest.mark.parametrize(
+    "told_in", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (3, 0, 5, 1, 4, 2)], ids=["order", "reverse", "a mix"]
+)
+@pytest.mark.parametrize("by_event", [False, True])
+def test_six_interviews_8_days_apart_that_are_told_together_bring_60(freelancer, at, happens, told_in, by_event):
+    ann = freelancer()
+    at("2027-01-20T12:00:00Z")
+    before = ann.balance
+    for number in told_in:
+        spend = ann.spends(1)
+        if by_event:
+            happens("interview.won", account_id="ann", spend_id=spend.body["id"], at=DAYS_APART[number])
+        else:
+            assert ann.interviewed(spend, at=DAYS_APART[number]).status == 201
+    assert ann.balance == before - 6 + 60
+
+
+def test_interviews_of_one_week_bring_50_however_late_and_far_apart_they_are_told(freelancer, at):
+    ann = freelancer()
+    for day in (23, 24, 25, 26, 27):
+        at(f"2026-12-{day}T12:00:00Z")
+        assert ann.interviewed(ann.spends(1), at=f"2026-11-{day}T12:00:00Z").status == 201
+    refused = ann.interviewed(ann.spends(1), at="2026-11-29T12:00:00Z")
+    assert refused.refused == (409, "reward_cap_reached")
+    assert ann.interviewed(ann.spends(1), at="2026-12-04T12:00:00Z").status == 201
+
+
+@pytest.mark.parametrize("by_event", [False, True])
+@pytest.mark.parametrize(
+    ("left", "brought"), [(9, [("refund", 8), ("reward", 1)]), (8, [("refund", 8)]), (3, [("refund", 3)])]
+)
+def test_one_that_does_not_fit_whole_fills_up_to_the_cap_the_proposals_own_connects_first(
+    freelancer, happens, left, brought, by_event
+):
+    ann = freelancer()
+    for _ in range(4):
+        ann.interviewed(ann.spends(1))
+    gone = ann.spends(left)
+    ann.refunded(gone)
+    ann.interviewed(gone)
+    before, spend = len(ann.entries()) + 1, ann.spends(8)
+    if by_event:
+        happens("interview.won", account_id="ann", spend_id=spend.body["id"])
+    else:
+        ann.interviewed(spend)
+    assert [(entry["type"], entry["amount"]) for entry in ann.entries()[before:]] == brought
+    # What is beyond is lost, by call and by event alike.
+    assert ann.interviewed(spend).refused == (409, "already_awarded")
+    happens("interview.won", account_id="ann", spend_id=spend.body["id"])
+    assert len(ann.entries()) == before + len(brought)
+
+
+def test_one_of_which_nothing_fits_brings_nothing_by_call_and_by_event(freelancer, happens):
+    ann = freelancer()
+    for _ in range(5):
+        ann.interviewed(ann.spends(1))
+    spend = ann.spends(8)
+    assert ann.interviewed(spend).refused == (409, "reward_cap_reached")
+    happens("interview.won", account_id="ann", spend_id=spend.body["id"])
+    assert ann.balance == 50 - 5 + 50 - 8
 
 
 def test_it_goes_to_the_account_that_sent_the_proposal_freelancer_or_agency(agency, freelancer):
