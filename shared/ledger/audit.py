@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.ledger.badge import BADGE, ONE_WEEK, named
@@ -257,7 +257,12 @@ class Audit:
         self._awarded.add(award)
 
     def _add_badge(self, entry: Entry | Line) -> None:
-        week, before = datetime.fromisoformat(entry.reference["starts_at"]), self._badge_week
+        try:
+            week = datetime.fromisoformat(entry.reference.get("starts_at", "")).astimezone(UTC)
+        except ValueError:
+            self._tell(BADGE_WEEKS, f"entry {entry.seq} does not say which week of the badge it is of")
+            return
+        before = self._badge_week
         if before and week < before + ONE_WEEK:
             self._tell(BADGE_WEEKS, f"the badge was paid for from {named(before)} and again from {named(week)}")
         self._badge_week = max(week, before or week)

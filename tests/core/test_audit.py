@@ -253,6 +253,10 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a badge that was not paid for": (lambda book: badge_paid(book, until=7), {BADGE}),
     "a badge paid for longer than its entries say": (lambda book: badge_paid(book, 0, until=8), {BADGE}),
     "a badge that was paid for and is not there": (lambda book: badge_paid(book, 0, until=None), {BADGE}),
+    "a week of a badge that is not named": (
+        lambda book: posted(book, book.entries[4], entry_id="week", reference={"type": "badge"}),
+        {BADGE},
+    ),
     "a hold that the account does not count": (held, {HOLDS}),
     "a hold that has ended and still counts": (lambda book: held(book, CAPTURED, left=5), {HOLDS}),
     "something held that no entry explains": (
