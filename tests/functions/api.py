@@ -230,3 +230,11 @@ class Api:
         query = {"from": "2000-01-01", "limit": "100"} | query
         answer = self.call("history", path={"account_id": account}, query=query)
         return answer.body["entries"]
+
+    def written(self, account: str = "ann", *types: str) -> list[dict[str, Any]]:
+        """As `entries` shows them, those that are written: of what fell due, what a command or a schedule settled."""
+        from shared.edge.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
+        from shared.services.views import entry_view  # noqa: PLC0415 - as above
+
+        shown = map(entry_view, reversed(wiring().ledger.table.journal(account)))
+        return [entry for entry in shown if not types or entry["type"] in types]

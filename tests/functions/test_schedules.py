@@ -26,7 +26,7 @@ def accounts_in(bodies):
 
 
 def grants_of(api, account="ann"):
-    return [(entry["at"][:10], entry["amount"]) for entry in api.entries(account, type="grant")][::-1]
+    return [(entry["at"][:10], entry["amount"]) for entry in api.written(account, "grant")][::-1]
 
 
 MONTHS = ["2026-12", *(f"2027-{month:02}" for month in range(1, 13))]
@@ -133,7 +133,7 @@ def test_both_functions_at_one_account_leave_the_same_in_either_order(api, clock
     clock.go(days=400)
     for function in order:
         assert api.deliver(function, page("ann")) == []
-    journal = [(entry["at"], entry["type"], entry["amount"]) for entry in api.entries()]
+    journal = [(entry["at"], entry["type"], entry["amount"]) for entry in api.written()]
     assert sorted(journal) == sorted(
         [
             ("2026-11-22T10:00:00.000Z", "grant", 40),

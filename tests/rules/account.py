@@ -99,6 +99,10 @@ class Account:
         """Of these types, oldest first."""
         return [entry for entry in reversed(self.api.entries(self.name)) if not types or entry["type"] in types]
 
+    def written(self, *types: str) -> list[dict[str, Any]]:
+        """Of these types, oldest first: those that are shown because a command or a schedule wrote them."""
+        return self.api.written(self.name, *types)[::-1]
+
     def rows(self, *types: str) -> list[tuple[str, int]]:
         """The day and the amount of each entry, oldest first."""
         return [(entry["at"][:10], entry["amount"]) for entry in self.entries(*types)]

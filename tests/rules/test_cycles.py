@@ -4,8 +4,8 @@ import pytest
 
 
 def first_days(account):
-    """Of the cycles that brought monthly Connects."""
-    return [day for day, amount in account.rows("grant") if amount == 10]
+    """Of the cycles whose monthly Connects were written, by a schedule or a command."""
+    return [entry["at"][:10] for entry in account.written("grant") if entry["amount"] == 10]
 
 
 def test_a_cycle_starts_at_00_00_utc_and_its_first_day_brings_the_monthly_connects(freelancer, at):

@@ -61,7 +61,8 @@ def test_an_expired_lot_is_never_spendable_and_never_in_a_balance_however_late_t
     acme = agency()
     acme.buys(40)
     at("2030-01-01")
-    assert (acme.balance, acme.lots, acme.rows("expiry")) == (0, [], [])
+    assert (acme.balance, acme.lots, acme.written("expiry")) == (0, [], [])
+    assert acme.rows("expiry") == [("2027-11-23", -40)]
     refused = acme.spends(1)
     assert (refused.refused, refused.body["balance"]) == ((409, "insufficient_connects"), 0)
 
@@ -73,5 +74,5 @@ def test_an_expiry_is_a_row_dated_at_the_instant_of_expiry_and_not_when_the_swee
     at("2028-04-01T07:30:00Z")
     for _ in range(2):
         scheduled("expiry_sweep")
-    (expiry,) = acme.entries("expiry")
+    (expiry,) = acme.written("expiry")
     assert (expiry["at"], expiry["amount"], expiry["balance_after"]) == ("2027-11-23T00:00:00.000Z", -25, 0)

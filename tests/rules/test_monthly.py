@@ -4,7 +4,8 @@ import pytest
 
 
 def monthly(account):
-    return [row for row in account.rows("grant") if row[1] != 40]
+    """What was written, by a schedule or a command."""
+    return [(entry["at"][:10], entry["amount"]) for entry in account.written("grant") if entry["amount"] != 40]
 
 
 def test_sign_up_brings_a_freelancer_40_connects_once(freelancer, at):

@@ -60,6 +60,17 @@ class Machinery:
             ExpressionAttributeNames={"#shard": "shard"},
         )
 
+    def written(self, account: str, entry_type: str) -> list[int]:
+        """The amounts of an account's entries of one type, oldest first: the history shows more than is written."""
+        items = self.client("dynamodb").query(
+            TableName=self._stack["table"],
+            IndexName="by_time",
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :account",
+            ExpressionAttributeValues={":account": {"S": account}},
+        )["Items"]
+        return [int(item["amount"]["N"]) for item in items if item["type"] == {"S": entry_type}]
+
     def charges(self, account: str) -> list[tuple[str, int]]:
         """State and cents of each of an account's charges at the sandbox's payment provider."""
         items = self.client("dynamodb").scan(TableName=self._stack["sandbox_table"], ConsistentRead=True)["Items"]
