@@ -19,6 +19,7 @@ sys.path[:0] = PATHS
 
 BUCKETS = 24
 BLOCK, BLOCKS = 10, 31
+AUDIT, AUDITS = "audit", 7
 READS = {"GetItem", "Query"}
 
 Calls = list[tuple[str, dict[str, Any]]]
@@ -169,6 +170,17 @@ class Bench:
     def page_once(self) -> None:
         answered(self.accounts(event("GET", "/accounts/ann/history", limit="50"), Context()))
 
+    def audit(self) -> dict[str, float]:
+        """What an audit takes for each entry of the account, when least disturbed."""
+        from shared.services.auditing import audit_account  # noqa: PLC0415
+
+        account, took = self.ledger.table.account("ann"), []
+        for _ in range(AUDITS):
+            started = time.process_time()
+            audit_account(self.ledger, account, None, deadline=time.monotonic() + 60)
+            took.append(time.process_time() - started)
+        return {"us_an_entry": min(took) / account.seq * 1e6, "entries": account.seq}
+
     def run(self) -> dict[str, dict[str, float]]:
         self.prepare()
         return {
@@ -176,6 +188,7 @@ class Bench:
             "balance": self.measure(self.read_once),
             "history, a page of 50": self.measure(self.page_once),
             "refund": self.measure(self.refund_once),
+            AUDIT: self.audit(),
         }
 
 

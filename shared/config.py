@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SANDBOX = "sandbox"
+MOST_SHARDS = 256
+MOST_COUNTERS = 90
+"""Of a promo code: all are changed in one transaction, which takes 100 items."""
 
 
 class ConfigurationError(Exception):
@@ -45,8 +48,8 @@ class Settings:
         return cls(
             table=text_of(environ, "TABLE_NAME"),
             stage=text_of(environ, "STAGE"),
-            due_shards=_number(environ, "DUE_SHARDS"),
-            promo_counters=_number(environ, "PROMO_COUNTERS"),
+            due_shards=_number(environ, "DUE_SHARDS", 1, MOST_SHARDS),
+            promo_counters=_number(environ, "PROMO_COUNTERS", 1, MOST_COUNTERS),
             account_claim=text_of(environ, "ACCOUNT_CLAIM"),
             agencies_claim=text_of(environ, "AGENCIES_CLAIM"),
             policy=_policy(environ),
@@ -97,11 +100,15 @@ def text_of(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _number(environ: Mapping[str, str], name: str) -> int:
+def _number(environ: Mapping[str, str], name: str, least: int = 0, most: int | None = None) -> int:
+    """A whole number; those of the product have their limits in `Policy`."""
     text = text_of(environ, name)
     if not text.isdecimal():
-        raise ConfigurationError(f"{name} must be a whole number from 0 up, not {text!r}")
-    return int(text)
+        raise ConfigurationError(f"{name} must be a whole number from {least} up, not {text!r}")
+    number = int(text)
+    if number < least or (most is not None and number > most):
+        raise ConfigurationError(f"{name} must be from {least} to {most}, not {number}")
+    return number
 
 
 def _numbers(environ: Mapping[str, str], name: str) -> tuple[int, ...]:

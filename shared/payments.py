@@ -25,7 +25,7 @@ class Charge:
     account_id: str
     amount_cents: int
     currency: str
-    source: PaymentSource
+    source: PaymentSource | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +52,13 @@ class PaymentGateway(Protocol):
 
         Raises:
             NoAnswerError: ask again later.
+        """
+        ...
+
+    def look(self, charge_id: str) -> ChargeResult | None:
+        """What is known of a charge, and nothing is done to it: None where none arrived.
+
+        Raises:
+            NoAnswerError: look again later.
         """
         ...

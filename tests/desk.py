@@ -5,21 +5,35 @@ import time
 from collections import Counter as Tally
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
 from shared.ledger.auction import Auction, Interaction
 from shared.ledger.audit import audit
 from shared.ledger.badge import is_badge
-from shared.ledger.calendar import midnight
+from shared.ledger.calendar import expiry_of_lot, midnight
 from shared.ledger.campaign import Campaign, Counter, promo_claim
 from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpiring, decide, open_account
+from shared.ledger.expiry_notices import wait_for_notices
 from shared.ledger.job import Job, JobEvent, Posting, Proposal
-from shared.ledger.model import Account, Decision, Entry, EntryType, Kind, Notice, Plan, PlanNews, Request, Status
+from shared.ledger.model import (
+    Account,
+    Bucket,
+    Decision,
+    Entry,
+    EntryType,
+    Kind,
+    Notice,
+    Plan,
+    PlanNews,
+    Request,
+    Status,
+)
 from shared.ledger.policy import Policy
-from shared.ledger.purchase import PaymentSource, PurchaseState
+from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
+from shared.services.auditing import Audited, audit_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
 from shared.services.boosting import BidSent, place_bid
 from shared.services.job_sweep import handle_message, sweep
@@ -212,19 +226,27 @@ class Desk:
         request = Request("refund", key, f"{spend_id} {reason}", "service")
         return refund_spend(self.ledger, account, spend_id, reason=reason, request=request, deadline=deadline())
 
-    def rising_talent(self, key: str = "talent", *, account: str = "ann") -> Outcome:
+    def rising_talent(self, key: str = "talent", *, account: str = "ann", at: datetime | None = None) -> Outcome:
         request = Request("reward", key, "rising_talent", "service")
-        return reward_rising_talent(self.ledger, account, request, deadline=deadline())
+        return reward_rising_talent(self.ledger, account, request, deadline=deadline(), at=at)
 
-    def certification(self, certificate: str, key: str = "certificate", *, account: str = "ann") -> Outcome:
+    def certification(
+        self, certificate: str, key: str = "certificate", *, account: str = "ann", at: datetime | None = None
+    ) -> Outcome:
         request = Request("reward", key, f"certification {certificate}", "service")
-        return reward_certification(self.ledger, account, certificate, request, deadline=deadline())
+        return reward_certification(self.ledger, account, certificate, request, deadline=deadline(), at=at)
 
     def interview(
-        self, spend_id: str, key: str = "interview", *, account: str = "ann", by: float | None = None
+        self,
+        spend_id: str,
+        key: str = "interview",
+        *,
+        account: str = "ann",
+        by: float | None = None,
+        at: datetime | None = None,
     ) -> tuple[list[Entry], bool]:
         request = Request("reward", key, f"interview {spend_id}", "service")
-        return reward_interview(self.ledger, account, spend_id, request, deadline=by or deadline())
+        return reward_interview(self.ledger, account, spend_id, request, deadline=by or deadline(), at=at)
 
     def adjust(
         self, amount: int, key: str = "adjustment", *, reason: str = "As a courtesy", account: str = "ann"
@@ -257,6 +279,9 @@ class Desk:
         request = Request("purchase", key, f"{quantity} {promo}", account)
         order = Order(quantity, PaymentSource.BILLING_METHOD, promo)
         return buy(self.ledger, gateway, account, order, request, deadline=deadline())
+
+    def audit(self, gateway: Any = None, *, account: str = "ann") -> Audited:
+        return audit_account(self.ledger, self.stored(account), gateway, deadline=deadline())
 
     def put_campaign(
         self, cap: int, *, code: str = "SPRING", connects: int = 5, counters: int = 4, **window: datetime
@@ -313,7 +338,7 @@ class Desk:
         return self.table.journal(account)
 
     def history(self, **wanted: Any) -> Page:
-        return self.table.history("ann", **(ALWAYS | {"limit": 50} | wanted))
+        return self.table.history("ann", **(ALWAYS | {"limit": 50, "deadline": deadline()} | wanted))
 
     def proposed_by(self, names: list[str], *, job: str = "j1", holding: int = 20, cost: int = 7) -> None:
         """New accounts with a proposal on one job each, written in batches: what their requests would have written."""
@@ -338,6 +363,22 @@ class Desk:
             for row in rows:
                 batch.save(row)
 
+    def fill(self, *, each: int = 1, every: int = 1) -> Account:
+        """Lots of both classes in Ann's account for every so many days of a lot's life, in one entry."""
+        account, now, today = self.stored(), self.clock.at, self.clock.at.date()
+        last = expiry_of_lot(today, self.policy.lot_lifetime_months)
+        days = [today + timedelta(ahead) for ahead in range(1, (last - today).days + 1, every)]
+        posted = Decision(account).post(
+            EntryType.ADJUSTMENT,
+            {Bucket(day, paid): each for day in days for paid in (False, True)},
+            Request("fill", "fill", "f", "staff"),
+            at=now,
+            now=now,
+            reason="Filled",
+            reference={"type": "adjustment"},
+        )
+        return self.table.commit(account, wait_for_notices(posted, today, self.policy))
+
     def credit_often(self, credits_: list[tuple[date, int, bool]]) -> None:
         """Many credits (day, amount, paid) in few transactions, for an account with a long past."""
         for start in range(0, len(credits_), A_TRANSACTION_TAKES):
@@ -360,15 +401,9 @@ def problems_in(table: Table) -> list[str]:
         account = table.account(account_id)
         found += [
             f"{account_id}: {finding.invariant}: {problem}"
-            for finding in audit(account, journal)
+            for finding in audit(account, journal, purchases_of(table, account_id))
             for problem in finding.problems
         ]
-        paid_out = {
-            entry.reference["purchase_id"]: entry.amount for entry in journal if entry.type is EntryType.PURCHASE
-        }
-        completed = completed_purchases(table, account_id)
-        if paid_out != completed:
-            found.append(f"{account_id}: purchases {completed} are completed, {paid_out} were paid out")
         promos.update(entry.reference["code"] for entry in journal if entry.type is EntryType.PROMO)
         found += [
             f"{account_id}: {entry.reference['code']} was redeemed, and nobody claimed it"
@@ -433,16 +468,19 @@ def counted_redemptions(table: Table) -> Tally[str]:
     )
 
 
-def completed_purchases(table: Table, *accounts: str) -> dict[str, int]:
-    """What was bought by these accounts, or by all, by purchase."""
-    rows = [
-        row
-        for account_id in accounts or _accounts(table)
-        for row in table._purchase.query(
-            account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True
-        )
-    ]
-    return {row.purchase().purchase_id: int(row.quantity) for row in rows if row.state == PurchaseState.COMPLETED}
+def completed_purchases(table: Table) -> dict[str, int]:
+    """What was bought, by purchase."""
+    return {
+        purchase.purchase_id: purchase.quantity
+        for account_id in _accounts(table)
+        for purchase in purchases_of(table, account_id)
+        if purchase.state is PurchaseState.COMPLETED
+    }
+
+
+def purchases_of(table: Table, account_id: str) -> list[Purchase]:
+    rows = table._purchase.query(account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True)
+    return [row.purchase() for row in rows]
 
 
 def _accounts(table: Table) -> list[str]:

@@ -20,6 +20,9 @@ TRANSACT, GET, PUT, QUERY = "TransactWriteItems", "GetItem", "PutItem", "Query"
 BATCH_GET, UPDATE = "BatchGetItem", "UpdateItem"
 READS = {GET, QUERY, BATCH_GET}
 
+AGAIN = 2
+"""As often as a request that is not answered is sent before anybody else hears of it."""
+
 Send = Callable[[], AWSResponse]
 Fault = Callable[[Send], AWSResponse | None]
 """What becomes of one request: an answer of its own, an exception, or None to let it pass."""
@@ -132,6 +135,25 @@ def refused(code: str, *reasons: str) -> Fault:
         return AWSResponse("", status, {"content-type": "application/x-amz-json-1.0"}, raw)
 
     return answer
+
+
+def answered(status: int, body: bytes = b"", content_type: str = "text/html") -> Fault:
+    """Whatever somebody on the way answers in DynamoDB's place; the request goes no further."""
+
+    def answer(_: Send) -> AWSResponse:
+        raw = HTTPResponse(body=io.BytesIO(body), status=status, preload_content=False)
+        return AWSResponse("", status, {"content-type": content_type}, raw)
+
+    return answer
+
+
+def breaks(error: Exception) -> Fault:
+    """The SDK's own error, as if the request had met it."""
+
+    def raise_it(_: Send) -> AWSResponse:
+        raise error
+
+    return raise_it
 
 
 CONFLICT = refused("TransactionCanceledException", "None", "TransactionConflict")

@@ -1,5 +1,6 @@
-"""Accounts: open, change plan and status (services), read and history (the account itself), audit (staff)."""
+"""Accounts: open, change plan and status (services), read and history (the account itself)."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -7,24 +8,32 @@ from aws_lambda_powertools.event_handler import Response
 from msgspec import UNSET, Meta, UnsetType, field
 
 from shared.edge.about import about
+from shared.edge.accept import preferred
 from shared.edge.http import answer, caller, header, request_of, router, serve
-from shared.edge.requests import Body, Id, Instant, Query
+from shared.edge.requests import JSON, Body, Id, Instant, Query, next_millisecond
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
-from shared.services.accounts import OPENING, audit_account, change_account, open_new_account
+from shared.services.accounts import OPENING, change_account, open_new_account
 from shared.services.happened import happened_at
-from shared.services.history import Asked, history_csv, read_history
-from shared.services.views import account_view, audit_view, entry_view
+from shared.services.history import Asked, history_csv, history_json
+from shared.services.views import account_view
 
 app = router()
 
 CSV = "text/csv"
+FORMS = (JSON, f"{CSV}; charset=utf-8; header=present")
+"""What a history can be answered as, with what is true of each; JSON where a caller has no preference."""
 DEFAULT_DAYS = 30
 INSTANT = "A date or a time in ISO 8601; UTC where it names no offset."
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""Far before any entry, and far from where computing with times and sorting them as text ends."""
+LIMIT = "Of entries in a page of JSON; it may hold less and not be the last."
+CURSOR = "Where a page of the same query ended. It is good whenever it is used, with any `limit`, for JSON and CSV."
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""Far from any entry, and from where computing with times and sorting them as text ends."""
+MICROSECOND = timedelta(microseconds=1)
+BELOW_A_MICROSECOND = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
+"""What `datetime.fromisoformat` cuts off."""
 
 
 class OpenBody(Body):
@@ -56,8 +65,8 @@ class HistoryQuery(Query):
     since: Annotated[str, Meta(description=INSTANT)] | UnsetType = field(name="from", default=UNSET)
     until: Annotated[str, Meta(description=INSTANT)] | UnsetType = field(name="to", default=UNSET)
     entry_type: EntryType | UnsetType = field(name="type", default=UNSET)
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    cursor: Annotated[str, Meta(max_length=500)] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=100, description=LIMIT)] = 50
+    cursor: Annotated[str, Meta(max_length=500, description=CURSOR)] | UnsetType = UNSET
 
 
 @app.post(
@@ -137,7 +146,7 @@ def _plan_news(body: ChangeBody) -> PlanNews | None:
     "/accounts/<account_id>/history",
     **about(
         "history",
-        "The entries, newest first: the last 7, 30 (unless told) or 90 days, or [from, to)",
+        "The entries, newest first: the last 7, 30 (unless told) or 90 days, or [from, to); CSV if `Accept` prefers it",
         who="self",
         answers={200: "History | text/csv"},
         refuses=("account_not_found",),
@@ -145,54 +154,38 @@ def _plan_news(body: ChangeBody) -> PlanNews | None:
 )
 def history(account_id: Id, query: HistoryQuery) -> Response[str]:
     caller(app).require_account(account_id)
-    ledger = wiring().ledger
-    start, end = _range(ledger.clock.now(), query)
-    cursor = None if query.cursor is UNSET else query.cursor
-    asked = Asked(account_id, start, end, query.limit, query.entry_type or None, cursor)
-    if CSV in (header(app, "Accept") or ""):
-        text, rest = history_csv(ledger, asked)
-        return Response(200, CSV, text, {"X-Next-Cursor": rest} if rest else {})
-    entries, next_cursor = read_history(ledger, asked)
-    return answer({"entries": [entry_view(entry) for entry in entries], "next_cursor": next_cursor})
+    asked, by = _asked(account_id, query), deadline(app.lambda_context)
+    if preferred(header(app, "Accept"), FORMS) == FORMS[1]:
+        text, rest = history_csv(wiring().ledger, asked, deadline=by)
+        return Response(200, CSV, text, {"Vary": "Accept", **({"X-Next-Cursor": rest} if rest else {})})
+    return Response(200, JSON, history_json(wiring().ledger, asked, deadline=by), {"Vary": "Accept"})
 
 
-@app.get(
-    "/accounts/<account_id>/audit",
-    **about(
-        "audit",
-        "The invariants, checked against the whole journal",
-        who="staff",
-        answers={200: "Audit"},
-        refuses=("account_not_found",),
-    ),
-)
-def audit(account_id: Id) -> Response[str]:
-    caller(app).require_staff()
-    return answer(audit_view(audit_account(wiring().ledger, account_id)))
-
-
-def _range(now: datetime, query: HistoryQuery) -> tuple[datetime, datetime]:
-    """[from, to): the last so many days up to now, or any range."""
+def _asked(account_id: str, query: HistoryQuery) -> Asked:
     if query.days and (query.since or query.until):
         raise InvalidRequestError("query.days", "cannot go together with from or to")
-    days = int(query.days or DEFAULT_DAYS)
-    end = _instant("query.to", query.until) if query.until else now + timedelta(seconds=1)
-    start = _instant("query.from", query.since) if query.since else end - timedelta(days)
-    if start >= end:
+    since = _instant("query.from", query.since) if query.since else None
+    until = _instant("query.to", query.until) if query.until else None
+    if since and until and since >= until:
         raise InvalidRequestError("query.from", "must lie before to")
-    return start, end
+    # Entries have whole milliseconds: a range that begins or ends between two of them does so at the later one.
+    since, until = since and next_millisecond(since), until and next_millisecond(until)
+    cursor = None if query.cursor is UNSET else query.cursor
+    return Asked(
+        account_id, query.limit, int(query.days or DEFAULT_DAYS), since, until, query.entry_type or None, cursor
+    )
 
 
 def _instant(where: str, text: str) -> datetime:
-    """A date or a time; UTC where it names no offset."""
+    """A date or a time, to the microsecond or the next one; UTC where it names no offset."""
     try:
         found = datetime.fromisoformat(text)
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise InvalidRequestError(where, "must be a date or a time in ISO 8601") from None
-    if found < EPOCH:
-        raise InvalidRequestError(where, "must not lie before 1970")
-    return found
+    if not FIRST <= found <= LAST:
+        raise InvalidRequestError(where, f"must lie between {FIRST:%Y} and {LAST:%Y}")
+    return found + MICROSECOND if BELOW_A_MICROSECOND.search(text) else found
 
 
 handler = serve(app)

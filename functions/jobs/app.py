@@ -3,6 +3,7 @@
 A price is for anybody with a token to see before anything is spent; the rest is for services.
 """
 
+import time
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -104,7 +105,7 @@ def tell(job_id: Id, body: EventBody) -> Response[str]:
         interaction = Interaction(body.account_id, body.proposal_id, at)
         return _shown(interact_on_job(ledger, job_id, interaction, deadline=until), 202)
     known = tell_of_job(ledger, job_id, JobEvent(body.type), deadline=until, at=at)
-    if known.job.refunds_due and not known.job.looks:
+    if known.job.refunds_due and not known.job.looks and time.monotonic() < until:
         _look_now(known.job)
     return _shown(known, 202)
 

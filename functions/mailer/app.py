@@ -1,6 +1,7 @@
 """Queue behind the event bus: notices as e-mail. Exists only where the stack has a sender's address.
 
-A mail that is refused comes again and goes to the dead letters in the end; the ledger never waits for one.
+A mail that is refused comes again and goes to the dead letters in the end; the ledger never waits for one. Mails go at
+the rate that SES takes them, shared out among the invocations that run at once.
 """
 
 import os
@@ -14,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.config import text_of
 from shared.edge.observability import logger
-from shared.edge.post import SesPost
+from shared.edge.post import SesPost, require_time
 from shared.services.mailing import mail_notice
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -26,16 +27,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(event, _mail, processor, context)
 
 
-def _mail(record: SQSRecord) -> None:
+def _mail(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
+        require_time(lambda_context.get_remaining_time_in_millis() / 1000)
         notice = record.json_body
         sent = mail_notice(_post(), notice)
     except Exception:
         logger.exception("a notice was not mailed", message_id=record.message_id)
         raise
-    logger.info("looked after a notice", notice_id=notice["detail"]["id"], sent=sent)
+    logger.info("looked after a notice", notice_id=notice["detail"]["id"], kind=notice["detail-type"], sent=sent)
 
 
 @cache
 def _post() -> SesPost:
-    return SesPost(*(text_of(os.environ, name) for name in ("SENDER_ADDRESS", "USER_POOL_ID", "MAILS_TABLE_NAME")))
+    names = ("SENDER_ADDRESS", "USER_POOL_ID", "MAILS_TABLE_NAME")
+    rate, sharers = (int(text_of(os.environ, name)) for name in ("MAILS_PER_SECOND", "MAIL_CONCURRENCY"))
+    return SesPost(*(text_of(os.environ, name) for name in names), mails_per_second=rate / sharers)

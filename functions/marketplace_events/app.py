@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.edge.observability import logger
-from shared.edge.wiring import deadline, warm_up, wiring
+from shared.edge.wiring import deadline, warm_up, wiring, working
 from shared.services.marketplace import act_on
 
 warm_up()
@@ -18,7 +18,8 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """The answer names the events that failed; only they come again, and go to the dead letters in the end."""
-    return process_partial_response(event, _act, processor, context)
+    with working(context):
+        return process_partial_response(event, _act, processor, context)
 
 
 def _act(record: SQSRecord, lambda_context: LambdaContext) -> None:

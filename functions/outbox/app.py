@@ -18,6 +18,9 @@ from shared.edge.observability import logger
 from shared.services.outbox import publish
 from shared.store.stream import Change
 
+LONGEST_MESSAGE = 250_000
+"""SQS takes 256 KB."""
+
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, list[dict[str, str]]]:
@@ -31,8 +34,20 @@ def _put_aside(change: Change, error: Exception) -> None:
     url = _settings().outbox_dead_letters_url
     if not url:
         raise ConfigurationError("OUTBOX_DEAD_LETTERS_URL is not set")
+    try:
+        boto3.client("sqs").send_message(QueueUrl=url, MessageBody=_described(change, error))
+    except Exception:
+        logger.exception("nor could it be put aside", position=change.position)
+        raise
+
+
+def _described(change: Change, error: Exception) -> str:
+    """The whole record, or where it says too much for a message, which row it is of: the table has the rest."""
     body = json.dumps({"record": change.record, "error": repr(error)}, default=str)
-    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+    if len(body) <= LONGEST_MESSAGE:
+        return body
+    keys = {"Keys": change.record["dynamodb"]["Keys"], "SequenceNumber": change.position}
+    return json.dumps({"record": {"dynamodb": keys}, "error": repr(error)})
 
 
 @cache

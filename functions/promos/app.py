@@ -8,7 +8,7 @@ from msgspec import Meta, field
 
 from shared.edge.about import about
 from shared.edge.http import answer, caller, request_of, router, serve
-from shared.edge.requests import Amount, Body, Id, Instant, PromoCode
+from shared.edge.requests import Amount, Body, Id, Instant, PromoCode, next_millisecond
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.campaign import Campaign, normalised_code
 from shared.ledger.errors import InvalidRequestError
@@ -94,8 +94,7 @@ def _stored(where: str, at: datetime) -> datetime:
     """As it will be read back: in UTC and whole milliseconds. The same terms put again are the same."""
     if not FIRST <= at < LAST:
         raise InvalidRequestError(where, f"must lie between {FIRST:%Y} and {LAST:%Y}")
-    at = at.astimezone(UTC)
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+    return next_millisecond(at.astimezone(UTC))
 
 
 handler = serve(app)

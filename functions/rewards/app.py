@@ -7,11 +7,12 @@ from msgspec import Meta, field
 
 from shared.edge.about import about
 from shared.edge.http import answer, caller, request_of, router, serve
-from shared.edge.requests import Body, Id
+from shared.edge.requests import Body, Id, Instant
 from shared.edge.wiring import deadline, wiring
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Entry, Request
 from shared.ledger.policy import MAX_AMOUNT
+from shared.services.happened import happened_at
 from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.views import entry_view
 
@@ -33,6 +34,8 @@ def _needs(what: str) -> dict[str, Any]:
 
 
 class RewardBody(Body):
+    """``at`` is when it happened, at most five minutes ahead; now where it is left out."""
+
     beyond_fields: ClassVar[dict[str, Any]] = {
         "allOf": [
             {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": _needs(what)}
@@ -42,6 +45,7 @@ class RewardBody(Body):
 
     kind: Literal["rising_talent", "interview", "certification"]
     reference: Reference = field(default_factory=Reference)
+    at: Instant | None = None
 
 
 class AdjustmentBody(Body):
@@ -105,13 +109,14 @@ def adjustment(account_id: Id, body: AdjustmentBody) -> Response[str]:
 
 def _reward(account_id: str, body: RewardBody, request: Request) -> tuple[list[Entry], bool]:
     ledger, until = wiring().ledger, deadline(app.lambda_context)
+    at = body.at and happened_at(body.at, ledger.clock.now(), "body.at")
     match body:
         case RewardBody(kind="interview", reference=Reference(spend_id=str(spend_id))):
-            return reward_interview(ledger, account_id, spend_id, request, deadline=until)
+            return reward_interview(ledger, account_id, spend_id, request, deadline=until, at=at)
         case RewardBody(kind="certification", reference=Reference(certificate=str(certificate))):
-            outcome = reward_certification(ledger, account_id, certificate, request, deadline=until)
+            outcome = reward_certification(ledger, account_id, certificate, request, deadline=until, at=at)
         case RewardBody(kind="rising_talent"):
-            outcome = reward_rising_talent(ledger, account_id, request, deadline=until)
+            outcome = reward_rising_talent(ledger, account_id, request, deadline=until, at=at)
         case RewardBody(kind="interview"):
             raise InvalidRequestError("body.reference.spend_id", "is required for an interview")
         case _:

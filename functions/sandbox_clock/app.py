@@ -15,6 +15,7 @@ from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
 from shared.ledger.commands import TellExpiring
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import settle_accounts
+from shared.services.due_dates import day_to_look_until
 from shared.services.job_sweep import handle_message, sweep
 from shared.services.purchasing import reconcile
 from shared.store.jobs import Jobs
@@ -59,7 +60,8 @@ def move_clock(body: ClockBody) -> Response[str]:
     badges = [found.account_id for found in ledger.table.due_badges(now)]
     jobs = list(Jobs(ledger.table).due(now))
     settled = settle_accounts(ledger, accounts, until)
-    told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(now.date())], until, TELL)
+    with day_to_look_until(ledger, now.date()) as day:
+        told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(day)], until, TELL)
     reconciled = reconcile(ledger, payment_gateway(), purchases, until)
     swept = sweep(ledger, jobs, AtOnce())
     set_price(ledger)

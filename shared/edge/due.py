@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from shared.edge.observability import count_run, flush_metrics, logger
 from shared.edge.queue import due_queue
-from shared.edge.wiring import deadline, warm_up, wiring
+from shared.edge.wiring import deadline, warm_up, wiring, working
 from shared.services.due import SETTLE, dispatch, settle_accounts
 
 if TYPE_CHECKING:
@@ -31,15 +32,24 @@ if TYPE_CHECKING:
 ONE_HOUR = timedelta(hours=1)
 
 
-def serve_due(find: Callable[[Table, date], Iterable[Due]], command: Settle | TellExpiring = SETTLE) -> Handler:
+def up_to_today(_: Ledger, today: date) -> AbstractContextManager[date]:
+    return nullcontext(today)
+
+
+def serve_due(
+    find: Callable[[Table, date], Iterable[Due]],
+    command: Settle | TellExpiring = SETTLE,
+    until: Callable[[Ledger, date], AbstractContextManager[date]] = up_to_today,
+) -> Handler:
     """The Lambda handler that dispatches the accounts that ``find`` finds due, and settles those it had dispatched.
 
-    ``command`` is what settles them.
+    ``command`` is what settles them, ``until`` says up to which due date they are looked for.
     """
 
     def look(ledger: Ledger) -> tuple[int, datetime]:
         now = ledger.clock.now()
-        found = dispatch(find(ledger.table, now.date()), due_queue(), now)
+        with until(ledger, now.date()) as day:
+            found = dispatch(find(ledger.table, day), due_queue(), now)
         return found.accounts, found.oldest
 
     def settle(ledger: Ledger, message: Any, until: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
@@ -74,12 +84,13 @@ def serve_work(what: str, look: Look, work: Work) -> Handler:
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | dict[str, Any]:
         try:
-            if "Records" in event:
-                return process_partial_response(event, take, processor, context)
-            ledger = wiring().ledger
-            found, oldest = look(ledger)
-            count_run(event, found=found, waited_hours=(ledger.clock.now() - oldest) / ONE_HOUR)
-            return {what: found}
+            with working(context):
+                if "Records" in event:
+                    return process_partial_response(event, take, processor, context)
+                ledger = wiring().ledger
+                found, oldest = look(ledger)
+                count_run(event, found=found, waited_hours=(ledger.clock.now() - oldest) / ONE_HOUR)
+                return {what: found}
         finally:
             flush_metrics()
 

@@ -19,7 +19,7 @@ from shared.edge.callers import Caller, caller_of
 from shared.edge.observability import count_refusal, flush_metrics, logger, metrics
 from shared.edge.problems import problem, refusal
 from shared.edge.requests import JSON, read_request
-from shared.edge.wiring import warm_up, wiring
+from shared.edge.wiring import answering, warm_up, wiring
 from shared.ledger.errors import BusyError, InvalidRequestError, LedgerError
 from shared.ledger.model import Request
 from shared.services.happened import happened_at
@@ -57,9 +57,9 @@ def router(*before: Callable[[APIGatewayHttpResolver, NextMiddleware], Response[
         return refusal(error)
 
     @app.exception_handler(ContentionError)
-    def busy(_: ContentionError) -> Response[str]:
+    def busy(error: ContentionError) -> Response[str]:
         """A read that was throttled or not answered; what writes tries again by itself."""
-        logger.info("refused", code=BusyError.code)
+        logger.info("refused", code=BusyError.code, detail=str(error))
         count_refusal(BusyError.code)
         return refusal(BusyError())
 
@@ -82,7 +82,8 @@ def serve(app: APIGatewayHttpResolver) -> Callable[[dict[str, Any], LambdaContex
 
     @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        response = app.resolve(event, context)
+        with answering(context):
+            response = app.resolve(event, context)
         response["headers"]["X-Request-Id"] = event["requestContext"]["requestId"]
         flush_metrics()
         return response

@@ -12,11 +12,14 @@ from shared.edge.wiring import wiring
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from botocore.config import _RetryDict
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 BATCH = 10
 """As many messages as one SendMessageBatch takes."""
+RETRIES: _RetryDict = {"mode": "standard", "total_max_attempts": 2}
+"""The second finds a new connection where the first died while the function was frozen."""
 
 
 class SendError(Exception):
@@ -31,8 +34,9 @@ class SqsQueue:
     def _client(self) -> SQSClient:
         """Made when something is first sent, and boto3 loaded: most messages, and most calls, send nothing on."""
         import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
 
-        return boto3.client("sqs")
+        return boto3.client("sqs", config=Config(connect_timeout=1, read_timeout=2, retries=RETRIES))
 
     def send(self, bodies: Iterable[str]) -> None:
         waiting = iter(bodies)

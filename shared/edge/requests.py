@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import re
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 MAX_BODY_BYTES = 10 * 1024
+A_MILLISECOND = timedelta(milliseconds=1)
 JSON = "application/json"
 
 # `\Z` and not `$`, which Python also finds before a newline at the end.
@@ -105,9 +108,30 @@ def _json(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
             raise InvalidRequestError("body", f"is over {MAX_BODY_BYTES} bytes")
         if event.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise InvalidRequestError("header.Content-Type", f"must be {JSON}")
-        return msgspec.json.decode(text)
+        return _decoder.decode(text)
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError("body", f"is not JSON: {error}") from error
+
+
+def _number(text: str) -> int | float:
+    """A number with a point or an exponent, whole where it is: 1.0 and 1e2 are, as JSON Schema's ``integer`` says.
+
+    By its digits, not as a float, which takes 0.99999999999999999 for 1.
+    """
+    number = float(text)
+    with suppress(InvalidOperation):  # an exponent of a size that no float has
+        if number.is_integer() and Decimal(text) == int(number):
+            return int(number)
+    return number
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
+
+
+def next_millisecond(at: datetime) -> datetime:
+    """The first whole millisecond that is not before ``at``: what begins or ends a range of whole milliseconds."""
+    rest = timedelta(microseconds=at.microsecond % 1000)
+    return at - rest + A_MILLISECOND if rest else at
 
 
 def _checked(value: Any, wanted: Any, where: str, *, strict: bool = True) -> Any:  # noqa: ANN401

@@ -10,11 +10,14 @@ import base64
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clock import SystemClock
 from shared.config import ConfigurationError
+from shared.edge.observability import logger
 from shared.edge.requests import raw_body
 from shared.edge.wiring import wiring
 from shared.ledger.errors import LedgerError
@@ -28,6 +31,11 @@ TOLERANCE = timedelta(minutes=5)
 VERSION = "v1,"
 SHORTEST_SECRET = 24
 """Bytes, as the scheme asks for."""
+KEPT = timedelta(minutes=5)
+"""How long a secret is believed to be the same: one that was taken back is good for no longer."""
+KEPT_AT_LEAST = timedelta(seconds=30)
+"""A signature that is not by it may be by a new one, so it is read anew; not for each, or anybody could have it read as
+often as he likes."""
 
 
 class SignatureInvalidError(LedgerError):
@@ -45,9 +53,10 @@ def require_signature(app: APIGatewayHttpResolver, call: NextMiddleware) -> Resp
     Raises:
         SignatureInvalidError
     """
-    if not is_signed(app.current_event, _secret(), SystemClock().now()):
-        raise SignatureInvalidError
-    return call(app)
+    event, secret, now = app.current_event, _secret(), SystemClock().now()
+    if is_signed(event, secret.read(now, KEPT), now) or is_signed(event, secret.read(now, KEPT_AT_LEAST), now):
+        return call(app)
+    raise SignatureInvalidError
 
 
 def is_signed(event: APIGatewayProxyEventV2, secret: bytes, now: datetime) -> bool:
@@ -84,16 +93,55 @@ def secret_of(text: str) -> bytes:
     return secret
 
 
-def _secret() -> bytes:
+class Secret:
+    """A secret of Secrets Manager's, which may be another one tomorrow: read when it is needed, and anew."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._value: bytes | None = None
+        self._asked_at: datetime | None = None
+
+    def read(self, now: datetime, kept: timedelta) -> bytes:
+        """What it is, or was when it was asked for last, where that is less than ``kept`` ago.
+
+        Where it cannot be read anew, what it was is all that there is to go by.
+
+        Raises:
+            ConfigurationError: it was never read, and is none, see `secret_of`.
+            ClientError, BotoCoreError: it was never read, and cannot be.
+        """
+        if self._value is None or self._asked_at is None or abs(now - self._asked_at) >= kept:
+            self._asked_at = now
+            self._value = self._fetched(self._value)
+        return self._value
+
+    def _fetched(self, known: bytes | None) -> bytes:
+        try:
+            return secret_of(self._client.get_secret_value(SecretId=self._name)["SecretString"])
+        except (ClientError, BotoCoreError, ConfigurationError):
+            if known is None:
+                raise
+            logger.exception("the secret could not be read anew")
+            return known
+
+    @cached_property
+    def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its clients as it runs
+        """Made when first needed, and boto3 loaded with it."""
+        import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        times = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+        return boto3.client("secretsmanager", config=times)
+
+
+def _secret() -> Secret:
     name = wiring().settings.payment_secret
     if not name:
         raise ConfigurationError("PAYMENT_SECRET_ARN is not set")
-    return _read_secret(name)
+    return _named(name)
 
 
 @cache
-def _read_secret(name: str) -> bytes:
-    """Read once a process, when first needed, and boto3 loaded with it."""
-    import boto3  # noqa: PLC0415
-
-    return secret_of(boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+def _named(name: str) -> Secret:
+    """One for all invocations of a process."""
+    return Secret(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING
 from shared.clock import SystemClock
 from shared.config import ConfigurationError, Settings
 from shared.services.ledger import Ledger
+from shared.store.sending import LONGEST_REQUEST_S, sending_until
 from shared.store.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from shared.payments import PaymentGateway
     from shared.sandbox.clock import SandboxClock
     from shared.sandbox.table import SandboxTable
 
-LONGEST_TRY_S = 5.0
-RESERVE_S = 1.5
-"""Kept of a function's time for the last call under way and the answer."""
+ANSWER_WITHIN_S = 5.0
+"""Where DynamoDB hangs, and as long as changes that meet are tried again."""
+RESERVE_S = LONGEST_REQUEST_S + 0.5
+"""Kept of a function's time for the last request under way and the answer."""
+MARGIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,6 @@ def wiring() -> Wiring:
     """
     settings = Settings.read(os.environ)
     table = Table(settings.table, shards=settings.due_shards)
-    table.connect()
     clock = sandbox_clock(settings) if settings.sandbox else SystemClock()
     return Wiring(settings, Ledger(table, settings.policy, clock))
 
@@ -88,5 +92,24 @@ def warm_up() -> None:
 
 def deadline(context: LambdaContext) -> float:
     """Monotonic seconds by which to give one change up, so that the function still answers."""
-    left = context.get_remaining_time_in_millis() / 1000 - RESERVE_S
-    return time.monotonic() + min(left, LONGEST_TRY_S)
+    return min(_end(context), time.monotonic() + ANSWER_WITHIN_S - MARGIN_S)
+
+
+@contextmanager
+def answering(context: LambdaContext) -> Iterator[None]:
+    """Ask DynamoDB for nothing that would keep a caller waiting who is owed an answer in `ANSWER_WITHIN_S`."""
+    after_silence = time.monotonic() + ANSWER_WITHIN_S - LONGEST_REQUEST_S - MARGIN_S
+    with sending_until(_end(context), after_silence=after_silence):
+        yield
+
+
+@contextmanager
+def working(context: LambdaContext) -> Iterator[None]:
+    """Ask DynamoDB for nothing that would keep a function from its end. Nobody waits."""
+    with sending_until(_end(context)):
+        yield
+
+
+def _end(context: LambdaContext) -> float:
+    """Monotonic seconds by which the last request has to be sent, so that the function still ends by itself."""
+    return time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_S

@@ -1,25 +1,44 @@
-"""The invariants of an account, checked against its whole journal.
+"""The invariants of an account, checked against its whole journal and its purchases.
 
-The same function runs after every test and behind the audit call in production.
+The same checks run after every test (`audit`, of lists) and behind the audit call in production (`Audit`, fed entry by
+entry). An account is checked **as it was read**: entries that were written since have a higher ``seq`` than it counts
+and are not its own yet. What is kept on the way is a number an entry and the open ends of holds, badges and purchases,
+never the entries themselves.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import ONE_WEEK, is_badge, named
-from shared.ledger.holds import BOOST
+from shared.ledger.badge import BADGE, ONE_WEEK, named
 from shared.ledger.model import Account, Bucket, Entry, EntryType
+from shared.ledger.purchase import Purchase, PurchaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Mapping
 
+LOTS = "every lot is positive, so the balance is never negative"
+BUCKETS = "the entries of each bucket add up to what is left in it"
+SLICES = "an entry's slices add up to its amount"
+SEQUENCE = "seq counts from 1 without a gap, and time never runs backwards"
+BALANCES = "each balance follows from the one before"
+ONCE = "a key has one effect, and of a spend comes back at most what it took"
+HOLDS = "of a hold, what is released and what is captured is all of it, and what is held is in open holds"
+AWARDS = "what is awarded once for ever was awarded once"
+BADGE_WEEKS = "no week of a badge was paid for twice, and the last one ends when the account says"
+PURCHASES = "each completed purchase has one entry and one charge, and nothing else was bought or charged"
+INVARIANTS = (LOTS, BUCKETS, SLICES, SEQUENCE, BALANCES, ONCE, HOLDS, AWARDS, BADGE_WEEKS, PURCHASES)
 
+TOLD = 20
+"""How many problems of one invariant are told; one fault in a long journal breaks all that comes after it."""
 ONCE_FOR_EVER = {"rising_talent", "certification", "interview", "promo"}
+BOOST = "boost"
+"""The type of the reference of a refund that belongs to a hold, and not to a spend."""
+COME_BACK = -1
+"""In the place of what is left of a spend, so that nothing (a spend of 0) does not come back twice either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,134 +49,261 @@ class Finding:
     problems: tuple[str, ...]
 
 
-def audit(account: Account, entries: Sequence[Entry]) -> list[Finding]:
-    """Check the account against all of its entries, oldest first."""
-    checks = {
-        "every lot is positive, so the balance is never negative": _lots(account),
-        "the entries of each bucket add up to what is left in it": _buckets(account, entries),
-        "an entry's slices add up to its amount": _slices(entries),
-        "seq counts from 1 without a gap, and time never runs backwards": _sequence(account, entries),
-        "each balance follows from the one before": _balances(account, entries),
-        "a key has one effect, and a spend at most one refund of what it took": _once(entries),
-        "a hold ends once, by the release or the capture of all of it, and what is held is in open holds": _holds(
-            account, entries
-        ),
-        "what is awarded once for ever was awarded once": _awards(entries),
-        "no week of a badge was paid for twice, and the last one ends when the account says": _badge(account, entries),
-    }
-    return [Finding(invariant, tuple(problems)) for invariant, problems in checks.items()]
+@dataclass(slots=True)
+class Line:
+    """What is looked at of an entry. Not frozen: a million are made, and a frozen one takes three times as long."""
+
+    entry_id: str
+    seq: int
+    at: datetime
+    type: str
+    amount: int
+    balance_after: int
+    slices: Mapping[Bucket, int]
+    reference: Mapping[str, str]
 
 
-def _lots(account: Account) -> Iterator[str]:
-    for bucket, left in account.lots.items():
-        if left <= 0:
-            yield f"{bucket} holds {left}"
-        if account.expiry_due is None or bucket.expires_on < account.expiry_due:
-            yield f"{bucket} expires before the account's next expiry, {account.expiry_due}"
+def audit(
+    account: Account, entries: Iterable[Entry | Line], purchases: Iterable[Purchase] | None = None
+) -> list[Finding]:
+    """Check an account against all of its entries, oldest first, and where they are given against its purchases.
 
-
-def _buckets(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
-    totals: Counter[Bucket] = Counter()
+    Nothing was written meanwhile: an entry that the account does not count is a problem.
+    """
+    checked = Audit(account)
     for entry in entries:
-        totals.update(entry.slices)
-    for bucket in totals.keys() | account.lots.keys():
-        if totals[bucket] != account.lots.get(bucket, 0):
-            yield f"{bucket} holds {account.lots.get(bucket, 0)}, its entries add up to {totals[bucket]}"
+        checked.add(entry)
+    if purchases is not None:
+        for purchase in purchases:
+            checked.add_purchase(purchase)
+        checked.end_of_purchases()
+    return checked.findings(account.seq)
 
 
-def _slices(entries: Sequence[Entry]) -> Iterator[str]:
-    for entry in entries:
-        if sum(entry.slices.values()) != entry.amount:
-            yield f"entry {entry.seq}: amount {entry.amount}, slices {sum(entry.slices.values())}"
+@dataclass(slots=True)
+class Audit:
+    """The audit of one account, as it was read, on its way through the journal."""
 
+    account: Account
+    last_seq: int = 0
+    """Of the newest entry that was checked."""
+    newer_seq: int = 0
+    """Of the newest entry beyond the account as it was read; 0 where there is none."""
+    _last_at: datetime | None = None
+    _balance: int = 0
+    _buckets: dict[Bucket, int] = field(default_factory=lambda: defaultdict(int))
+    _left: dict[str, int] = field(default_factory=dict)
+    """By entry: what of a spend may still come back, 0 for all else."""
+    _open: dict[str, int] = field(default_factory=dict)
+    """By hold: what is held; 0 where it has ended."""
+    _captured: dict[str, int] = field(default_factory=dict)
+    """By hold: what of its capture may still come back."""
+    _awarded: set[tuple[str, ...]] = field(default_factory=set)
+    _badge_week: datetime | None = None
+    _bought: dict[str, int] = field(default_factory=dict)
+    """By purchase: what its entry brought, until the purchase itself is seen."""
+    _problems: dict[str, list[str]] = field(default_factory=lambda: {invariant: [] for invariant in INVARIANTS})
+    _untold: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-def _sequence(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
-    found = [entry.seq for entry in entries]
-    if found != list(range(1, account.seq + 1)):
-        yield f"expected 1 to {account.seq}, found {len(found)} entries: {found[:5]} ... {found[-5:]}"
-    for before, after in pairwise(entries):
-        if after.at < before.at:
-            yield f"entry {after.seq} is dated before entry {before.seq}"
+    def add(self, entry: Entry | Line) -> bool:
+        """Check the next entry, oldest first; False where it was written after the account was read."""
+        if entry.seq > self.account.seq:
+            self.newer_seq = max(self.newer_seq, entry.seq)
+            return False
+        self._add_in_order(entry)
+        self._add_up(entry)
+        self._add_once(entry)
+        match entry.type:
+            case EntryType.REFUND:
+                self._add_refund(entry)
+            case EntryType.HOLD:
+                self._add_hold(entry)
+            case EntryType.RELEASE:
+                self._add_release(entry)
+            case EntryType.CAPTURE:
+                self._add_capture(entry)
+            case EntryType.PURCHASE:
+                self._add_bought(entry)
+        reference_type = entry.reference.get("type")
+        if reference_type == BADGE:
+            self._add_badge(entry)
+        elif reference_type in ONCE_FOR_EVER:
+            self._add_award(entry)
+        return True
 
+    def add_purchase(self, purchase: Purchase, entry: Entry | None = None) -> None:
+        """Check a purchase that was read after the last entry.
 
-def _balances(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
-    balance = 0
-    for entry in entries:
-        balance += entry.amount
-        if entry.balance_after != balance or balance < 0:
-            yield f"entry {entry.seq}: balance after is {entry.balance_after}, expected {balance}"
-    if balance != account.balance:
-        yield f"the account holds {account.balance}, its entries add up to {balance}"
+        Args:
+            purchase: As it was read.
+            entry: Its entry, where that is newer than the account as it was read (see `lacks_entry`).
+        """
+        bought = entry.amount if entry else self._bought.pop(purchase.purchase_id, None)
+        expected = purchase.quantity if purchase.state is PurchaseState.COMPLETED else None
+        if bought != expected:
+            self._tell(PURCHASES, f"{_named(purchase)} and its entry brought {bought}, expected {expected}")
 
+    def lacks_entry(self, purchase: Purchase) -> bool:
+        """Whether a completed purchase has none among the entries that were checked: it may have a newer one."""
+        return purchase.state is PurchaseState.COMPLETED and purchase.purchase_id not in self._bought
 
-def _once(entries: Sequence[Entry]) -> Iterator[str]:
-    for name, times in Counter(entry.entry_id for entry in entries).items():
-        if times > 1:
-            yield f"entry {name} stands {times} times"
-    spends = {entry.entry_id: entry.amount for entry in entries if entry.type is EntryType.SPEND}
-    refunds = [
-        (entry, entry.reference.get("spend_id", ""))
-        for entry in entries
-        if entry.type is EntryType.REFUND and entry.reference.get("type") != BOOST
-    ]
-    for spend_id, times in Counter(spend_id for _, spend_id in refunds).items():
-        if times > 1:
-            yield f"spend {spend_id} was refunded {times} times"
-    for entry, spend_id in refunds:
-        spent = -spends.get(spend_id, 0)
-        in_part = entry.reference.get("type") == "interview"
-        if not (0 < entry.amount <= spent if in_part else entry.amount == spent):
-            yield f"refund {entry.seq} gives {entry.amount} for spend {spend_id}"
+    def add_charges(self, purchase: Purchase, charged: Iterable[str]) -> None:
+        """Check which charges of a purchase went through: that of its last attempt where it is completed.
 
+        Of a pending one it may have gone through already.
+        """
+        found = set(charged)
+        expected = set() if purchase.state is PurchaseState.DECLINED else {purchase.charge_id}
+        if purchase.state is PurchaseState.COMPLETED and not found:
+            self._tell(PURCHASES, f"{_named(purchase)} and was never charged")
+        for charge_id in sorted(found - expected):
+            self._tell(PURCHASES, f"{_named(purchase)} and was charged as {charge_id}")
 
-def _holds(account: Account, entries: Sequence[Entry]) -> Iterator[str]:  # noqa: C901 - a case a type of entry
-    """A release may give a part back before the rest is captured; what was captured may come back as a refund."""
-    held: Counter[str] = Counter()
-    captured: Counter[str] = Counter()
-    ended: set[str] = set()
-    for entry in entries:
+    def end_of_purchases(self) -> None:
+        """All purchases were seen."""
+        for purchase_id, amount in self._bought.items():
+            self._tell(PURCHASES, f"there is no purchase {purchase_id!r}, its entry brought {amount}")
+
+    def findings(self, counted: int) -> list[Finding]:
+        """What the account as it was read says against it all.
+
+        Args:
+            counted: The account's ``seq``, read after the last entry was: it has to count every one of them.
+        """
+        self._end_of_lots()
+        self._end_of_journal(counted)
+        self._end_of_badge()
+        return [Finding(invariant, self._told(invariant)) for invariant in INVARIANTS]
+
+    # Entry by entry
+
+    def _add_in_order(self, entry: Entry | Line) -> None:
+        if entry.seq != self.last_seq + 1:
+            self._tell(SEQUENCE, f"entry {entry.seq} stands where {self.last_seq + 1} is expected")
+        if self._last_at and entry.at < self._last_at:
+            self._tell(SEQUENCE, f"entry {entry.seq} is dated before the one that it comes after")
+        self.last_seq, self._last_at = entry.seq, entry.at
+
+    def _add_up(self, entry: Entry | Line) -> None:
+        total, buckets = 0, self._buckets
+        for bucket, amount in entry.slices.items():
+            total += amount
+            buckets[bucket] += amount
+            if not buckets[bucket]:
+                del buckets[bucket]
+        if total != entry.amount:
+            self._tell(SLICES, f"entry {entry.seq}: amount {entry.amount}, slices {total}")
+        self._balance += entry.amount
+        if entry.balance_after != self._balance or self._balance < 0:
+            told = f"entry {entry.seq}: balance after is {entry.balance_after}, expected {self._balance}"
+            self._tell(BALANCES, told)
+
+    def _add_once(self, entry: Entry | Line) -> None:
+        if entry.entry_id in self._left:
+            self._tell(ONCE, f"entry {entry.seq} has the key of another, {entry.entry_id}")
+        self._left[entry.entry_id] = -entry.amount if entry.type == EntryType.SPEND else 0
+
+    def _add_refund(self, entry: Entry | Line) -> None:
+        """An interview gives back a part, and a boost what it should not have captured; all else what is left."""
+        of_boost = entry.reference.get("type") == BOOST
+        whose, name = (self._captured, "hold") if of_boost else (self._left, "spend")
+        subject = entry.reference.get(f"{name}_id", "")
+        left = whose.get(subject, 0)
+        in_part = of_boost or entry.reference.get("type") == "interview"
+        if subject not in whose or not (0 < entry.amount <= left if in_part else 0 <= entry.amount == left):
+            told = f"refund {entry.seq} gives {entry.amount} for {name} {subject}, of which {max(left, 0)} was left"
+            self._tell(ONCE, told)
+        if subject in whose:
+            whose[subject] = left - entry.amount or COME_BACK
+
+    def _add_hold(self, entry: Entry | Line) -> None:
         hold_id = entry.reference.get("hold_id", "")
-        if entry.type is EntryType.HOLD:
-            held[hold_id] -= entry.amount
-            if hold_id in ended:
-                yield f"entry {entry.seq} holds for {hold_id}, which has ended"
-        elif entry.type is EntryType.RELEASE:
-            if not 0 < entry.amount <= held[hold_id]:
-                yield f"release {entry.seq} of {entry.amount} ends hold {hold_id} of {held[hold_id]}"
-            held[hold_id] -= entry.amount
-            ended |= {hold_id} if not held[hold_id] else set()
-        elif entry.type is EntryType.CAPTURE:
-            captured[hold_id] = held.pop(hold_id, 0)
-            ended.add(hold_id)
-            if not captured[hold_id] or entry.amount:
-                yield f"capture {entry.seq} of {entry.amount} ends hold {hold_id} of {captured[hold_id]}"
-        elif entry.type is EntryType.REFUND and hold_id:
-            if not 0 < entry.amount <= captured[hold_id]:
-                yield f"refund {entry.seq} gives {entry.amount} of hold {hold_id}, which paid {captured[hold_id]}"
-            captured[hold_id] -= entry.amount
-    if held.total() != account.held:
-        yield f"the account has {account.held} held, its open holds add up to {held.total()}"
+        if self._open.get(hold_id) == 0:
+            self._tell(HOLDS, f"entry {entry.seq} holds for {hold_id}, which has ended")
+        self._open[hold_id] = self._open.get(hold_id, 0) - entry.amount
+
+    def _add_release(self, entry: Entry | Line) -> None:
+        """Of all of a hold, which ends it, or of a part."""
+        hold_id = entry.reference.get("hold_id", "")
+        held = self._open.get(hold_id, 0)
+        if not 0 < entry.amount <= held:
+            self._tell(HOLDS, f"release {entry.seq} of {entry.amount} is of hold {hold_id} of {held}")
+        self._open[hold_id] = held - entry.amount
+
+    def _add_capture(self, entry: Entry | Line) -> None:
+        """Of all that is left of a hold. It moves nothing, so what it took stands in its reference."""
+        hold_id = entry.reference.get("hold_id", "")
+        held = self._open.get(hold_id, 0)
+        took = entry.reference.get("bid", str(held))
+        if entry.amount or not held or took != str(held):
+            told = f"capture {entry.seq} of {entry.amount} ends hold {hold_id} of {held}, it says of {took}"
+            self._tell(HOLDS, told)
+        self._open[hold_id] = 0
+        self._captured[hold_id] = held
+
+    def _add_bought(self, entry: Entry | Line) -> None:
+        purchase_id = entry.reference.get("purchase_id", "")
+        if purchase_id and purchase_id in self._bought:
+            self._tell(PURCHASES, f"entry {entry.seq} is of purchase {purchase_id}, as another is")
+        self._bought[purchase_id] = entry.amount
+
+    def _add_award(self, entry: Entry | Line) -> None:
+        """Rising Talent, each certificate, each proposal's interview (what came back and what was added) and code."""
+        reference = entry.reference
+        subject = reference.get("certificate") or reference.get("spend_id") or reference.get("code", "")
+        award = (entry.type, reference["type"], subject)
+        if award in self._awarded:
+            self._tell(AWARDS, f"{reference['type']} {subject}".rstrip() + f" was awarded again by entry {entry.seq}")
+        self._awarded.add(award)
+
+    def _add_badge(self, entry: Entry | Line) -> None:
+        week, before = datetime.fromisoformat(entry.reference["starts_at"]), self._badge_week
+        if before and week < before + ONE_WEEK:
+            self._tell(BADGE_WEEKS, f"the badge was paid for from {named(before)} and again from {named(week)}")
+        self._badge_week = max(week, before or week)
+
+    # The account in the end
+
+    def _end_of_lots(self) -> None:
+        account = self.account
+        for bucket, left in account.lots.items():
+            if left <= 0:
+                self._tell(LOTS, f"{bucket} holds {left}")
+            if account.expiry_due is None or bucket.expires_on < account.expiry_due:
+                told = f"{bucket} expires before the account's next expiry, {account.expiry_due}"
+                self._tell(LOTS, told)
+        for bucket in self._buckets.keys() | account.lots.keys():
+            left, added = account.lots.get(bucket, 0), self._buckets.get(bucket, 0)
+            if left != added:
+                self._tell(BUCKETS, f"{bucket} holds {left}, its entries add up to {added}")
+
+    def _end_of_journal(self, counted: int) -> None:
+        account = self.account
+        if self.last_seq != account.seq:
+            self._tell(SEQUENCE, f"the account counts {account.seq} entries, the last one is {self.last_seq}")
+        if self.newer_seq > counted:
+            self._tell(SEQUENCE, f"there is an entry {self.newer_seq}, and the account counts {counted}")
+        if self._balance != account.balance:
+            self._tell(BALANCES, f"the account holds {account.balance}, its entries add up to {self._balance}")
+        if (held := sum(self._open.values())) != account.held:
+            self._tell(HOLDS, f"the account has {account.held} held, its open holds add up to {held}")
+
+    def _end_of_badge(self) -> None:
+        expected = self._badge_week and self._badge_week + ONE_WEEK
+        known = self.account.badge and self.account.badge.paid_until
+        if known != expected:
+            self._tell(BADGE_WEEKS, f"the badge is paid for until {known}, its entries say {expected}")
+
+    def _tell(self, invariant: str, problem: str) -> None:
+        if len(self._problems[invariant]) < TOLD:
+            self._problems[invariant].append(problem)
+        else:
+            self._untold[invariant] += 1
+
+    def _told(self, invariant: str) -> tuple[str, ...]:
+        more = self._untold[invariant]
+        return (*self._problems[invariant], *([f"and {more} more"] if more else []))
 
 
-def _awards(entries: Sequence[Entry]) -> Iterator[str]:
-    """Rising Talent, each certificate, each proposal's interview and each promo code."""
-    given = [entry.reference for entry in entries if entry.type in {EntryType.REWARD, EntryType.PROMO}]
-    awards = [
-        (reference["type"], reference.get("certificate") or reference.get("spend_id") or reference.get("code", ""))
-        for reference in given
-        if reference.get("type") in ONCE_FOR_EVER
-    ]
-    for (award, subject), times in Counter(awards).items():
-        if times > 1:
-            yield f"{award} {subject}".rstrip() + f" was awarded {times} times"
-
-
-def _badge(account: Account, entries: Sequence[Entry]) -> Iterator[str]:
-    weeks = [datetime.fromisoformat(entry.reference["starts_at"]) for entry in entries if is_badge(entry)]
-    for before, after in pairwise(weeks):
-        if after < before + ONE_WEEK:
-            yield f"the badge was paid for from {named(before)} and again from {named(after)}"
-    paid_until = max(weeks, default=None)
-    expected, known = paid_until and paid_until + ONE_WEEK, account.badge and account.badge.paid_until
-    if known != expected:
-        yield f"the badge is paid for until {known}, its entries say {expected}"
+def _named(purchase: Purchase) -> str:
+    return f"purchase {purchase.purchase_id} is {purchase.state}"

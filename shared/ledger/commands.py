@@ -9,25 +9,24 @@ logic of their own: they settle the accounts that nobody touched.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import RenewBadge, SwitchBadge, is_badge, renew, switch
-from shared.ledger.calendar import add_months, cycle_on, expiry_of_lot, midnight
+from shared.ledger.badge import RenewBadge, SwitchBadge, renew, switch
+from shared.ledger.calendar import add_months, cycle_of_month, cycle_on, expiry_of_lot, midnight
 from shared.ledger.errors import (
     AccountClosedError,
-    AlreadyRefundedError,
     InsufficientConnectsError,
     InvalidRequestError,
-    NotRefundableError,
+    NoFreeConnectsError,
     PlanRequiredError,
-    RewardCapReachedError,
 )
 from shared.ledger.expiry_notices import tell_expiring, wait_for_notices
 from shared.ledger.holds import EndHold, Hold, end_hold, hold
-from shared.ledger.model import Account, Bucket, Decision, Entry, EntryType, Kind, Plan, Request, Status, back
+from shared.ledger.interviews import Interview, interview
+from shared.ledger.model import Account, Bucket, Decision, EntryType, Kind, Plan, Request, Status
 from shared.ledger.plans import ChangeAccount, change, grant
 from shared.ledger.policy import MAX_AMOUNT
+from shared.ledger.refunds import Refund, refund
 from shared.ledger.timeline import as_of
 
 if TYPE_CHECKING:
@@ -39,12 +38,6 @@ if TYPE_CHECKING:
 SETTLED_AT_ONCE = 40
 """How much that fell due one decision may carry; a transaction takes 100 items. Three years without a schedule are
 about two decisions."""
-
-BACK = {"job_canceled": "Job canceled", "job_removed": "Job removed", "fraud": "Job removed for fraud"}
-"""The reasons for which Connects come back."""
-
-NOT_BACK = frozenset({"job_expired", "job_filled", "not_chosen", "withdrawn"})
-"""The reasons for which they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +69,8 @@ class Credit:
     """What this may be given for only once for ever."""
     freelancers_only: bool = False
     """Agencies get no free Connects."""
+    at: datetime | None = None
+    """When what it is given for happened, where that is not now: they live from that day on."""
     bonus: Credit | None = None
     """What comes with it, as an entry of its own."""
 
@@ -95,27 +90,6 @@ class Spend:
     def __post_init__(self) -> None:
         if self.amount:
             _check_amount(self.amount)
-
-
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """Give a spend back, for one of the reasons in `BACK`."""
-
-    spend: Entry
-    reason: str
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Interview:
-    """A client invited to an interview after a proposal, which cost ``spend``.
-
-    ``came_back`` is how many of its Connects had come back already.
-    """
-
-    spend: Entry
-    came_back: int
-    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +188,9 @@ def decide(  # noqa: C901, PLR0912 - a case a command
         case Spend():
             decided = _spend(settled, command, now)
         case Refund():
-            decided = _refund(settled, command, now, policy)
+            decided = refund(settled, command, now, policy)
         case Interview():
-            decided = _interview(settled, command, now, policy)
+            decided = interview(settled, command, now, policy)
         case Adjust():
             decided = _adjust(settled, command, now, policy)
         case Hold():
@@ -237,10 +211,20 @@ def decide(  # noqa: C901, PLR0912 - a case a command
 
 def settled_view(account: Account, now: datetime, policy: Policy) -> Account:
     """The account as a command at ``now`` would find it, for showing. Nothing is written."""
-    decision = Decision(account)
-    while not (decision := _settle(Decision(decision.account), now, policy)).complete:
-        pass
-    return decision.account
+    return settling(account, now, policy).account
+
+
+def settling(account: Account, now: datetime, policy: Policy) -> Decision:
+    """What a settlement at ``now`` would write, for showing beside what is written. Nothing is.
+
+    Returns:
+        The account as a command would find it, and every entry that fell due, however many transactions they take: each
+        as it will be written, but for ``recorded_at``.
+    """
+    decision = _settle(Decision(account), now, policy)
+    while not decision.complete:
+        decision = _settle(replace(decision, complete=True), now, policy)
+    return decision
 
 
 def check_may_buy(account: Account) -> None:
@@ -256,34 +240,27 @@ def check_may_buy(account: Account) -> None:
         raise PlanRequiredError
 
 
-def check_refundable(reason: str) -> None:
-    """Raises NotRefundableError for the reasons that give nothing back."""
-    if reason in NOT_BACK:
-        raise NotRefundableError(reason)
-
-
-def refund_claim(spend: Entry) -> str:
-    """A spend comes back at most once, whatever mix of reasons arrives."""
-    return f"refund#{spend.entry_id}"
-
-
-def interview_claim(spend: Entry) -> str:
-    """A proposal has its interview at most once."""
-    return f"interview#{spend.entry_id}"
-
-
 def _settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
     """Everything that fell due by ``now``, by its instant; at the same midnight lots expire before new ones come."""
     today = now.date()
     for _ in range(SETTLED_AT_ONCE):
-        expiry_due, grant_due = decision.account.expiry_due, decision.account.grant_due
+        expiry_due, grant_due = decision.account.expiry_due, _grant_due(decision.account, policy)
         if expiry_due and expiry_due <= min(today, grant_due or today):
             decision = _expire(decision, expiry_due, now, policy)
         elif grant_due and grant_due <= today:
             decision = grant(decision, grant_due, now, policy)
         else:
-            return replace(decision, account=as_of(decision.account, now, policy))
+            # By an older policy it may be due on another day.
+            account = replace(decision.account, grant_due=grant_due)
+            return replace(decision, account=as_of(account, now, policy))
     return replace(decision, complete=False)
+
+
+def _grant_due(account: Account, policy: Policy) -> date | None:
+    """When the next monthly Connects come, by the policy of now: the date in the account may be by an older one."""
+    if account.granted_month is None or account.closed_at:
+        return None
+    return cycle_of_month(account.granted_month, account.joined_on.day, policy.anchor_policy).next_starts_on
 
 
 def _expire(decision: Decision, day: date, now: datetime, policy: Policy) -> Decision:
@@ -307,9 +284,10 @@ def _expire(decision: Decision, day: date, now: datetime, policy: Policy) -> Dec
 
 def _credit(settled: Decision, command: Credit, now: datetime, policy: Policy) -> Decision:
     if command.freelancers_only and settled.account.kind is not Kind.FREELANCER:
-        raise InvalidRequestError("account", "is an agency, and agencies get no free Connects")
+        raise NoFreeConnectsError
     _check_may_get(settled.account, command.type)
-    bucket = Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=command.paid)
+    issued_at = min(command.at or now, now)
+    bucket = Bucket(expiry_of_lot(issued_at.date(), policy.lot_lifetime_months), paid=command.paid)
     if command.once:
         settled = settled.once(command.once)
     settled = settled.post(
@@ -342,77 +320,6 @@ def _spend(settled: Decision, command: Spend, now: datetime) -> Decision:
         reason=command.reason,
         reference=command.reference,
     )
-
-
-def _refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -> Decision:
-    check_refundable(command.reason)
-    _check_on_proposal(command.spend)
-    slices = back(command.spend.slices, -command.spend.amount, now.date(), policy.refund_grace_days)
-    return settled.once(refund_claim(command.spend)).post(
-        EntryType.REFUND,
-        slices,
-        command.request,
-        at=now,
-        now=now,
-        reason=BACK[command.reason],
-        reference={"type": "spend", "spend_id": command.spend.entry_id, "why": command.reason},
-    )
-
-
-def _check_on_proposal(spend: Entry) -> None:
-    """What a badge cost never comes back, nor does it win an interview."""
-    if is_badge(spend):
-        raise NotRefundableError("badge")
-
-
-def _interview(settled: Decision, command: Interview, now: datetime, policy: Policy) -> Decision:
-    """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward."""
-    _check_on_proposal(command.spend)
-    missing = max(policy.interview - command.came_back, 0)
-    refunded = min(-command.spend.amount - command.came_back, missing)
-    rewarded = missing - refunded
-    if not missing:
-        raise AlreadyRefundedError(command.spend.entry_id)
-    if settled.account.status is Status.CLOSED:
-        if not refunded:
-            raise AccountClosedError
-        missing, rewarded = refunded, 0
-    settled = _count_interview(settled.once(interview_claim(command.spend)), missing, now, policy)
-    reference = {"type": "interview", "spend_id": command.spend.entry_id}
-    request = command.request
-    if refunded:
-        settled = settled.once(refund_claim(command.spend)).post(
-            EntryType.REFUND,
-            back(command.spend.slices, refunded, now.date(), policy.refund_grace_days),
-            request,
-            at=now,
-            now=now,
-            reason="Interview: the proposal's Connects",
-            reference=reference,
-        )
-        request = replace(request, operation="interview_reward")
-    if rewarded:
-        settled = settled.post(
-            EntryType.REWARD,
-            {Bucket(expiry_of_lot(now.date(), policy.lot_lifetime_months), paid=False): rewarded},
-            request,
-            at=now,
-            now=now,
-            reason="Interview",
-            reference=reference,
-        )
-    return settled
-
-
-def _count_interview(settled: Decision, amount: int, now: datetime, policy: Policy) -> Decision:
-    """Interviews bring an account only so much in any so many days."""
-    since = now - timedelta(days=policy.interview_window_days)
-    recent = {at: brought for at, brought in settled.account.interviews.items() if at > since}
-    awarded = sum(recent.values())
-    if awarded + amount > policy.interview_cap:
-        raise RewardCapReachedError(cap=policy.interview_cap, awarded=awarded, days=policy.interview_window_days)
-    recent[now] = recent.get(now, 0) + amount
-    return replace(settled, account=replace(settled.account, interviews=recent))
 
 
 def _adjust(settled: Decision, command: Adjust, now: datetime, policy: Policy) -> Decision:

@@ -4,6 +4,7 @@
 
     LedgerError
     ├── InvalidRequestError          invalid_request
+    │   └── NoFreeConnectsError      (an agency, for ever)
     ├── AccountNotFoundError         account_not_found
     ├── SpendNotFoundError           spend_not_found
     ├── PurchaseNotFoundError        purchase_not_found
@@ -27,11 +28,13 @@
     │   ├── PromoUsedError           promo_used
     │   └── PromoExhaustedError      promo_exhausted
     ├── NotRefundableError           not_refundable
+    ├── NoInterviewRewardError       not_refundable
     ├── IdempotencyKeyReusedError    idempotency_key_reused
     ├── PaymentDeclinedError         payment_declined        (purchase_id)
-    └── BusyError                    busy                    (nothing happened; try again)
+    └── BusyError                    busy                    (purchase_id, where one may have been begun)
 
-A refusal changes nothing and does not use its idempotency key up. ``code`` is stable and part of the HTTP contract.
+A refusal changes nothing and does not use its idempotency key up, but for a `BusyError` of which it says otherwise.
+``code`` is stable and part of the HTTP contract.
 Which of two refusals wins is the order in which a request is looked at: its own form, the account, the
 idempotency key, the state of the account (closed, suspended, frozen, plan), then the balance.
 """
@@ -61,6 +64,13 @@ class InvalidRequestError(LedgerError):
         super().__init__(f"{loc}: {msg}")
         self.loc = loc
         self.msg = msg
+
+
+class NoFreeConnectsError(InvalidRequestError):
+    """No request for this account is ever right, as an account's kind never changes."""
+
+    def __init__(self) -> None:
+        super().__init__("account", "is an agency, and agencies get no free Connects")
 
 
 class AccountNotFoundError(LedgerError):
@@ -177,7 +187,7 @@ class RewardCapReachedError(LedgerError):
 
     def __init__(self, *, cap: int, awarded: int, days: int) -> None:
         super().__init__(
-            f"Interviews brought {awarded} Connects in the last {days} days, and may bring {cap}.",
+            f"Within {days} days interviews brought {awarded} Connects, and may bring {cap}.",
             cap=cap,
             awarded=awarded,
         )
@@ -222,6 +232,15 @@ class NotRefundableError(LedgerError):
         super().__init__(f"Connects do not come back for the reason {reason}.")
 
 
+class NoInterviewRewardError(LedgerError):
+    """The reward is for proposals that were sent on one's own."""
+
+    code = "not_refundable"
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"An interview brings nothing for a proposal that came by way of {channel}.")
+
+
 class IdempotencyKeyReusedError(LedgerError):
     code = "idempotency_key_reused"
 
@@ -237,13 +256,21 @@ class PaymentDeclinedError(LedgerError):
 
 
 class BusyError(LedgerError):
-    """Contention outlasted the deadline. ``unanswered`` where the database's last word never came."""
+    """Contention outlasted the deadline, or the database did not answer.
+
+    Args:
+        unanswered: Whether this may have happened all the same.
+        known: What else is known, as whole sentences for the caller.
+        details: As for every refusal.
+    """
 
     code = "busy"
 
-    def __init__(self, *, unanswered: bool = False) -> None:
-        super().__init__(
-            "No answer came in time. Send the same request with the same key again: it happens once."
-            if unanswered
-            else "The ledger is busy. Nothing happened; the same request can be sent again."
-        )
+    def __init__(self, *, unanswered: bool = False, known: str = "", **details: int | str) -> None:
+        what = MAY_HAVE_HAPPENED if unanswered else NOTHING_HAPPENED
+        super().__init__(f"{known or what} {SEND_AGAIN}", **details)
+
+
+NOTHING_HAPPENED = "The ledger is busy. Nothing happened."
+MAY_HAVE_HAPPENED = "No answer came in time: this may have happened or not."
+SEND_AGAIN = "Send the same request again, with the same key if it has one: it happens once."

@@ -4,6 +4,9 @@ A notice has its day: a lot of which something is left 30 days before it expires
 after it as anybody looks. ``notice_due`` is the day from which on nothing has been told yet, so nothing else has to be
 remembered: each day passes it once. As a lower bound it costs a spend nothing; a credit moves it only where it brings a
 lot that has its day sooner than all others, which a new lot never does.
+
+Where more is to be told than one transaction takes, the notices of the earliest days are told first and ``notice_due``
+moves on to the first day that was not: a next decision goes on from there, and so does whoever looks next.
 """
 
 from __future__ import annotations
@@ -24,31 +27,41 @@ if TYPE_CHECKING:
 
 EXPIRING = "expiring"
 
+TOLD_AT_ONCE = 40
+"""How many notices one decision may carry beside what it settles; a transaction takes 100 items. All of one day have to
+fit: `MOST_NOTICES` of the policy."""
+
 
 def tell_expiring(settled: Decision, now: datetime, policy: Policy) -> Decision:
-    """Tell of all lots whose day has come since the last time, of each day of expiry only what is most urgent."""
+    """Tell of all lots whose day has come since the last time, of each day of expiry only what is most urgent.
+
+    The days of all lots are computed anew, by the policy of now: ``notice_due`` may have been by an older one. A notice
+    whose day had passed when its number of days was configured is none.
+
+    Returns:
+        Not ``complete`` where more is to be told than one transaction takes.
+    """
     account, today = settled.account, now.date()
     since = account.notice_due
-    if since is None or since > today:
+    if since is None:
         return settled
     expiring: defaultdict[date, int] = defaultdict(int)
     for bucket, left in account.lots.items():
         expiring[bucket.expires_on] += left
-    for day in sorted(expiring):
-        come = [ahead for ahead in policy.expiry_notice_days if since <= day - timedelta(ahead) <= today]
-        if come:
+    waiting = _waiting(since, today, expiring, policy)
+    go_on = waiting[TOLD_AT_ONCE][0] if len(waiting) > TOLD_AT_ONCE else None
+    for day, expires_on, ahead in waiting:
+        if go_on is None or day < go_on:
             facts: dict[str, str | int] = {
-                "expires_on": day.isoformat(),
-                "days_ahead": min(come),
-                "days_left": (day - today).days,
-                "amount": expiring[day],
+                "expires_on": expires_on.isoformat(),
+                "days_ahead": ahead,
+                "days_left": (expires_on - today).days,
+                "amount": expiring[expires_on],
                 "balance": account.balance,
             }
-            settled = settled.tell(EXPIRING, f"{day}.{min(come)}", at=now, facts=facts)
-    # Where no lot waits for its day, one that comes later has it no sooner than one of today.
-    soonest = expiry_of_lot(today, policy.lot_lifetime_months) - timedelta(max(policy.expiry_notice_days))
-    due = min(_days_after(today, expiring, policy), default=max(soonest, today + timedelta(1)))
-    return replace(settled, account=replace(account, notice_due=due))
+            settled = settled.tell(EXPIRING, f"{expires_on}.{ahead}", at=now, facts=facts)
+    due = go_on or _next_day(since, today, expiring, policy)
+    return replace(settled, account=replace(account, notice_due=due), complete=go_on is None)
 
 
 def wait_for_notices(decided: Decision, today: date, policy: Policy) -> Decision:
@@ -62,6 +75,24 @@ def wait_for_notices(decided: Decision, today: date, policy: Policy) -> Decision
     known = [account.notice_due] if account.notice_due else []
     due = min([*known, *_days_after(today, gained, policy)], default=None)
     return replace(decided, account=replace(account, notice_due=due))
+
+
+def _waiting(since: date, today: date, expiring: Iterable[date], policy: Policy) -> list[tuple[date, date, int]]:
+    """The most urgent notice of each day of expiry whose day has come: its day, the day of expiry, the days ahead."""
+    waiting = []
+    for expires_on in expiring:
+        come = [ahead for ahead in policy.expiry_notice_days if since <= expires_on - timedelta(ahead) <= today]
+        if come:
+            waiting.append((expires_on - timedelta(min(come)), expires_on, min(come)))
+    return sorted(waiting)
+
+
+def _next_day(since: date, today: date, expiring: Iterable[date], policy: Policy) -> date:
+    """The first day after today on which something may have to be told."""
+    known = [since] if since > today else []
+    # Where no lot waits for its day, one that comes later has it no sooner than one of today.
+    soonest = expiry_of_lot(today, policy.lot_lifetime_months) - timedelta(max(policy.expiry_notice_days))
+    return min([*known, *_days_after(today, expiring, policy)], default=max(soonest, today + timedelta(1)))
 
 
 def _days_after(today: date, expiring: Iterable[date], policy: Policy) -> list[date]:

@@ -27,6 +27,8 @@ from shared.ledger.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.ledger.interviews import Brought
+
 
 class Kind(StrEnum):
     FREELANCER = "freelancer"
@@ -141,8 +143,8 @@ class Account:
     """The newest cycle whose monthly Connects came (first day of its month); none for agencies."""
     granted: Mapping[date, Granted] = field(default_factory=dict)
     """What the newest cycles brought, by month; one that brought the same as the one before it is left out."""
-    interviews: Mapping[datetime, int] = field(default_factory=dict)
-    """What interviews brought, by when: as much of it as the cap on them looks back."""
+    interviews: tuple[Brought, ...] = ()
+    """What interviews brought, by when they were, in the order of time."""
     grant_due: date | None = None
     """When the next monthly Connects come."""
     expiry_due: date | None = None
@@ -205,17 +207,21 @@ class Account:
         return slices
 
 
-def back(slices: Mapping[Bucket, int], amount: int, today: date, grace_days: int) -> dict[Bucket, int]:
+def back(
+    slices: Mapping[Bucket, int], amount: int, today: date, grace_days: int, *, before: int = 0
+) -> dict[Bucket, int]:
     """Connects that a debit took, back in the very lots it took them from.
 
     What has expired since comes back for the days of grace. Where not all of it comes back, the lots that were taken
-    from last come first: they last longest.
+    from last come first: they last longest. So of what came back ``before`` the lots are known by their number alone.
     """
     returned: dict[Bucket, int] = {}
     for bucket in sorted(slices, reverse=True):
-        share = min(-slices[bucket], amount)
+        gone = min(-slices[bucket], before)
+        before -= gone
+        share = min(-slices[bucket] - gone, amount)
         if not share:
-            break
+            continue
         amount -= share
         lot = Bucket(today + timedelta(days=grace_days), bucket.paid) if bucket.expired(today) else bucket
         returned[lot] = returned.get(lot, 0) + share
@@ -243,7 +249,8 @@ class Entry:
     """When it took effect: an expiry at the instant of expiry and a grant at the start of its cycle, whenever the
     job that wrote it ran."""
     recorded_at: datetime
-    type: EntryType
+    type: EntryType | str
+    """A text where a newer release, since taken back, wrote a type that this one does not know."""
     amount: int
     balance_after: int
     slices: Mapping[Bucket, int]

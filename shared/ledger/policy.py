@@ -10,6 +10,35 @@ from shared.ledger.calendar import AnchorPolicy
 MAX_AMOUNT = 1_000_000
 """No single request moves more Connects than this."""
 
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "sign_up": (0, MAX_AMOUNT),
+    "monthly_basic": (0, MAX_AMOUNT),
+    "monthly_plus": (0, MAX_AMOUNT),
+    "monthly_plus_free": (0, MAX_AMOUNT),
+    "rising_talent": (1, MAX_AMOUNT),  # every reward is an entry, also those that bring the least
+    "interview": (1, MAX_AMOUNT),
+    "interview_cap": (0, MAX_AMOUNT),
+    "interview_window_days": (1, 366),
+    # Two buckets a day of a lot's life are the most that an account, and so an entry, can have. Those of 5 years are
+    # 3,654: 62 KB of an item, which may have 400, and 225 KB of the event that tells of an entry, which may have 256.
+    "lot_lifetime_months": (1, 60),
+    "refund_grace_days": (0, 366),
+    "unit_price_cents": (1, 100_000),
+    "minimum_purchase": (1, MAX_AMOUNT),
+    "expiring_soon_days": (1, 366),
+    "badge_min_price": (1, MAX_AMOUNT),
+    "badge_max_price": (1, MAX_AMOUNT),
+    "badge_price_step": (1, 1_000_000_000),
+    "boost_places": (1, 20),
+    "auction_days": (1, 366),
+    "auction_grace_seconds": (0, 86_400),
+}
+"""The least and the most that each number may be, as the template's parameters have it."""
+
+MOST_NOTICES = 10
+"""So many numbers of days ahead at most: as many notices may fall on one day, and a transaction takes a whole day's."""
+LONGEST_NOTICE_DAYS = 999
+
 
 JOB_PRICES = {
     "small/simple": 2,
@@ -66,22 +95,29 @@ class Policy:
     """What a proposal costs, by the job's ``size/scope``."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that contradict each other."""
-        if not self.monthly_plus_free <= self.monthly_plus:
+        """Refuse numbers beyond their limits, and those that contradict each other.
+
+        Raises:
+            ValueError: names the number.
+        """
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be from {least} to {most}")
+        if self.monthly_plus_free > self.monthly_plus:
             raise ValueError("monthly_plus_free is part of monthly_plus and cannot be more")
-        if not self.monthly_basic <= self.monthly_plus:
+        if self.monthly_basic > self.monthly_plus:
             raise ValueError("monthly_plus cannot be less than monthly_basic")
-        if self.lot_lifetime_months < 1:
-            raise ValueError("lot_lifetime_months must be 1 or more")
-        if not self.expiry_notice_days or min(self.expiry_notice_days) < 1:
-            raise ValueError("expiry_notice_days must be 1 or more each")
-        if self.rising_talent < 1 or self.interview < 1:
-            raise ValueError("rising_talent and interview must be 1 or more: every reward is an entry")
-        if self.boost_places < 1 or self.auction_days < 1:
-            raise ValueError("boost_places and auction_days must be 1 or more")
-        if not all(0 < price <= MAX_AMOUNT for price in self.job_prices.values()):
-            raise ValueError(f"job_prices must be from 1 to {MAX_AMOUNT}")
-        if not 1 <= self.badge_min_price <= self.badge_max_price:
-            raise ValueError("badge_min_price must be 1 or more, and no more than badge_max_price")
-        if self.badge_price_step < 1:
-            raise ValueError("badge_price_step must be 1 or more")
+        if self.badge_min_price > self.badge_max_price:
+            raise ValueError("badge_min_price cannot be more than badge_max_price")
+        self._check_notices()
+        if not self.job_prices or not all(0 < price <= MAX_AMOUNT for price in self.job_prices.values()):
+            raise ValueError(f"job_prices must be from 1 to {MAX_AMOUNT}, for one size and scope at least")
+        if not all(0 <= amount <= MAX_AMOUNT for amount in self.certifications.values()):
+            raise ValueError(f"certifications must bring from 0 to {MAX_AMOUNT}")
+
+    def _check_notices(self) -> None:
+        days = self.expiry_notice_days
+        if not days or not all(1 <= ahead <= LONGEST_NOTICE_DAYS for ahead in days):
+            raise ValueError(f"expiry_notice_days must be from 1 to {LONGEST_NOTICE_DAYS} each")
+        if len(set(days)) < len(days) or len(days) > MOST_NOTICES:
+            raise ValueError(f"expiry_notice_days must be {MOST_NOTICES} different numbers at most")

@@ -35,7 +35,8 @@ class Purchase:
     quantity: int
     amount_cents: int
     currency: str
-    source: PaymentSource
+    source: PaymentSource | str
+    """A text where a newer release, since taken back, wrote a source that this one does not know."""
     created_at: datetime
     actor: str
     fingerprint: str

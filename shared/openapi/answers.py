@@ -106,7 +106,7 @@ class Entries(Answer):
 
 
 class History(Answer):
-    """Newest first."""
+    """Newest first. What fell due is among them, and in the balance, before it is written."""
 
     entries: list[Entry]
     next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page. Null at the end.")]
@@ -189,8 +189,23 @@ class Invariant(Answer):
 
 
 class Audit(Answer):
+    """Of the account as it was when it had `as_of_seq` entries."""
+
+    status: Literal["finished"]
     ok: bool
+    as_of_seq: NonNegativeInt
+    charges_compared: Annotated[
+        bool, Meta(description="Whether purchases were compared with the charges of a payment provider.")
+    ]
     invariants: list[Invariant]
+
+
+class AuditRunning(Answer):
+    """An audit that takes long: ask again for what it finds."""
+
+    status: Literal["running"]
+    checked: Annotated[NonNegativeInt, Meta(description="How many entries have been checked.")]
+    of: NonNegativeInt
 
 
 class Clock(Answer):

@@ -38,9 +38,10 @@ asks for no scope is for these, and for services and staff, who may act for any 
 one of them. The payment provider alone has no token: it signs what it sends, by the Standard Webhooks scheme.
 
 Every POST that can change a balance needs an `Idempotency-Key`. A repeat is answered with the first status and body and
-`Idempotent-Replayed: true`, for ever. A refusal changes nothing and does not use the key up. Refusals are RFC 9457
-problem details with a stable `code`. What the API gateway itself refuses (no valid token, a missing scope, too many
-requests) has only a `message`.
+`Idempotent-Replayed: true`, for ever. A refusal changes nothing and does not use the key up, but for a `busy` whose
+`detail` says that it may have happened: sent again, it happens once. Refusals are RFC 9457 problem details with a
+stable `code`. What the API gateway itself refuses (no valid token, a missing scope, too many requests) has only a
+`message`.
 
 Times are ISO 8601 in UTC, dates `YYYY-MM-DD`, Connects whole numbers, money whole cents.\
 """
@@ -105,7 +106,12 @@ HEADERS_ANSWERED: dict[str, Json] = {
     },
     "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}},
     "X-Next-Cursor": {
-        "description": "With text/csv: there is more, and this is the `cursor` for it.",
+        "description": "With text/csv: there is more than one answer takes, and this is the `cursor` for it.",
+        "schema": {"type": "string"},
+    },
+    "Vary": {
+        "description": "The form depends on `Accept`, weighed as RFC 9110 says; where it allows none, JSON comes.",
+        "required": True,
         "schema": {"type": "string"},
     },
 }
@@ -286,7 +292,7 @@ def _success(status: int, of: str, told: Json, where: str) -> Json:
         else:
             raise UndocumentedError(f"{where}: shared.openapi.answers has no {name}")
     headers = ["X-Request-Id", *(["Idempotent-Replayed"] if told["keyed"] else [])]
-    headers += ["X-Next-Cursor"] if "text/csv" in content else []
+    headers += ["X-Next-Cursor", "Vary"] if "text/csv" in content else []
     return {"description": HTTPStatus(status).phrase, "headers": _headers(*headers), "content": content}
 
 
@@ -367,7 +373,10 @@ def _problem_schema(code: str, status: int) -> Json:
         properties["purchase_id"] = {"type": "string"}
     if code == "invalid_request":
         properties["errors"] = {"type": "array", "minItems": 1, "items": {"$ref": f"{SCHEMAS}InvalidField"}}
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    required = list(properties)
+    if code == "busy":  # with a purchase that may have been begun
+        properties["purchase_id"] = {"type": "string"}
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def _reachable(used: list[Json], schemas: Json) -> set[str]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pynamodb.exceptions import UpdateError
+
 from shared.clock import SystemClock
 from shared.ledger.errors import InvalidRequestError
-from shared.store.errors import contention_from_aws
+from shared.store.errors import contention_from_aws, was_sent_twice
 from shared.store.rows import instant
 
 if TYPE_CHECKING:
     from shared.sandbox.table import SandboxTable
 
 CLOCK = "CLOCK"
+MILLISECOND = timedelta(milliseconds=1)
 MAX_AHEAD = timedelta(days=366 * 100)
 
 
@@ -41,14 +44,30 @@ class SandboxClock:
             raise InvalidRequestError("body", f"the clock stands at {instant(self.now())} and cannot go back")
         if by > MAX_AHEAD - self._ahead():
             raise InvalidRequestError("body", "the clock can be moved a hundred years at the most")
-        row = self._table.clock(pk=CLOCK)
-        row.update([self._table.clock.ahead_ms.add(by // timedelta(milliseconds=1))])
+        while not self._put_ahead(ahead := self._ahead(), ahead + by):
+            pass
         return self.now()
 
+    def _put_ahead(self, before: timedelta, after: timedelta) -> bool:
+        """Whether the clock was moved; not where somebody else has moved it meanwhile.
+
+        Set and not added to: an update that is not answered is sent again, and may have been carried out.
+        """
+        row = self._table.clock
+        unmoved = row.ahead_ms.does_not_exist() | (row.ahead_ms == before // MILLISECOND)
+        try:
+            with contention_from_aws():
+                row(pk=CLOCK).update([row.ahead_ms.set(after // MILLISECOND)], unmoved)
+        except UpdateError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            return was_sent_twice(error.cause) and self._ahead() == after
+        return True
+
     def _ahead(self) -> timedelta:
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             try:
                 row = self._table.clock.get(CLOCK, consistent_read=True)
             except self._table.clock.DoesNotExist:
                 return timedelta()
-        return timedelta(milliseconds=int(row.ahead_ms))
+        return int(row.ahead_ms) * MILLISECOND

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pynamodb.exceptions import PutError
 
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError
+from shared.store.errors import ContentionError, contention_from_aws
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.sandbox.table import ChargeRow, SandboxTable
 
 
@@ -20,11 +24,22 @@ class Behaviour(StrEnum):
     LATE = "late"  # answers that it is in progress, and charges when asked again
 
 
+@contextmanager
+def _no_answer_from_aws() -> Iterator[None]:
+    """A table that is busy or silent makes a provider that does not answer."""
+    try:
+        with contention_from_aws():
+            yield
+    except ContentionError as error:
+        raise NoAnswerError from error
+
+
 class SandboxGateway:
     def __init__(self, table: SandboxTable, behaviour: Behaviour = Behaviour.SUCCEED) -> None:
         self._row = table.charge
         self._behaviour = behaviour
 
+    @_no_answer_from_aws()
     def charge(self, charge: Charge) -> ChargeResult:
         state, reason = {
             Behaviour.DECLINE: (ChargeState.DECLINED, "the card was declined"),
@@ -37,13 +52,14 @@ class SandboxGateway:
             account_id=charge.account_id,
             amount_cents=charge.amount_cents,
             currency=charge.currency,
-            source=charge.source.value,
+            source=str(charge.source),
         )
         kept = self._put_once(row)
         if self._behaviour is Behaviour.TIMEOUT:
             raise NoAnswerError
         return ChargeResult(ChargeState(kept.state), kept.reason)
 
+    @_no_answer_from_aws()
     def resolve(self, charge_id: str) -> ChargeResult:
         void = self._row(pk=charge_id, state=ChargeState.DECLINED.value, reason="the payment was never made")
         kept = self._put_once(void)
@@ -51,10 +67,18 @@ class SandboxGateway:
             kept.update([self._row.state.set(ChargeState.CHARGED.value)])
         return ChargeResult(ChargeState(kept.state), kept.reason)
 
+    def look(self, charge_id: str) -> ChargeResult | None:
+        try:
+            kept = self._row.get(charge_id, consistent_read=True)
+        except self._row.DoesNotExist:
+            return None
+        return ChargeResult(ChargeState(kept.state), kept.reason)
+
     def _put_once(self, row: ChargeRow) -> ChargeRow:
         """The row as it stands: the first one put under its id stays."""
         try:
-            row.save(self._row.pk.does_not_exist())
+            with contention_from_aws():
+                row.save(self._row.pk.does_not_exist())
         except PutError as error:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise

@@ -7,6 +7,8 @@ from typing import TypeVar
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
+from shared.store.sending import meta, watch
+
 R = TypeVar("R", bound=Model)
 
 
@@ -27,9 +29,11 @@ class ChargeRow(Model):
 
 class SandboxTable:
     def __init__(self, name: str, *, region: str | None = None, endpoint_url: str | None = None) -> None:
-        self._meta = type("Meta", (), {"table_name": name, "region": region, "host": endpoint_url})
+        self._meta = meta(name, region, endpoint_url)
         self.clock = self._bind(ClockRow)
         self.charge = self._bind(ChargeRow)
+        connection = self.charge._connection = self.clock._get_connection()  # noqa: SLF001 - one client for both
+        watch(connection.connection.client)
 
     def _bind(self, row: type[R]) -> type[R]:
         bound: type[R] = type(row.__name__, (row,), {"Meta": self._meta})

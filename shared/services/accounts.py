@@ -1,4 +1,4 @@
-"""Opening accounts, changing their plan and status, and reading what an account holds and how it came to."""
+"""Opening accounts, and changing their plan and status."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.ledger.audit import Finding, audit
 from shared.ledger.commands import OpenAccount, open_account, settled_view
 from shared.ledger.errors import AlreadyExistsError, BusyError
 from shared.ledger.model import Account, Claim, EntryType, PlanNews, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
 from shared.services.jobs import withdraw_boost
 from shared.services.ledger import Ledger, check_same_request
-from shared.services.retry import attempts
+from shared.services.retry import attempts, in_time
 from shared.services.views import account_view
-from shared.store.errors import ClaimedError, ContentionError, OutcomeUnknownError, VersionMovedError
+from shared.store.errors import ClaimedError, ContentionError, VersionMovedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +29,7 @@ class Opened:
     replayed: bool
 
 
+@in_time
 def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -> Opened:
     """Open an account once, with a freelancer's sign-up Connects and those of its cycle.
 
@@ -38,25 +38,29 @@ def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -
         IdempotencyKeyReusedError: the key opened it with another request.
     """
     holder = entry_id(command.account_id, OPENING, command.request.key)
-    unanswered = False
-    for _ in attempts(deadline):
+    tries = attempts(deadline)
+    for _ in tries:
         now = ledger.clock.now()
         decision = open_account(command, now, ledger.policy)
         view = account_view(settled_view(decision.account, now, ledger.policy), now.date(), ledger.policy)
         claim = Claim(OPENING, holder, command.request.fingerprint, json.dumps(view))
         try:
             ledger.table.open(decision, claim)
-        except (ClaimedError, VersionMovedError):
-            return _opened_before(ledger, command, holder, replayed=not unanswered)
+        except (ClaimedError, VersionMovedError) as error:
+            tries.met(error)
+            return _opened_before(ledger, command, holder, replayed=not tries.unanswered)
         except ContentionError as error:
-            unanswered = unanswered or isinstance(error, OutcomeUnknownError)
+            tries.met(error)
             continue
         return Opened(view, replayed=False)
-    raise BusyError(unanswered=unanswered)
+    raise tries.busy
 
 
 def _opened_before(ledger: Ledger, command: OpenAccount, holder: str, *, replayed: bool) -> Opened:
-    claim = ledger.table.claim(command.account_id, OPENING)
+    try:
+        claim = ledger.table.claim(command.account_id, OPENING)
+    except ContentionError as error:
+        raise BusyError(unanswered=True) from error
     if claim is None or claim.holder != holder or claim.answer is None:
         raise AlreadyExistsError(f"Account {command.account_id}")
     check_same_request(claim.fingerprint, command.request)
@@ -112,8 +116,3 @@ def _jobs_held_on(ledger: Ledger, account: Account) -> set[str]:
             if not missing:
                 break
     return found
-
-
-def audit_account(ledger: Ledger, account_id: str) -> list[Finding]:
-    """Check every invariant of an account against its whole journal."""
-    return audit(ledger.table.account(account_id), ledger.table.journal(account_id))

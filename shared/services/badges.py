@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shared.ledger.badge import BADGE, RenewBadge, SwitchBadge, WeekPrice, calendar_week, price_for
 from shared.ledger.model import Badge, Request
 from shared.services.each import for_each
+from shared.services.retry import in_time
 from shared.store.badges import count_badges, read_price, save_price
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Switched:
     price: int
 
 
+@in_time
 def switch_badge(
     ledger: Ledger, account_id: str, actor: str, *, enabled: bool, max_per_week: int | None, deadline: float
 ) -> Switched:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.ledger.auction import Bid, Boost, place
-from shared.ledger.errors import AuctionClosedError, BidTooLowError, BusyError, InvalidRequestError, JobNotFoundError
+from shared.ledger.errors import AuctionClosedError, BidTooLowError, InvalidRequestError, JobNotFoundError
 from shared.ledger.holds import Hold, hold_reference
 from shared.ledger.job import Job, JobAndAuction
 from shared.ledger.model import Request, entry_id
 from shared.services.jobs import end_hold, end_holds_now
-from shared.services.retry import attempts
+from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, JobMovedError
 from shared.store.jobs import Jobs
 
@@ -30,6 +30,7 @@ class BidSent:
     bid: int
 
 
+@in_time
 def place_bid(ledger: Ledger, account_id: str, sent: BidSent, request: Request, *, deadline: float) -> Outcome:
     """Hold a bid, or what it raises one by, for one of the highest places; two calls where nobody is pushed out.
 
@@ -40,8 +41,8 @@ def place_bid(ledger: Ledger, account_id: str, sent: BidSent, request: Request, 
         InvalidRequestError: the account boosts another proposal on this job.
         InsufficientConnectsError, AccountNotFoundError, and what `Account.check_may_use` raises
     """
-    jobs = Jobs(ledger.table)
-    for _ in attempts(deadline):
+    jobs, tries = Jobs(ledger.table), attempts(deadline)
+    for _ in tries:
         try:
             auction, account = jobs.auction_and_account(sent.job_id, account_id)
             return _hold(ledger, auction, account, sent, request, deadline=deadline)
@@ -50,9 +51,9 @@ def place_bid(ledger: Ledger, account_id: str, sent: BidSent, request: Request, 
             if before := ledger.repeat(account_id, request):
                 return before
             raise
-        except (JobMovedError, ContentionError):
-            continue
-    raise BusyError
+        except (JobMovedError, ContentionError) as error:
+            tries.met(error)
+    raise tries.busy
 
 
 def _hold(

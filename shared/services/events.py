@@ -28,6 +28,9 @@ SOURCE = "connects.ledger"
 VERSION = 1
 """Of every detail. A new field is no new version; another meaning of an old one is."""
 
+LOTS_PER_EVENT = 3000
+"""Some 200 KB: the bus takes no event of more than 256 KB, and an account may have lots for each day of ten years."""
+
 CAME = frozenset({EntryType.GRANT, EntryType.REWARD, EntryType.PROMO, EntryType.REFUND, EntryType.ADJUSTMENT})
 """Connects came, if the amount is above 0; of a purchase its own notice tells."""
 
@@ -54,7 +57,8 @@ def events_of(change: Change) -> list[Event]:
 
 
 def _posted(entry: Entry) -> Event:
-    return _event("entry.posted", entry.entry_id, entry.account_id, {"entry": entry_view(entry)}, seq=entry.seq)
+    shown = entry_view(entry)
+    return _event("entry.posted", entry.entry_id, entry.account_id, {"entry": shown | _lots(shown)}, seq=entry.seq)
 
 
 def _told_by_entry(entry: Entry) -> list[Event]:
@@ -63,10 +67,17 @@ def _told_by_entry(entry: Entry) -> list[Event]:
     if entry.type is EntryType.EXPIRY:
         name, more = "expired", {}
     elif entry.type in CAME and entry.amount > 0:
-        name, more = "came", {"entry_type": shown["type"], "reason": shown["reason"], "lots": shown["lots"]}
+        name, more = "came", {"entry_type": shown["type"], "reason": shown["reason"], **_lots(shown)}
     else:
         return []
     return [_event(f"notice.{name}", f"{entry.entry_id}.{name}", entry.account_id, facts | more, seq=entry.seq)]
+
+
+def _lots(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """As many lots of an entry as an event has room for, the soonest to expire; the history has all."""
+    lots = shown["lots"]
+    left_out = len(lots) - LOTS_PER_EVENT
+    return {"lots": lots} if left_out <= 0 else {"lots": lots[:LOTS_PER_EVENT], "lots_left_out": left_out}
 
 
 def _told_by_purchase(purchase: Purchase) -> Event:

@@ -1,78 +1,211 @@
-"""The journal as its owner reads it: newest first, in pages, or as one CSV file."""
+"""The journal as its owner reads it: newest first, in pages, or as one CSV file.
+
+What fell due and is not written yet (lots that expired, monthly Connects that came) is shown too, each row as it will
+be written. So the newest row and the balance agree at every instant, however late the schedules are.
+
+All that is pending is newer than all that is written. So the pages that may show some of it read the account, and those
+below read the journal alone.
+"""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
+import hashlib
 import io
 import json
+import re
+import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from shared.ledger.commands import settling
 from shared.ledger.errors import InvalidRequestError
-from shared.store.rows import instant
+from shared.services.retry import attempts
+from shared.services.views import entry_view
+from shared.store.errors import ContentionError
+from shared.store.rows import instant, time_key
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
-    from shared.ledger.model import Entry, EntryType
+    from shared.ledger.model import Account, Entry, EntryType
     from shared.services.ledger import Ledger
 
 CSV_COLUMNS = ("at", "type", "amount", "balance_after", "lots", "reason", "reference", "id")
 CSV_PAGE = 500
-CSV_ROWS = 20_000
-"""A Lambda answer may have 6 MB; a row has some 200 bytes."""
+ANSWER_BYTES = 5_900_000
+"""Of the text in an answer, as Lambda counts it. Lambda takes 6 MB, headers included."""
+A_MOMENT = timedelta(milliseconds=1)
+"""What clocks and entries tell apart."""
+PLACE = re.compile(r"[0-9TZ:.-]{24}#(?!0{10})[0-9]{10}")
+RUN_BY_SPREADSHEETS = tuple("=+-@\t\r\n\0＝＋－＠")  # noqa: RUF001 - the full-width ones are meant
+"""A cell that begins with one of these may be taken for a formula: see OWASP, "CSV Injection"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Entries with ``since <= at < until``, of one type or all; ``cursor`` is where an earlier page ended."""
+    """The last ``days`` up to now or, where it names an end of its own, ``since <= at < until``; of one type or all.
+
+    Both in whole milliseconds. ``cursor`` is where an earlier page of the same query ended; ``limit`` is no part of it.
+    """
 
     account_id: str
-    since: datetime
-    until: datetime
     limit: int
+    days: int
+    since: datetime | None = None
+    until: datetime | None = None
     entry_type: EntryType | None = None
     cursor: str | None = None
 
+    @property
+    def query(self) -> str:
+        """The same for whoever asks for the same; it is in every cursor of it."""
+        ends = [at and instant(at) for at in (self.since, self.until)]
+        asked = [self.account_id, self.entry_type, self.days if self.since is None else None, *ends]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 
-def read_history(ledger: Ledger, asked: Asked) -> tuple[list[Entry], str | None]:
-    """One page and the next one's cursor, None at the end. One call.
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins, in the range that the query's first page had."""
+
+    since: datetime
+    until: datetime
+    below: str | None = None
+    """The place of the row that the page before ended with, which may have been written since."""
+    pending: bool = True
+    """Whether rows below it may not be written yet."""
+
+    def holds(self, entry: Entry) -> bool:
+        return self.since <= entry.at < self.until and (self.below is None or time_key(entry) < self.below)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Entries, newest first, and where the next page begins: None at the end."""
+
+    entries: list[Entry]
+    begins: _Place
+    pending: int = 0
+    """How many rows of its range, on this page and below, are not written yet."""
+    below: str | None = None
+    """Where the rows go on that it has not read."""
+
+    def after(self, shown: int) -> _Place | None:
+        """Where the next page begins if so many of its entries are shown."""
+        if shown == len(self.entries):
+            below = self.below
+        elif shown:
+            below = time_key(self.entries[shown - 1])
+        else:
+            return self.begins
+        return replace(self.begins, below=below, pending=shown < self.pending) if below else None
+
+
+def history_json(ledger: Ledger, asked: Asked, *, deadline: float) -> str:
+    """One page as JSON, with the next one's cursor, null at the end.
+
+    The first page is two calls, and one more where something is pending; each page below that is one. A page of one
+    type takes more, up to ``deadline`` (monotonic seconds), and may hold less than the limit or nothing, as may one
+    that would not fit into an answer.
 
     Raises:
-        AccountNotFoundError: nothing was found because there is no such account.
-        InvalidRequestError: a cursor that this call did not give out.
+        AccountNotFoundError
+        InvalidRequestError: a cursor that this query did not give, or a range that ends before it begins.
+        ContentionError: the account was written all the while.
     """
+    page = _page(ledger, asked, _place(asked), deadline)
+    rows = [json.dumps(entry_view(entry)) for entry in page.entries]
+    shown, _ = _fitting(rows, ANSWER_BYTES)
+    cursor = json.dumps(_cursor(asked, page.after(shown)))
+    return f'{{"entries": [{", ".join(rows[:shown])}], "next_cursor": {cursor}}}'
+
+
+def history_csv(ledger: Ledger, asked: Asked, *, deadline: float) -> tuple[str, str | None]:
+    """The range as CSV (RFC 4180) and the cursor of what is left, if anything is.
+
+    As much as one answer takes, and as can be read by ``deadline``, in monotonic seconds; raises what `history_json`
+    does.
+    """
+    lines = [_csv_line(CSV_COLUMNS)]
+    _, room = _fitting(lines, ANSWER_BYTES)
+    asked = replace(asked, limit=CSV_PAGE)
+    place = _place(asked)
+    while True:
+        page = _page(ledger, asked, place, deadline)
+        rows = [_csv_line(_csv_row(entry)) for entry in page.entries]
+        shown, room = _fitting(rows, room)
+        lines += rows[:shown]
+        place = page.after(shown)
+        if place is None or shown < len(rows) or time.monotonic() >= deadline:
+            return "".join(lines), _cursor(asked, place)
+
+
+def _page(ledger: Ledger, asked: Asked, place: _Place | None, deadline: float) -> _Page:
+    if place and not place.pending:
+        return _written(ledger, asked, place, asked.limit, deadline)
+    now = ledger.clock.now()
+    for _ in attempts(deadline):
+        account = ledger.table.account(asked.account_id)
+        settled = settling(account, now, ledger.policy)
+        begins = place or _range(asked, now, settled.account)
+        pending = [entry for entry in reversed(settled.entries) if _shown(entry, asked, begins)]
+        if not pending:
+            return _written(ledger, asked, begins, asked.limit, deadline)
+        if len(pending) >= asked.limit:
+            shown = pending[: asked.limit]
+            return _Page(shown, begins, len(pending), time_key(shown[-1]))
+        page = _written(ledger, asked, begins, asked.limit - len(pending), deadline)
+        # What is pending follows from this version of the account alone: another one was perhaps read with its rows.
+        if ledger.table.account(asked.account_id).version == account.version:
+            return _Page(pending + page.entries, begins, len(pending), page.below)
+    raise ContentionError("the account was written between every two reads")
+
+
+def _written(ledger: Ledger, asked: Asked, begins: _Place, limit: int, deadline: float) -> _Page:
     page = ledger.table.history(
         asked.account_id,
-        since=asked.since,
-        until=asked.until,
-        limit=asked.limit,
+        since=begins.since,
+        until=begins.until,
+        limit=limit,
+        deadline=deadline,
         entry_type=asked.entry_type,
-        start_key=_start_key(asked),
+        below=begins.below,
     )
-    if not page.entries and not asked.cursor:
-        ledger.table.account(asked.account_id)
-    return page.entries, _cursor(page.next_key)
+    return _Page(page.entries, begins, below=page.next_key)
 
 
-def history_csv(ledger: Ledger, asked: Asked) -> tuple[str, str | None]:
-    """The range as CSV (RFC 4180), up to `CSV_ROWS` rows, and the cursor of what is left, if anything is."""
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(CSV_COLUMNS)
-    asked = replace(asked, limit=CSV_PAGE)
-    for _ in range(CSV_ROWS // CSV_PAGE):
-        entries, cursor = read_history(ledger, asked)
-        rows.writerows(_csv_row(entry) for entry in entries)
-        asked = replace(asked, cursor=cursor)
-        if cursor is None:
-            break
-    return text.getvalue(), asked.cursor
+def _shown(entry: Entry, asked: Asked, begins: _Place) -> bool:
+    return begins.holds(entry) and asked.entry_type in {None, entry.type}
 
 
-def _csv_row(entry: Entry) -> list[str]:
+def _range(asked: Asked, now: datetime, settled: Account) -> _Place:
+    """Up to now is up to the newest entry, which another machine's clock may have dated ahead of this one's."""
+    days = timedelta(asked.days)
+    if asked.until:
+        return _Place(asked.since or asked.until - days, asked.until)
+    since, until = asked.since or now - days, max(now, settled.last_at or now) + A_MOMENT
+    if since >= until:
+        raise InvalidRequestError("query.from", "must lie before to")
+    return _Place(since, until)
+
+
+def _fitting(texts: list[str], room: int) -> tuple[int, int]:
+    """How many of these texts an answer still takes that has ``room`` bytes left, and how many are left then.
+
+    Lambda counts a text as JSON, where a quote takes two bytes and what is not ASCII up to twelve.
+    """
+    for number, text in enumerate(texts):
+        size = len(json.dumps(text))
+        if size > room:
+            return number, room
+        room -= size
+    return len(texts), room
+
+
+def _csv_row(entry: Entry) -> list[str | int]:
     reference = " ".join(f"{key}={value}" for key, value in entry.reference.items())
     lots = " ".join(
         f"{bucket.expires_on}{'/paid' if bucket.paid else '/free'}:{amount:+d}"
@@ -80,9 +213,9 @@ def _csv_row(entry: Entry) -> list[str]:
     )
     return [
         instant(entry.at),
-        entry.type.value,
-        str(entry.amount),
-        str(entry.balance_after),
+        str(entry.type),
+        entry.amount,
+        entry.balance_after,
         lots,
         entry.reason,
         reference,
@@ -90,21 +223,38 @@ def _csv_row(entry: Entry) -> list[str]:
     ]
 
 
-def _cursor(key: dict[str, dict[str, Any]] | None) -> str | None:
-    """Where a page ended, without the account: that is in the path, and a cursor opens no other."""
-    if key is None:
+def _csv_line(cells: Sequence[str | int]) -> str:
+    """Text that a spreadsheet would run begins with a quote instead; numbers stay numbers."""
+    text = io.StringIO()
+    csv.writer(text).writerow(
+        "'" + cell if isinstance(cell, str) and cell.startswith(RUN_BY_SPREADSHEETS) else cell for cell in cells
+    )
+    return text.getvalue()
+
+
+def _cursor(asked: Asked, place: _Place | None) -> str | None:
+    """Names the query and the range that its first page had, so that it is good whenever it is used."""
+    if place is None:
         return None
-    return base64.urlsafe_b64encode(json.dumps([key["sk"]["S"], key["time_key"]["S"]]).encode()).decode()
+    told = [asked.query, instant(place.since), instant(place.until), place.below, place.pending]
+    return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
 
 
-def _start_key(asked: Asked) -> dict[str, dict[str, Any]] | None:
+def _place(asked: Asked) -> _Place | None:
+    """Where the page begins that is asked for; None for the first.
+
+    Raises:
+        InvalidRequestError: the query did not give this cursor.
+    """
     if asked.cursor is None:
         return None
+    refused = InvalidRequestError("query.cursor", "is not one that this query gave")
     try:
-        sk, time_key = json.loads(base64.urlsafe_b64decode(asked.cursor.encode("ascii")))
-    except (ValueError, TypeError, binascii.Error):
-        raise InvalidRequestError("query.cursor", "is not one that this call gave out") from None
-    ours = isinstance(sk, str) and isinstance(time_key, str) and sk.startswith("ENTRY#")
-    if not ours or not instant(asked.since) <= time_key <= instant(asked.until):
-        raise InvalidRequestError("query.cursor", "is not one that this call gave out for this range")
-    return {"pk": {"S": asked.account_id}, "sk": {"S": sk}, "time_key": {"S": time_key}}
+        _, since, until, below, pending = json.loads(base64.urlsafe_b64decode(asked.cursor))
+        place = _Place(datetime.fromisoformat(since), datetime.fromisoformat(until), below, pending)
+        given = PLACE.fullmatch(below) and _cursor(asked, place) == asked.cursor
+    except (ValueError, TypeError, OverflowError):
+        raise refused from None
+    if not given or not since < below < until:
+        raise refused
+    return place

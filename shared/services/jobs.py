@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shared.ledger.auction import close_by_clock, ended, withdraw
-from shared.ledger.errors import BusyError, JobNotFoundError, LedgerError
+from shared.ledger.errors import JobNotFoundError, LedgerError
 from shared.ledger.holds import EndHold, held_up_to
 from shared.ledger.job import Job, JobAndAuction, JobEvent, Posting, happen, interact, post
 from shared.services.each import for_each
-from shared.services.retry import attempts
+from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, JobMovedError, StoreError
 from shared.store.jobs import Jobs
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.services.ledger import Ledger
 
 
+@in_time
 def post_job(
     ledger: Ledger, job_id: str, posting: Posting, *, deadline: float, at: datetime | None = None
 ) -> JobAndAuction:
@@ -44,6 +45,7 @@ def post_job(
     return end_holds_now(ledger, change_job(ledger, job_id, change, deadline), deadline)
 
 
+@in_time
 def tell_of_job(
     ledger: Ledger, job_id: str, event: JobEvent, *, deadline: float, at: datetime | None = None
 ) -> JobAndAuction:
@@ -56,6 +58,7 @@ def tell_of_job(
     return end_holds_now(ledger, change_job(ledger, job_id, change, deadline), deadline)
 
 
+@in_time
 def interact_on_job(ledger: Ledger, job_id: str, interaction: Interaction, *, deadline: float) -> JobAndAuction:
     """A client interacted with a proposal: if it was boosted then, it has paid what it bid then.
 
@@ -70,6 +73,7 @@ def interact_on_job(ledger: Ledger, job_id: str, interaction: Interaction, *, de
     return end_holds_now(ledger, change_job(ledger, job_id, change, deadline), deadline)
 
 
+@in_time
 def withdraw_boost(ledger: Ledger, job_id: str, account_id: str, at: datetime, *, deadline: float) -> None:
     """An account that was closed at ``at`` gets back what is held for its boost on a job."""
     now = ledger.clock.now()
@@ -84,6 +88,7 @@ def read_job(ledger: Ledger, job_id: str) -> JobAndAuction:
     return _known(Jobs(ledger.table).job_and_auction(job_id), job_id)
 
 
+@in_time
 def end_holds(ledger: Ledger, job_id: str, *, deadline: float) -> None:
     """Do what was decided of each hold, those of an auction whose time has come included.
 
@@ -133,16 +138,17 @@ def change_job(
     Raises:
         BusyError: contention outlasted the deadline.
     """
-    jobs = Jobs(ledger.table)
-    for _ in attempts(deadline):
+    jobs, tries = Jobs(ledger.table), attempts(deadline)
+    for _ in tries:
         try:
             before = jobs.job_and_auction(job_id)
             after = change(before)
             jobs.save(before, after)
-        except (JobMovedError, ContentionError):
-            continue
-        return after
-    raise BusyError
+        except (JobMovedError, ContentionError) as error:
+            tries.met(error)
+        else:
+            return after
+    raise tries.busy
 
 
 def _change_auction(ledger: Ledger, job_id: str, change: Callable[[Auction], Auction], deadline: float) -> Auction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.ledger.commands import Settle, TellExpiring, decide, settled_view
@@ -14,8 +14,8 @@ from shared.ledger.errors import (
     SpendNotFoundError,
 )
 from shared.ledger.model import Account, Claim, Decision, Entry, EntryType, Request, entry_id
-from shared.services.retry import attempts
-from shared.store.errors import ContentionError, EntryExistsError, OutcomeUnknownError, VersionMovedError
+from shared.services.retry import attempts, in_time
+from shared.store.errors import ContentionError, EntryExistsError, StoreError, VersionMovedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,6 +68,7 @@ class Ledger:
             raise SpendNotFoundError(spend_id)
         return entry
 
+    @in_time
     def execute(
         self,
         account_id: str,
@@ -96,33 +97,39 @@ class Ledger:
             StoreError: what one of ``also`` is refused with.
         """
         request = _keyed_request(command)
-        moved = read
-        unanswered = False
-        for _ in attempts(deadline):
+        tries = attempts(deadline)
+        for _ in tries:
             try:
-                account = moved or self.table.account(account_id)
-                return self._change(account, command, request, also)
+                return self._change(read or self.table.account(account_id), command, request, also)
             except VersionMovedError as error:
-                moved = error.current
-            except EntryExistsError as error:
-                return _repeat(error.entry, request, replayed=not unanswered)
+                tries.met(error)
+                read = error.current if tries.may_be_at_once() else None
             except ContentionError as error:
-                moved = None
-                unanswered = unanswered or isinstance(error, OutcomeUnknownError)
+                tries.met(error)
+                read = None
+            except EntryExistsError as error:
+                tries.met(error)
+                return _repeat(error.entry, request, replayed=not tries.unanswered)
+            except StoreError as error:
+                tries.met(error)
+                error.unanswered = tries.unanswered
+                raise
             except LedgerError as refusal:
-                return self._repeat_or(refusal, account_id, request, replayed=not unanswered)
-        return self._repeat_or(BusyError(unanswered=unanswered), account_id, request, replayed=False)
+                return self._repeat_or(refusal, account_id, request, replayed=not tries.unanswered)
+        return self._repeat_or(tries.busy, account_id, request, replayed=not tries.unanswered)
 
     def repeat(self, account_id: str, request: Request) -> Outcome | None:
         """What a request was answered that was carried out before.
 
         Raises:
             IdempotencyKeyReusedError: the key was used for another request.
+            BusyError: whether it was could not be read.
         """
-        entry = self.table.entry(account_id, entry_id(account_id, request.operation, request.key))
-        if entry is None:
-            return None
-        return _repeat(entry, request, replayed=True)
+        try:
+            entry = self.table.entry(account_id, entry_id(account_id, request.operation, request.key))
+        except ContentionError as error:
+            raise BusyError(unanswered=True) from error
+        return _repeat(entry, request, replayed=True) if entry else None
 
     def _change(
         self,
@@ -146,11 +153,13 @@ class Ledger:
         """A refusal holds only if the same request did not succeed before: a repeat is never "insufficient"."""
         if request and not isinstance(refusal, AccountNotFoundError):
             try:
-                entry = self.table.entry(account_id, entry_id(account_id, request.operation, request.key))
-            except ContentionError as error:
-                raise BusyError(unanswered=True) from error
-            if entry:
-                return _repeat(entry, request, replayed=replayed)
+                before = self.repeat(account_id, request)
+            except BusyError:
+                if isinstance(refusal, BusyError):
+                    raise refusal from None  # which says already what is known
+                raise
+            if before:
+                return replace(before, replayed=replayed)
         raise refusal
 
 

@@ -1,7 +1,8 @@
 """Notices by e-mail: each once, to the owner whom the user pool knows by the account's id.
 
-The texts are `shared/mail/<kind>.txt`: the first line is the subject. A notice of a kind that has no text is a mistake
-and fails; an account without a user or a verified address (an agency's, say) gets no e-mail.
+The texts are `shared/mail/<kind>.txt`: the first line is the subject. A notice of a kind that has no text is one of a
+newer release that was taken back, and is not mailed. An account without a user or a verified address (an agency's, say)
+gets no e-mail.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEXTS = Path(__file__).parent.parent / "mail"
+KINDS = frozenset(text.stem for text in TEXTS.glob("*.txt"))
 NOTICE = "notice."
 
 
@@ -40,8 +42,10 @@ def mail_notice(post: Post, event: Mapping[str, Any]) -> bool:
 
     It is remembered after it was sent: one that fails half-way may come twice, and never not at all.
     """
-    detail = event["detail"]
-    mail = compose(event["detail-type"].removeprefix(NOTICE), detail)
+    detail, kind = event["detail"], event["detail-type"].removeprefix(NOTICE)
+    if kind not in KINDS:
+        return False
+    mail = compose(kind, detail)
     if post.was_sent(detail["id"]):
         return False
     address = post.address_of(detail["account_id"])

@@ -24,8 +24,12 @@ from shared.ledger.errors import (
     AccountClosedError,
     AlreadyAwardedError,
     AlreadyExistsError,
+    AlreadyRefundedError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
+    NoFreeConnectsError,
+    NoInterviewRewardError,
+    NotRefundableError,
     RewardCapReachedError,
 )
 from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
@@ -44,13 +48,26 @@ ACTOR = "event:marketplace"
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 NOTHING_LEFT_TO_DO = (
+    # It was done before, by a call or by another event.
     AlreadyExistsError,
     AlreadyAwardedError,
-    RewardCapReachedError,
+    # The same happening was told before with other details: what was told first stands.
     IdempotencyKeyReusedError,
+    # The rule gives nothing for it: all came back before, nothing fits under the cap, the spend is of no proposal that
+    # was sent on one's own, the account is an agency.
+    AlreadyRefundedError,
+    RewardCapReachedError,
+    NoInterviewRewardError,
+    NotRefundableError,
+    NoFreeConnectsError,
+    # It was closed for ever.
     AccountClosedError,
 )
-"""Refusals that no repeat would change: it was done before, or the rule gives nothing for it."""
+"""Refusals that no repeat would change.
+
+All others may pass, and so the event comes again: the account, spend or job is still to be heard of, a certificate is
+still to be configured, a day still to come, the ledger busy.
+"""
 
 ONE_SECOND = timedelta(seconds=1)
 
@@ -89,6 +106,8 @@ class Happening:
 
     def number(self, name: str, least: int, most: int) -> int:
         value = self.detail.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # 1.0 is an integer, as the schemas say
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise MalformedEventError(f"{self.name}: {name} is missing or no whole number of {least} to {most}")
         return value
@@ -126,10 +145,13 @@ class Happening:
         return None if self.detail.get(name) is None else read(name)
 
     def request(self, operation: str, what: str) -> Request:
-        """Under a key that is the same whenever the same thing is told."""
+        """Under a key that is the same whenever the same thing is told, and that no caller of the API can have used.
+
+        An Idempotency-Key has no space in it.
+        """
         told = json.dumps([self.name, self.detail], sort_keys=True)
         fingerprint = hashlib.sha256(told.encode()).hexdigest()[:32]
-        return Request(operation, what, fingerprint, ACTOR)
+        return Request(operation, f"event {what}", fingerprint, ACTOR)
 
     def _matching(self, name: str, pattern: re.Pattern[str]) -> str:
         value = self._read(name, str)
@@ -172,17 +194,18 @@ def _status_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
 def _interview_won(ledger: Ledger, told: Happening, deadline: float) -> None:
     spend_id = told.id("spend_id")
     request = told.request("reward", f"interview#{spend_id}")
-    reward_interview(ledger, told.id("account_id"), spend_id, request, deadline=deadline)
+    reward_interview(ledger, told.id("account_id"), spend_id, request, deadline=deadline, at=told.at())
 
 
 def _rising_talent(ledger: Ledger, told: Happening, deadline: float) -> None:
-    reward_rising_talent(ledger, told.id("account_id"), told.request("reward", "rising_talent"), deadline=deadline)
+    request = told.request("reward", "rising_talent")
+    reward_rising_talent(ledger, told.id("account_id"), request, deadline=deadline, at=told.at())
 
 
 def _certified(ledger: Ledger, told: Happening, deadline: float) -> None:
     certificate = told.id("certificate")
     request = told.request("reward", f"certification#{certificate}")
-    reward_certification(ledger, told.id("account_id"), certificate, request, deadline=deadline)
+    reward_certification(ledger, told.id("account_id"), certificate, request, deadline=deadline, at=told.at())
 
 
 def _job_changed(ledger: Ledger, told: Happening, deadline: float) -> None:

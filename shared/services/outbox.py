@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 EVENTS_PER_CALL = 10
 BYTES_PER_CALL = 240_000
 """What PutEvents takes at once is 256 KB, with source and types."""
+Aside = tuple["Change", Exception]
+
+
+class TooLargeError(Exception):
+    """An event that no call would take."""
 
 
 class UnpublishedError(Exception):
@@ -37,16 +42,41 @@ class Bus(Protocol):
 def publish(changes: Iterable[Change], bus: Bus, put_aside: Callable[[Change, Exception], object]) -> str | None:
     """Publish what changes tell. Tells from which position of the stream to try again, if not all was taken.
 
-    A change that cannot be understood is put aside: it would fail for ever, and must not keep those behind it.
+    A change that cannot be understood, or published by any call, is put aside: it would fail for ever, and must not
+    keep those behind it. It is put aside once all before it is done; else it would come again with them, and go aside
+    again.
     """
-    waiting: list[tuple[Change, Event]] = []
+    events, poison = _understood(changes)
+    failed_at = _published(events, bus)
+    for change, error in sorted(poison, key=lambda each: int(each[0].position)):
+        if failed_at is not None and int(change.position) >= int(failed_at):
+            break
+        try:
+            put_aside(change, error)
+        except Exception:  # noqa: BLE001 - whatever it is, this one comes again, and those before it do not
+            return change.position
+    return failed_at
+
+
+def _understood(changes: Iterable[Change]) -> tuple[list[tuple[Change, Event]], list[Aside]]:
+    """What changes tell, and those of which that cannot be said, each with the reason."""
+    events: list[tuple[Change, Event]] = []
+    poison: list[Aside] = []
     for change in changes:
         try:
-            waiting += [(change, event) for event in events_of(change)]
+            told = events_of(change)
+            if any(len(event.json) > BYTES_PER_CALL for event in told):
+                raise TooLargeError  # noqa: TRY301 - as whatever else it is
+            events += [(change, event) for event in told]
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are not to suffer from it
-            put_aside(change, error)
+            poison.append((change, error))
+    return events, poison
+
+
+def _published(events: list[tuple[Change, Event]], bus: Bus) -> str | None:
+    """The earliest position of what was not taken, if anything was not."""
     # The rows of one transaction reach the stream in any order; `seq` is the order that they happened in.
-    waiting.sort(key=lambda each: each[1].seq)
+    waiting = sorted(events, key=lambda each: each[1].seq)
     done = 0
     try:
         for call in _calls([event for _, event in waiting]):

@@ -14,8 +14,8 @@ from shared.ledger.commands import Credit
 from shared.ledger.errors import BusyError, PromoError, PromoExhaustedError, PromoNotFoundError, PromoUsedError
 from shared.ledger.model import EntryType, Request
 from shared.services.ledger import Ledger, Outcome
-from shared.services.retry import attempts
-from shared.store.errors import CampaignMovedError, ClaimedError, ContentionError, OutcomeUnknownError
+from shared.services.retry import attempts, in_time
+from shared.store.errors import CampaignMovedError, ClaimedError, ContentionError
 from shared.store.promos import note_exhausted, read_campaign, read_counters, save_campaign, taking_one
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ PROMO = "promo"
 T = TypeVar("T")
 
 
+@in_time
 def put_campaign(ledger: Ledger, wanted: Campaign, *, counters: int, deadline: float) -> tuple[Campaign, int]:
     """Create a campaign or change its terms; the same terms again change nothing. Tells how often it was redeemed.
 
@@ -43,8 +44,8 @@ def put_campaign(ledger: Ledger, wanted: Campaign, *, counters: int, deadline: f
     Raises:
         BusyError: redemptions left no moment in between.
     """
-    unanswered = False
-    for _ in attempts(deadline):
+    tries = attempts(deadline)
+    for _ in tries:
         try:
             before = read_campaign(ledger.table, wanted.code) or replace(wanted, counters=0, revision=0)
             known = read_counters(ledger.table, before)
@@ -53,13 +54,12 @@ def put_campaign(ledger: Ledger, wanted: Campaign, *, counters: int, deadline: f
                 return before, redeemed
             after = replace(wanted, counters=counters_for(wanted.max_redemptions, before.counters, counters))
             return save_campaign(ledger.table, before, after, known), redeemed
-        except CampaignMovedError:
-            continue
-        except ContentionError as error:
-            unanswered = unanswered or isinstance(error, OutcomeUnknownError)
-    raise BusyError(unanswered=unanswered)
+        except (CampaignMovedError, ContentionError) as error:
+            tries.met(error)
+    raise tries.busy
 
 
+@in_time
 def redeem(ledger: Ledger, account_id: str, code: str, request: Request, *, deadline: float) -> Outcome:
     """The Connects of a promo code, once for an account. Frozen agencies get them too, to use when they thaw.
 
@@ -129,7 +129,8 @@ def take_one(
         BusyError, and what ``take`` raises
     """
     refused = False
-    for _ in attempts(deadline):
+    tries = attempts(deadline)
+    for _ in tries:
         try:
             campaign = _campaign(ledger, code, now)
             if campaign.exhausted:
@@ -138,13 +139,14 @@ def take_one(
             if refused:
                 number = _with_some_left(ledger, campaign, number)
             return take(campaign, taking_one(ledger.table, campaign, number))
-        except CampaignMovedError:
+        except CampaignMovedError as error:
+            tries.met(error)
             refused = True
-        except ContentionError:
-            continue
+        except ContentionError as error:
+            tries.met(error)
         except ClaimedError as error:
             raise PromoUsedError(code) from error
-    raise BusyError
+    raise tries.busy
 
 
 def _campaign(ledger: Ledger, code: str, now: datetime) -> Campaign:
@@ -176,10 +178,9 @@ def _repeat_or(refusal: PromoError, ledger: Ledger, account_id: str, request: Re
     """A refusal holds only if the account is there and may act, and the same request did not succeed before."""
     try:
         account = ledger.table.account(account_id)
-        before = ledger.repeat(account_id, request)
     except ContentionError as error:
         raise BusyError(unanswered=True) from error
-    if before is None:
-        account.check_may_act()
-        raise refusal
-    return before
+    if before := ledger.repeat(account_id, request):
+        return before
+    account.check_may_act()
+    raise refusal

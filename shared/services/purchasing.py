@@ -32,7 +32,7 @@ from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, Pa
 from shared.services.each import for_each
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.promos import check_redeemable, promo_credit, take_one
-from shared.services.retry import attempts
+from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, PurchaseMovedError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Bought:
     replayed: bool = False
 
 
+@in_time
 def buy(
     ledger: Ledger, gateway: PaymentGateway, account_id: str, order: Order, request: Request, *, deadline: float
 ) -> Bought:
@@ -81,7 +82,11 @@ def buy(
     """
     purchase = _begin(ledger, account_id, order, request, deadline=deadline)
     if purchase.state is PurchaseState.COMPLETED or purchase.answered_pending:
-        return _first_answer(ledger, purchase)
+        try:
+            return _first_answer(ledger, purchase)
+        except ContentionError as error:
+            known = f"Purchase {purchase.purchase_id} is completed, and could not be read in time."
+            raise BusyError(known=known, purchase_id=purchase.purchase_id) from error
     bought = _settle(ledger, purchase, _charge(gateway, purchase), deadline=deadline)
     if bought.purchase.state is PurchaseState.DECLINED:
         raise PaymentDeclinedError(bought.purchase.declined_because, purchase_id=purchase.purchase_id)
@@ -107,6 +112,7 @@ def reconcile(
     return for_each(due, lambda found: _reconcile(ledger, gateway, found, deadline()))
 
 
+@in_time
 def look_at_charge(
     ledger: Ledger, gateway: PaymentGateway, account_id: str, charge_id: str, *, deadline: float
 ) -> Purchase:
@@ -137,7 +143,8 @@ def _reconcile(ledger: Ledger, gateway: PaymentGateway, due: DuePurchase, deadli
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
     """The purchase of this key: the one there is or, where there is none or it was declined, a new attempt."""
     purchase_id = entry_id(account_id, PURCHASE, request.key)
-    for _ in attempts(deadline):
+    tries = attempts(deadline)
+    for _ in tries:
         try:
             known = ledger.table.purchase(account_id, purchase_id)
             if known and known.state is not PurchaseState.DECLINED:
@@ -152,9 +159,12 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
             if known:
                 new = replace(new, attempt=known.attempt + 1, revision=known.revision)
             return ledger.table.save_purchase(known, new)
-        except (PurchaseMovedError, ContentionError):
-            continue
-    raise BusyError
+        except (PurchaseMovedError, ContentionError) as error:
+            tries.met(error)
+    if not tries.unanswered:
+        raise tries.busy
+    begun = f"No answer came in time: purchase {purchase_id} is pending, or was not begun. Nothing was charged."
+    raise BusyError(known=begun, purchase_id=purchase_id)
 
 
 def _attempt(ledger: Ledger, account_id: str, purchase_id: str, order: Order, request: Request) -> Purchase:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Refund, Spend, check_refundable
+from shared.ledger.commands import Spend
 from shared.ledger.errors import (
     AlreadyExistsError,
-    AlreadyRefundedError,
-    BusyError,
     InsufficientConnectsError,
     InvalidRequestError,
     JobNotOpenError,
@@ -17,9 +15,11 @@ from shared.ledger.errors import (
 )
 from shared.ledger.job import WHY, Channel, Job, Proposal, quote
 from shared.ledger.model import Request, entry_id
+from shared.ledger.refunds import Refund, check_refundable
+from shared.services.giving_back import give_back
 from shared.services.ledger import Ledger, Outcome
-from shared.services.retry import attempts
-from shared.store.errors import ClaimedError, ContentionError, JobMovedError, ProposalExistsError
+from shared.services.retry import attempts, in_time
+from shared.store.errors import ContentionError, JobMovedError, ProposalExistsError
 from shared.store.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class ProposalSent:
         return {"type": "proposal", "proposal_id": self.proposal_id} | job | channel
 
 
+@in_time
 def spend_on_proposal(
     ledger: Ledger, account_id: str, sent: ProposalSent, request: Request, *, deadline: float
 ) -> Outcome:
@@ -75,7 +76,8 @@ def _spend_on_job(
 ) -> Outcome:
     jobs = Jobs(ledger.table)
     spend_id = entry_id(account_id, request.operation, request.key)
-    for _ in attempts(deadline):
+    tries = attempts(deadline)
+    for _ in tries:
         try:
             job, account = jobs.job_and_account(job_id, account_id)
             command = _spend(job, sent, request)
@@ -89,9 +91,9 @@ def _spend_on_job(
             if before := ledger.repeat(account_id, request):
                 return before
             raise
-        except (JobMovedError, ContentionError):
-            continue
-    raise BusyError
+        except (JobMovedError, ContentionError) as error:
+            tries.met(error)
+    raise tries.busy
 
 
 def _spend(job: Job | None, sent: ProposalSent, request: Request) -> Spend:
@@ -103,6 +105,7 @@ def _exists(account_id: str, job_id: str) -> AlreadyExistsError:
     return AlreadyExistsError(f"A proposal of {account_id} on job {job_id}")
 
 
+@in_time
 def refund_spend(
     ledger: Ledger,
     account_id: str,
@@ -113,16 +116,13 @@ def refund_spend(
     deadline: float,
     also: Sequence[Also] = (),
 ) -> Outcome:
-    """Give one spend back, to the lots it came from, at most once whoever asks and however often.
+    """Give back what is still out of one spend, to the lots it came from: in all at most what it took, whoever asks.
 
     Raises:
         NotRefundableError: Connects do not come back for this reason.
         AccountNotFoundError, SpendNotFoundError: no such account, or no such spend; a refund is none.
-        AlreadyRefundedError: it came back before, under another key.
+        AlreadyRefundedError: all of it came back before, under another key.
     """
     check_refundable(reason)
     spend = ledger.find_spend(account_id, spend_id)
-    try:
-        return ledger.execute(account_id, Refund(spend, reason, request), deadline=deadline, also=also)
-    except ClaimedError as error:
-        raise AlreadyRefundedError(spend_id) from error
+    return give_back(ledger, Refund(spend, reason, request), deadline=deadline, also=also)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from shared.ledger.audit import Finding
     from shared.ledger.campaign import Campaign
     from shared.ledger.job import JobAndAuction
     from shared.ledger.model import Account, Badge, Bucket, Entry
     from shared.ledger.policy import Policy
+    from shared.services.auditing import Audited
     from shared.services.purchasing import Bought
 
 
@@ -71,7 +71,7 @@ def entry_view(entry: Entry) -> dict[str, Any]:
         "id": entry.entry_id,
         "seq": entry.seq,
         "at": instant(entry.at),
-        "type": entry.type.value,
+        "type": str(entry.type),
         "amount": entry.amount,
         "balance_after": entry.balance_after,
         "lots": _lots(entry.slices),
@@ -136,12 +136,16 @@ def campaign_view(campaign: Campaign, redeemed: int) -> dict[str, Any]:
     }
 
 
-def audit_view(findings: list[Finding]) -> dict[str, Any]:
+def audit_view(audited: Audited) -> dict[str, Any]:
+    """``charges_compared`` is false where no payment provider is connected: purchases are then checked alone."""
     return {
-        "ok": not any(finding.problems for finding in findings),
+        "status": "finished",
+        "ok": not any(finding.problems for finding in audited.findings),
+        "as_of_seq": audited.as_of_seq,
+        "charges_compared": audited.charges_compared,
         "invariants": [
             {"invariant": finding.invariant, "ok": not finding.problems, "found": list(finding.problems)}
-            for finding in findings
+            for finding in audited.findings
         ],
     }
 

@@ -9,20 +9,47 @@
     ├── PurchaseMovedError      the purchase is not in the state that the write expected
     ├── JobMovedError           nor is the job
     ├── ProposalExistsError     the account has a proposal on the job
+    ├── CameBackError           more of the spend has come back than was known; tells how much
     ├── CampaignMovedError      the campaign, or how much of it is left, is no longer as it was read
-    └── ContentionError         conflict or throttling: nothing happened, try again
-        └── OutcomeUnknownError     no answer came: it may have happened, and trying again will tell
+    ├── AuditMovedError         another audit of the account was begun
+    └── ContentionError         conflict, throttling, a read that was not answered: nothing happened, try again
+        └── OutcomeUnknownError     a write was not answered: it may have happened, and trying again will tell
 
 Anything else (no such table, no permission) is left as it is: nobody can try it away, and the log should name it.
+
+What comes back, and what it is taken for:
+
+===================================================  =====================================================
+an answer with a status of 500 or more, or 408       OutcomeUnknownError, whatever its body says, or says not
+an answer with 429, or a code in `CONTENTION`        ContentionError; OutcomeUnknownError where the request had
+                                                     been sent before, and that had not been answered
+``TransactionInProgressException``                   OutcomeUnknownError: it is this very transaction, sent before
+no answer, half of one, no connection, no TLS        OutcomeUnknownError: it may have been sent before
+credentials that were not to be had in time          OutcomeUnknownError, as above
+a certificate that is not trusted                    as it came
+no credentials, or wrong or old ones; a bad request  as it came
+reasons of a cancelled transaction                   the item that refused it; else contention if one is in
+                                                     `CONTENTION`; else (``ValidationError``,
+                                                     ``ItemCollectionSizeLimitExceeded``, new ones) as it came
+===================================================  =====================================================
 """
 
 from __future__ import annotations
 
+import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from botocore.exceptions import (
+    ChecksumError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
+    SSLError,
+)
 from botocore.exceptions import ConnectionError as NoConnectionError
-from botocore.exceptions import HTTPClientError
 from pynamodb.exceptions import PynamoDBException
 
 if TYPE_CHECKING:
@@ -34,19 +61,36 @@ CONTENTION = frozenset(
     {
         "TransactionConflict",
         "TransactionConflictException",
-        "TransactionInProgressException",
+        "ReplicatedWriteConflictException",
         "ThrottlingError",
+        "Throttling",
         "ThrottlingException",
         "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "TooManyRequestsException",
     }
 )
-NO_ANSWER = frozenset({"InternalServerError", "InternalServerErrorException", "ServiceUnavailable"})
+IN_PROGRESS = "TransactionInProgressException"
+REQUEST_TIMEOUT, TOO_MANY_REQUESTS, SERVER_ERROR = 408, 429, 500
+NO_ANSWER = (
+    HTTPClientError,
+    NoConnectionError,
+    IncompleteReadError,
+    ChecksumError,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+)
 
 
 class StoreError(Exception):
-    pass
+    unanswered = False
+    """Whether a request was not answered on the way here, so that what is in the way may be of its own making."""
+
+    def after(self, cause: BaseException | None) -> Self:
+        """This refusal, knowing whether the request had been sent before."""
+        self.unanswered = self.unanswered or was_sent_twice(cause)
+        return self
 
 
 class VersionMovedError(StoreError):
@@ -79,7 +123,18 @@ class ProposalExistsError(StoreError):
     pass
 
 
+class CameBackError(StoreError):
+    def __init__(self, holder: str, came_back: int | None) -> None:
+        super().__init__(f"{came_back} Connects have come back, first by {holder}")
+        self.holder = holder
+        self.came_back = came_back
+
+
 class CampaignMovedError(StoreError):
+    pass
+
+
+class AuditMovedError(StoreError):
     pass
 
 
@@ -88,22 +143,58 @@ class ContentionError(StoreError):
 
 
 class OutcomeUnknownError(ContentionError):
-    pass
+    unanswered = True
 
 
 @contextmanager
-def contention_from_aws() -> Iterator[None]:
-    """Tell contention and lost answers from faults that trying again cannot mend."""
+def contention_from_aws(*, reading: bool = False) -> Iterator[None]:
+    """Tell contention and lost answers from faults that trying again cannot mend.
+
+    What was only ``reading`` has no outcome that could be unknown: where no answer comes, nothing happened.
+    """
     try:
         yield
     except PynamoDBException as error:
-        # Also where there was no connection: the SDK may have sent the request before, and heard nothing. Asked first,
-        # because these have no code to ask for.
-        if isinstance(error.cause, HTTPClientError | NoConnectionError):
-            raise OutcomeUnknownError(repr(error.cause)) from error
-        code = error.cause_response_code
-        if code in CONTENTION:
-            raise ContentionError(code) from error
-        if code in NO_ANSWER:
-            raise OutcomeUnknownError(code) from error
+        if passing := _passing(error.cause):
+            raise (ContentionError(*passing.args) if reading else passing) from error
         raise
+
+
+def is_no_answer(error: BaseException | None) -> bool:
+    """Whether an error of the SDK means that no answer came, or none that can be trusted.
+
+    Also where there was no connection: the SDK may have sent the request before, and heard nothing.
+    """
+    return isinstance(error, NO_ANSWER) and not _is_distrust(error)
+
+
+def was_sent_twice(error: BaseException | None) -> bool:
+    """Whether what AWS refused was sent again, which is done only to a request that was not answered."""
+    return bool(_metadata(error).get("RetryAttempts"))
+
+
+def _passing(cause: BaseException | None) -> ContentionError | None:
+    if is_no_answer(cause):
+        return OutcomeUnknownError(repr(cause))
+    if not isinstance(cause, ClientError):
+        return None
+    code, status = cause.response["Error"].get("Code", ""), int(_metadata(cause).get("HTTPStatusCode", 0))
+    if status >= SERVER_ERROR or status == REQUEST_TIMEOUT or code == IN_PROGRESS:
+        return OutcomeUnknownError(f"{status} {code}")
+    if status == TOO_MANY_REQUESTS or code in CONTENTION:
+        return OutcomeUnknownError(code) if was_sent_twice(cause) else ContentionError(code)
+    return None
+
+
+def _metadata(error: BaseException | None) -> dict[str, int]:
+    """Of an answer. pynamodb makes an error of its own of what the SDK raised, and leaves this out."""
+    original = error.__cause__ if error and isinstance(error.__cause__, ClientError) else error
+    response = original.response if isinstance(original, ClientError) else {}
+    found: dict[str, int] = response.get("ResponseMetadata", {})  # type: ignore[assignment]
+    return found
+
+
+def _is_distrust(error: BaseException | None) -> bool:
+    """Who answers under another's name will not become somebody else."""
+    reason = error.kwargs["error"] if isinstance(error, SSLError) else None
+    return isinstance(reason, Exception) and any(isinstance(arg, ssl.SSLCertVerificationError) for arg in reason.args)

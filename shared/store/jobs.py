@@ -349,7 +349,7 @@ class Jobs:
         """The proposals on a job that cost something and have not come back; strongly consistent."""
         row = self._proposal
         left = row.refunded_at.does_not_exist() & (row.cost > 0)
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             found = row.query(job_pk(job_id), row.sk.startswith(proposal_sk("")), left, consistent_read=True)
             for each in found:
                 yield each.proposal()

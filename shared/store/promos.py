@@ -93,7 +93,7 @@ def read_counters(table: Table, campaign: Campaign) -> list[Counter]:
     if not campaign.counters:
         return []
     keys = [(counter_pk(campaign.code, number), COUNTER_SK) for number in range(campaign.counters)]
-    with contention_from_aws():
+    with contention_from_aws(reading=True):
         found = {row.pk: row.counter() for row in table.rows(CounterRow).batch_get(keys, consistent_read=True)}
     return [found[pk] for pk, _ in keys]
 

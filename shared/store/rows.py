@@ -8,6 +8,7 @@ pk                sk                       what
 ``<account id>``  ``CLAIM#<name>``         something that happens once for ever (opening, the refund of a spend)
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
 ``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
+``<account id>``  ``AUDIT``                how far an audit that takes long has got, or what it found
 ``JOB#<job id>``  ``JOB``                  a job, its price, and the auction of its boosted places
 ``JOB#<job id>``  ``PROPOSAL#<account>``   an account's one proposal on it
 ================  =======================  ==========================================================
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import zlib
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pynamodb.attributes import Attribute, BooleanAttribute, JSONAttribute, UnicodeAttribute
@@ -28,6 +30,7 @@ from pynamodb.constants import MAP, NUMBER, STRING
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
+from shared.ledger.interviews import Brought
 from shared.ledger.model import (
     Account,
     Badge,
@@ -47,12 +50,17 @@ from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+V = TypeVar("V", bound=StrEnum)
 N = TypeVar("N", PlanNews, Status)
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ONE_MS = timedelta(milliseconds=1)
 ACCOUNT_SK = "ACCOUNT"
 NOTICES = "NOTICE#"
+EPOCH, MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+NEWEST_INTERVIEWS = 5
+"""What the default cap lets into one window."""
+INTERVIEWS = frozenset({"interviews", "interviews_before"})
+"""Attributes of an account that are written together: an earlier release may have divided the same otherwise."""
 
 
 def entry_sk(entry_id: str) -> str:
@@ -81,6 +89,17 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
+def known(values: type[V], text: str) -> V | str:
+    """One of these values, or the text itself: a newer release that was taken back may have written another.
+
+    Only for what nothing is decided by. An account of a plan, say, that is not known is not to be read as any other.
+    """
+    try:
+        return values(text)
+    except ValueError:
+        return text
+
+
 class WholeAttribute(Attribute[int]):
     """A whole number; pynamodb's own goes by way of JSON, at ten times the cost, and calls it a float."""
 
@@ -94,12 +113,14 @@ class WholeAttribute(Attribute[int]):
 
 
 def time_key(entry: Entry) -> str:
+    """An entry's place in the order of time, whether it is written yet or not."""
     return f"{instant(entry.at)}#{entry.seq:010d}"
 
 
-def by_time_key(entry: Entry) -> dict[str, dict[str, str]]:
-    """Where an entry stands in the index by time, as a query's start key."""
-    return {"pk": {"S": entry.account_id}, "sk": {"S": entry_sk(entry.entry_id)}, "time_key": {"S": time_key(entry)}}
+def place_before(key: str) -> str:
+    """The last place in the order of time that lies before this one: no two entries of an account have one ``seq``."""
+    at, _, seq = key.partition("#")
+    return f"{at}#{int(seq) - 1:010d}"
 
 
 class DateAttribute(Attribute[date]):
@@ -140,6 +161,40 @@ class LotsAttribute(Attribute["Mapping[Bucket, int]"]):
         }
 
 
+class InterviewsAttribute(Attribute["tuple[Brought, ...]"]):
+    """``mi8k3x9a:a mia1b2c3:k:4fti4g``: the last instant, the amount, and how long before it the first one was.
+
+    All in numbers to the base of 36, instants in milliseconds: a third of the bytes of a map.
+    """
+
+    attr_type = STRING
+
+    def serialize(self, value: tuple[Brought, ...]) -> str:
+        return " ".join(map(_to_text, value))
+
+    def deserialize(self, value: str) -> tuple[Brought, ...]:
+        return tuple(map(_from_text, value.split()))
+
+
+def _to_text(brought: Brought) -> str:
+    took = (brought.last - brought.first) // MILLISECOND
+    numbers = [(brought.last - EPOCH) // MILLISECOND, brought.amount, *([took] if took else [])]
+    return ":".join(map(_base_36, numbers))
+
+
+def _from_text(text: str) -> Brought:
+    last, amount, took = (int(number, 36) for number in f"{text}:0".split(":")[:3])
+    return Brought(EPOCH + (last - took) * MILLISECOND, EPOCH + last * MILLISECOND, amount)
+
+
+def _base_36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = DIGITS[digit] + digits
+    return digits or "0"
+
+
 class AmountsAttribute(Attribute["Mapping[datetime, int]"]):
     """Amounts by instant."""
 
@@ -166,10 +221,10 @@ class NewsAttribute(Attribute["Mapping[datetime, N]"]):
         self._news: dict[str, N] = {letter: news for news, letter in letters.items()}
 
     def serialize(self, value: Mapping[datetime, N]) -> dict[str, dict[str, str]]:
-        return {str((at - EPOCH) // ONE_MS): {"S": self._letters[news]} for at, news in value.items()}
+        return {str((at - EPOCH) // MILLISECOND): {"S": self._letters[news]} for at, news in value.items()}
 
     def deserialize(self, value: Mapping[str, Mapping[str, str]]) -> dict[datetime, N]:
-        return {EPOCH + int(ms) * ONE_MS: self._news[letter["S"]] for ms, letter in value.items()}
+        return {EPOCH + int(ms) * MILLISECOND: self._news[letter["S"]] for ms, letter in value.items()}
 
 
 class GrantedAttribute(Attribute["Mapping[date, Granted]"]):
@@ -298,6 +353,9 @@ class AccountRow(Row):
     granted_plan = UnicodeAttribute(null=True)
     """In its place an older release has the best plan that the newest cycle was granted for."""
     interviews = AmountsAttribute(null=True)
+    """The newest, in the form that earlier releases read: one that is deployed again goes on counting them."""
+    interviews_before = InterviewsAttribute(null=True)
+    """The others."""
     shard = UnicodeAttribute()
     grant_due = DateAttribute(null=True)
     expiry_due = DateAttribute(null=True)
@@ -322,7 +380,8 @@ class AccountRow(Row):
             "last_at": account.last_at,
             "granted_month": account.granted_month,
             "granted": account.granted or None,
-            "interviews": account.interviews or None,
+            "interviews": {each.last: each.amount for each in _newest(account)} or None,
+            "interviews_before": tuple(each for each in account.interviews if each not in _newest(account)) or None,
             "grant_due": account.grant_due,
             "expiry_due": account.expiry_due,
             "notice_due": account.notice_due,
@@ -348,12 +407,16 @@ class AccountRow(Row):
             last_at=self.last_at,
             granted_month=self.granted_month,
             granted=self.granted or self._granted_before(),
-            interviews=self.interviews or {},
+            interviews=self._interviews(),
             grant_due=self.grant_due,
             expiry_due=self.expiry_due,
             notice_due=self.notice_due,
             badge=self._badge(),
         )
+
+    def _interviews(self) -> tuple[Brought, ...]:
+        newest = [Brought(at, at, amount) for at, amount in (self.interviews or {}).items()]
+        return tuple(sorted([*(self.interviews_before or ()), *newest]))
 
     def _granted_before(self) -> dict[date, Granted]:
         if not self.granted_month or not self.granted_plan:
@@ -364,6 +427,10 @@ class AccountRow(Row):
         if not self.badge_max:
             return None
         return Badge(self.badge_due is not None, self.badge_max, self.badge_paid_until)
+
+
+def _newest(account: Account) -> list[Brought]:
+    return [each for each in account.interviews[-NEWEST_INTERVIEWS:] if each.first == each.last]
 
 
 class EntryRow(Row):
@@ -389,7 +456,7 @@ class EntryRow(Row):
             "seq": entry.seq,
             "at": entry.at,
             "recorded_at": entry.recorded_at,
-            "type": entry.type.value,
+            "type": str(entry.type),
             "amount": entry.amount,
             "balance_after": entry.balance_after,
             "slices": entry.slices,
@@ -408,7 +475,7 @@ def entry_from(item: Mapping[str, Any]) -> Entry:
         seq=int(item["seq"]["N"]),
         at=datetime.fromisoformat(item["at"]["S"]),
         recorded_at=datetime.fromisoformat(item["recorded_at"]["S"]),
-        type=EntryType(item["type"]["S"]),
+        type=known(EntryType, item["type"]["S"]),
         amount=int(item["amount"]["N"]),
         balance_after=int(item["balance_after"]["N"]),
         slices=EntryRow.slices.deserialize(item["slices"]["M"]),
@@ -426,6 +493,13 @@ class ClaimRow(Row):
 
     def claim(self) -> Claim:
         return Claim(self.sk.removeprefix(claim_sk("")), self.holder, self.fingerprint, self.answer)
+
+
+class RefundRow(ClaimRow):
+    """That a spend was given back, first by ``holder``. Earlier releases find their claim and refuse another refund."""
+
+    came_back = WholeAttribute(null=True)
+    """How many of its Connects, by now. Earlier releases wrote none: then what ``holder`` gave back."""
 
 
 class NoticeRow(Row):
@@ -475,7 +549,7 @@ class PurchaseRow(Row):
             "quantity": purchase.quantity,
             "amount_cents": purchase.amount_cents,
             "currency": purchase.currency,
-            "source": purchase.source.value,
+            "source": str(purchase.source),
             "created_at": purchase.created_at,
             "actor": purchase.actor,
             "fingerprint": purchase.fingerprint,
@@ -496,7 +570,7 @@ class PurchaseRow(Row):
             quantity=self.quantity,
             amount_cents=self.amount_cents,
             currency=self.currency,
-            source=PaymentSource(self.source),
+            source=known(PaymentSource, self.source),
             created_at=self.created_at,
             actor=self.actor,
             fingerprint=self.fingerprint,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from shared.ledger.purchase import Purchase
 
 INSERT, MODIFY = "INSERT", "MODIFY"
+DECIDED = {PurchaseState.COMPLETED, PurchaseState.DECLINED}
+"""A state that a newer release added tells this one nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Change:
         if not self._sk.startswith(purchase_sk("")) or self.record["eventName"] != MODIFY:
             return None
         before, after = self.record["dynamodb"]["OldImage"]["state"], self._after["state"]
-        if after == before or after["S"] == PurchaseState.PENDING:
+        if after == before or after["S"] not in DECIDED:
             return None
         return PurchaseRow.from_raw_data(self._after).purchase()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,26 +17,33 @@ from shared.store.errors import (
     ClaimedError,
     ContentionError,
     EntryExistsError,
+    OutcomeUnknownError,
     PurchaseMovedError,
+    StoreError,
     VersionMovedError,
     contention_from_aws,
+    was_sent_twice,
 )
+from shared.store.plain import take_items_plainly
 from shared.store.rows import (
     ACCOUNT_SK,
+    INTERVIEWS,
     AccountRow,
     ClaimRow,
     EntryRow,
     NoticeRow,
     PurchaseRow,
     Row,
-    by_time_key,
     claim_sk,
     entry_from,
     entry_sk,
     instant,
+    place_before,
     purchase_sk,
     shard_of,
+    time_key,
 )
+from shared.store.sending import meta, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,14 +58,9 @@ if TYPE_CHECKING:
     from shared.ledger.purchase import Purchase
     from shared.store.also import Also
 
-CONNECT_TIMEOUT_S = 1
-READ_TIMEOUT_S = 2
 DUE_PAGE = 500
-CALLS_FOR_A_TYPE = 10
+CALLS_A_PAGE = 10
 ROWS_LOOKED_THROUGH = 500
-SDK_RETRIES = 1
-"""The SDK tries once more by itself; the services' own loop does the rest, inside the function's deadline."""
-
 
 R = TypeVar("R", bound=Row)
 Key = dict[str, dict[str, Any]]
@@ -81,17 +84,17 @@ class DuePurchase:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries, newest first, and where the next page starts: None at the end."""
+    """Entries, newest first, and the place in the order of time where the next page goes on below: None at the end."""
 
     entries: list[Entry]
-    next_key: Key | None
+    next_key: str | None
 
 
 class Table:
     """One DynamoDB table. Safe to use from several threads."""
 
     def __init__(self, name: str, *, shards: int, region: str | None = None, endpoint_url: str | None = None) -> None:
-        """Nothing is asked of AWS until the first call.
+        """Makes the client. Nothing is asked of AWS until the first call.
 
         Args:
             name: The table's name.
@@ -101,31 +104,16 @@ class Table:
         """
         self.name = name
         self.shards = shards
-        self._meta = type(
-            "Meta",
-            (),
-            {
-                "table_name": name,
-                "region": region,
-                "host": endpoint_url,
-                "connect_timeout_seconds": CONNECT_TIMEOUT_S,
-                "read_timeout_seconds": READ_TIMEOUT_S,
-                "max_retry_attempts": SDK_RETRIES,
-                "max_pool_connections": 50,
-            },
-        )
+        self._meta = meta(name, region, endpoint_url)
         bound: type[Row] = type("Row", (Row,), {"Meta": self._meta})
         self._connection = bound._get_connection()  # noqa: SLF001
+        watch(self._connection.connection.client)
         self._bound: dict[type[Row], type[Row]] = {}
         self._account = self.rows(AccountRow)
         self._entry = self.rows(EntryRow)
         self._claim = self.rows(ClaimRow)
         self._notice = self.rows(NoticeRow)
         self._purchase = self.rows(PurchaseRow)
-
-    def connect(self) -> None:
-        """Make the client now rather than on the first call. Nothing is asked of AWS."""
-        _ = self._connection.connection.client
 
     def rows(self, row: type[R]) -> type[R]:
         """A row type, of this table. All share one connection: a client each would cost 70 ms each to make."""
@@ -138,7 +126,7 @@ class Table:
     def get(self, row: type[R], pk: str, sk: str) -> R | None:
         """One item, strongly consistent."""
         rows = self.rows(row)
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             try:
                 return rows.get(pk, sk, consistent_read=True)
             except rows.DoesNotExist:
@@ -150,7 +138,7 @@ class Table:
         Each is read by itself: what was written to two of them in one transaction may be seen of one alone.
         """
         wanted: list[Any] = [{"pk": pk, "sk": sk} for pk, sk in keys]  # pynamodb's own type is wrong
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             answer = self._connection.batch_get_item(wanted, consistent_read=True)
         if answer.get("UnprocessedKeys"):
             raise ContentionError("a read of several items was throttled")
@@ -169,7 +157,7 @@ class Table:
         return row.account()
 
     def entry(self, account_id: str, entry_id: str) -> Entry | None:
-        with contention_from_aws():
+        with contention_from_aws(reading=True):
             found = self._connection.get_item(account_id, entry_sk(entry_id), consistent_read=True)
         return entry_from(found["Item"]) if "Item" in found else None
 
@@ -188,31 +176,57 @@ class Table:
         since: datetime,
         until: datetime,
         limit: int,
+        deadline: float,
         entry_type: EntryType | None = None,
-        start_key: Key | None = None,
+        below: str | None = None,
     ) -> Page:
         """Entries with ``since <= at < until``, newest first; strongly consistent, one call a page of ``limit``.
 
-        Of one type, a page takes as many calls as it has to look through, up to `CALLS_FOR_A_TYPE`: it may then hold
-        less than ``limit``, or nothing, and still have a next one.
+        Of one type, a page takes as many calls as it has to look through, up to `CALLS_A_PAGE`, and none is begun after
+        ``deadline`` (monotonic seconds). So do entries of over 1 MB together. Such a page may hold less than ``limit``,
+        or nothing, and still have a next one.
+
+        Args:
+            account_id: Whose entries.
+            since: In whole milliseconds, as ``until``.
+            until: The first instant that is not shown.
+            limit: The most entries.
+            deadline: By when to stop looking for more.
+            entry_type: Of this type alone.
+            below: A `time_key`, whether an entry stands there or not: those before it alone.
         """
         entries: list[Entry] = []
-        for _ in range(CALLS_FOR_A_TYPE):
-            found, start_key = self._entries(
+        for _ in range(CALLS_A_PAGE):
+            found, last = self._entries(
                 account_id,
-                self._entry.time_key.between(instant(since), instant(until)),
+                self._entry.time_key.between(instant(since), place_before(below) if below else instant(until)),
                 filter_condition=self._entry.type == entry_type.value if entry_type else None,
-                exclusive_start_key=start_key,
-                limit=ROWS_LOOKED_THROUGH if entry_type else limit,
+                limit=ROWS_LOOKED_THROUGH if entry_type else limit - len(entries),
                 scan_index_forward=False,
             )
             entries += found
-            if start_key is None or len(entries) >= limit:
+            below = last["time_key"]["S"] if last else None
+            if below is None or len(entries) >= limit or time.monotonic() >= deadline:
                 break
         if len(entries) > limit:
             entries = entries[:limit]
-            start_key = by_time_key(entries[-1])
-        return Page(entries, start_key)
+            below = time_key(entries[-1])
+        return Page(entries, below)
+
+    def list_entries(
+        self,
+        account_id: str,
+        when: Condition | None = None,
+        **asked: Any,  # noqa: ANN401 - what else a query takes
+    ) -> dict[str, Any]:
+        """One call: DynamoDB's own answer of entries by time, strongly consistent.
+
+        Raises:
+            ContentionError: throttling, or no answer.
+        """
+        with contention_from_aws(reading=True):
+            take_items_plainly(self._connection.connection.client)
+            return self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
 
     def journal(self, account_id: str) -> list[Entry]:
         """Every entry of an account, oldest first."""
@@ -302,7 +316,7 @@ class Table:
                 item.row.update(list(item.actions), item.condition)
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
-                raise item.refused({}) from error
+                raise item.refused({}).after(error.cause) from error
             raise
 
     def completion(self, purchase: Purchase) -> Also:
@@ -328,7 +342,7 @@ class Table:
                 row.save(unchanged)
         except PutError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
-                raise PurchaseMovedError(after.purchase_id) from error
+                raise PurchaseMovedError(after.purchase_id).after(error.cause) from error
             raise
         return after
 
@@ -360,7 +374,7 @@ class Table:
     def due(self, index: Index[Any], attribute: Attribute[Any], until: date) -> Iterator[Any]:
         """The keys of what a due index holds until then, shard by shard."""
         for shard in range(self.shards):
-            with contention_from_aws():
+            with contention_from_aws(reading=True):
                 yield from index.query(str(shard), attribute <= until, page_size=DUE_PAGE)
 
     def _whole(self, account: Account) -> AccountRow:
@@ -381,8 +395,7 @@ class Table:
         **asked: Any,  # noqa: ANN401 - what else a query takes
     ) -> tuple[list[Entry], Key | None]:
         """One call: entries in the order of time, and the key at which the next call goes on."""
-        with contention_from_aws():
-            found = self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
+        found = self.list_entries(account_id, when, **asked)
         return [entry_from(item) for item in found["Items"]], found.get("LastEvaluatedKey")
 
     def _transaction(self) -> TransactWrite:
@@ -407,10 +420,12 @@ class Table:
     def _changes(self, before: Account, after: Account) -> list[Action]:
         """Only what differs: attributes that a newer release added survive an older one's write."""
         old, new = AccountRow.values(before), AccountRow.values(after)
+        changed = [name for name in new if new[name] != old[name]]
+        if not INTERVIEWS.isdisjoint(changed):
+            changed = [*(name for name in changed if name not in INTERVIEWS), *INTERVIEWS]
         return [
             getattr(self._account, name).remove() if new[name] is None else getattr(self._account, name).set(new[name])
-            for name in new
-            if new[name] != old[name]
+            for name in changed
         ]
 
     def _completion(self, purchase: Purchase) -> list[Action]:
@@ -433,13 +448,14 @@ class Table:
                 pass
         except TransactWriteError as error:
             if refusal := self._refusal(error, own, also):
-                raise refusal from error
+                raise refusal.after(error.cause) from error
             raise  # as it came: its cause is what names the table or the permission that is missing
 
-    def _refusal(self, error: TransactWriteError, own: str | None, also: Sequence[Also]) -> Exception | None:
+    def _refusal(self, error: TransactWriteError, own: str | None, also: Sequence[Also]) -> StoreError | None:
         """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.
 
-        An entry that the calendar brought may stand there too, written by whoever moved the version on.
+        An entry that the calendar brought may stand there too, written by whoever moved the version on. None where it
+        was nothing that passes by itself: an item or a partition that would be too large, a value that is none.
         """
         reasons = [reason for reason in error.cancellation_reasons if reason]
         items = [reason.raw_item for reason in reasons if reason.raw_item]
@@ -447,8 +463,9 @@ class Table:
         by_sk = {item["sk"]["S"]: item for item in items}
         if own and (item := by_sk.get(entry_sk(own))):
             return EntryExistsError(entry_from(item))
-        for sk, item in by_sk.items():
-            if sk.startswith(claim_sk("")):
+        theirs = {(more.row.pk, more.row.sk) for more in also}
+        for key, item in refused.items():
+            if key[1].startswith(claim_sk("")) and key not in theirs:
                 return ClaimedError(self._claim.from_raw_data(item).claim())
         for more in also:
             if item := refused.get((more.row.pk, more.row.sk)):
@@ -456,5 +473,6 @@ class Table:
         if item := by_sk.get(ACCOUNT_SK):
             return VersionMovedError(self._account.from_raw_data(item).account())
         if any(reason.code in CONTENTION for reason in reasons):
-            return ContentionError(str([reason.code for reason in reasons]))
+            kind = OutcomeUnknownError if was_sent_twice(error.cause) else ContentionError
+            return kind(str([reason.code for reason in reasons]))
         return None

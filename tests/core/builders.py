@@ -12,18 +12,19 @@ from shared.ledger.commands import (
     Adjust,
     Command,
     Credit,
-    Interview,
     OpenAccount,
-    Refund,
     Settle,
     Spend,
     decide,
     open_account,
     settled_view,
+    settling,
 )
+from shared.ledger.interviews import Interview
 from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanNews, Request, Status
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.policy import Policy
+from shared.ledger.refunds import Refund
 
 DEFAULT = Policy()
 QUIET = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0)
@@ -110,25 +111,33 @@ class Book:
         return written
 
     def settle(self) -> list[Entry]:
-        return self.do(Settle())
+        """Writes what a reader was shown before."""
+        foreseen = [told(entry) for entry in self.pending]
+        written = self.do(Settle())
+        assert [told(entry) for entry in written] == foreseen
+        return written
 
     def credit(self, amount: int, *, paid: bool = False) -> Entry:
         entry_type = EntryType.PURCHASE if paid else EntryType.REWARD
         return self.do(Credit(entry_type, amount, paid, "Credit", {"type": "test"}, self.request("credit")))[-1]
 
-    def spend(self, amount: int) -> Entry:
-        return self.do(Spend(amount, "Proposal", {"type": "proposal"}, self.request("spend")))[-1]
+    def spend(self, amount: int, **reference: str) -> Entry:
+        return self.do(Spend(amount, "Proposal", {"type": "proposal"} | reference, self.request("spend")))[-1]
 
     def refund(self, spend: Entry, reason: str = "job_canceled") -> Entry:
         """The refund's own entry, also where what it brought expired at once."""
-        written = self.do(Refund(spend, reason, self.request("refund")))
+        written = self.do(Refund(spend, reason, self.request("refund"), self.came_back(spend)))
         return next(entry for entry in written if entry.type is EntryType.REFUND)
 
-    def interview(self, spend: Entry, *, came_back: int = 0) -> list[Entry]:
+    def interview(self, spend: Entry, *, at: datetime | None = None) -> list[Entry]:
         """The refund and the reward, as far as it has both."""
-        request = self.request("reward")
-        written = self.do(Interview(spend, came_back, request))
+        written = self.do(Interview(spend, self.request("reward"), self.came_back(spend), at))
         return [entry for entry in written if entry.reference.get("type") == "interview"]
+
+    def came_back(self, spend: Entry) -> int | None:
+        """By the journal, what a spend's refunds gave back; None where there is none."""
+        refunds = [entry for entry in self.of_type(EntryType.REFUND) if entry.reference["spend_id"] == spend.entry_id]
+        return sum(entry.amount for entry in refunds) if refunds else None
 
     def adjust(self, amount: int, reason: str = "As a courtesy") -> Entry:
         return self.do(Adjust(amount, reason, self.request("adjustment")))[-1]
@@ -154,6 +163,11 @@ class Book:
     def shown(self) -> Account:
         """What a reader is shown now, however late the sweep is."""
         return settled_view(self.account, self.now, self.policy)
+
+    @property
+    def pending(self) -> list[Entry]:
+        """What fell due by now and is not written."""
+        return list(settling(self.account, self.now, self.policy).entries)
 
     def of_type(self, entry_type: EntryType) -> list[Entry]:
         return [entry for entry in self.entries if entry.type is entry_type]

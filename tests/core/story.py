@@ -68,17 +68,27 @@ def interviews(book: Book) -> list[Entry]:
     return [entry for entry in book.entries if entry.reference.get("type") == "interview"]
 
 
-def brought_lately(book: Book) -> int:
-    """By interviews, up to now, from the journal alone."""
+def left_for_interviews(book: Book, at: datetime) -> int:
+    """How much an interview of then may still bring: by the journal alone, from the fullest window with it in."""
     window = timedelta(days=book.policy.interview_window_days)
-    return sum(entry.amount for entry in interviews(book) if entry.at > book.now - window)
+    instants = [at, *(when(entry) for entry in interviews(book))]
+    starts = [start for start in instants if at - window < start <= at]
+    return max(0, book.policy.interview_cap - max(_brought_from(book, start) for start in starts))
 
 
 def check_no_window_holds_more_than_the_cap(book: Book) -> None:
-    window, found = timedelta(days=book.policy.interview_window_days), interviews(book)
-    for last in found:
-        within = [entry.amount for entry in found if last.at - window < entry.at <= last.at]
-        assert sum(within) <= book.policy.interview_cap
+    for entry in interviews(book):
+        assert _brought_from(book, when(entry)) <= book.policy.interview_cap
+
+
+def when(entry: Entry) -> datetime:
+    """When an interview was, which may have been told late."""
+    return datetime.fromisoformat(entry.reference["at"]) if "at" in entry.reference else entry.at
+
+
+def _brought_from(book: Book, start: datetime) -> int:
+    end = start + timedelta(days=book.policy.interview_window_days)
+    return sum(entry.amount for entry in interviews(book) if start <= when(entry) < end)
 
 
 def check_the_weeks_of_a_badge(book: Book) -> None:

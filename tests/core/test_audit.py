@@ -1,24 +1,30 @@
 """The audit finds what contradicts an invariant: each test breaks one thing in a sound account."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.audit import audit
+from shared.ledger.audit import (
+    AWARDS,
+    BALANCES,
+    BUCKETS,
+    HOLDS,
+    INVARIANTS,
+    LOTS,
+    ONCE,
+    PURCHASES,
+    SEQUENCE,
+    SLICES,
+    TOLD,
+    Audit,
+    audit,
+)
+from shared.ledger.audit import BADGE_WEEKS as BADGE
 from shared.ledger.model import Account, Badge, Entry, EntryType, Plan
+from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
 from tests.core.builders import Book, free, paid, start_of
-
-LOTS = "every lot is positive, so the balance is never negative"
-BUCKETS = "the entries of each bucket add up to what is left in it"
-SLICES = "an entry's slices add up to its amount"
-SEQUENCE = "seq counts from 1 without a gap, and time never runs backwards"
-BALANCES = "each balance follows from the one before"
-ONCE = "a key has one effect, and a spend at most one refund of what it took"
-BADGE = "no week of a badge was paid for twice, and the last one ends when the account says"
-HOLDS = "a hold ends once, by the release or the capture of all of it, and what is held is in open holds"
-AWARDS = "what is awarded once for ever was awarded once"
 
 Broken = tuple[Account, list[Entry]]
 
@@ -31,11 +37,12 @@ def sound_book() -> Book:
     book.spend(5)
     book.at("2024-01-14").refund(spend)
     book.at("2024-02-10").settle()
+    book.entries[2] = replace(book.entries[2], reference={"type": "purchase", "purchase_id": "first"})
     return book
 
 
-def violated(account: Account, entries: list[Entry]) -> set[str]:
-    return {finding.invariant for finding in audit(account, entries) if finding.problems}
+def violated(account: Account, entries: list[Entry], purchases: Iterable[Purchase] | None = None) -> set[str]:
+    return {finding.invariant for finding in audit(account, entries, purchases) if finding.problems}
 
 
 def edit(book: Book, number: int, **changes: object) -> Broken:
@@ -100,13 +107,28 @@ def refund_of(book: Book, spend_id: str, amount: int = 8) -> Broken:
 
 def refund_of_interview(book: Book, amount: int) -> Broken:
     """An interview gives back in part what the second spend took, 5."""
-    reference = {"type": "interview", "spend_id": book.entries[4].entry_id}
-    slices = {free("2025-01-11"): amount}
-    return posted(book, book.entries[5], entry_id="another", amount=amount, slices=slices, reference=reference)
+    return in_parts(book, amount)
 
 
-def awarded_again(book: Book, **reference: str) -> Broken:
-    reward = replace(book.entries[2], type=EntryType.REWARD, entry_id="one", reference=reference)
+def in_parts(book: Book, by_interview: int, *rest: int) -> Broken:
+    """An interview gives back in part what the second spend took, 5, and then others what it left."""
+    account, entries = book.account, book.entries
+    for number, amount in enumerate([by_interview, *rest]):
+        reference = {"type": "spend" if number else "interview", "spend_id": book.entries[4].entry_id}
+        slices = {free("2025-01-11"): amount}
+        account, entries = posted(
+            replace(book, account=account, entries=entries),
+            book.entries[5],
+            entry_id=f"back {number}",
+            amount=amount,
+            slices=slices,
+            reference=reference,
+        )
+    return account, entries
+
+
+def awarded_again(book: Book, entry_type: EntryType = EntryType.REWARD, **reference: str) -> Broken:
+    reward = replace(book.entries[2], type=entry_type, entry_id="one", reference=reference)
     once = posted(book, reward)
     return posted(replace(book, account=once[0], entries=once[1]), reward, entry_id="other")
 
@@ -123,19 +145,54 @@ def badge_paid(book: Book, *days: int, until: int | None) -> Broken:
     return replace(account, badge=badge), entries
 
 
-def held(book: Book, *ends: tuple[EntryType, int], left: int = 0) -> Broken:
+def held(book: Book, *ends: tuple[EntryType, int], left: int = 0, **reference: str) -> Broken:
     """5 held, and then what ends it, or holds more; the account says how much is held in the end."""
     account, entries = book.account, book.entries
     for number, (entry_type, amount) in enumerate([(EntryType.HOLD, -5), *ends]):
         after = replace(book, account=account, entries=entries)
         changes = {"type": entry_type, "amount": amount, "slices": {free("2025-01-11"): amount} if amount else {}}
         account, entries = posted(
-            after, book.entries[4], entry_id=f"held {number}", reference={"type": "boost", "hold_id": "h"}, **changes
+            after, book.entries[4], entry_id=f"held {number}", reference={**OF_HOLD, **reference}, **changes
         )
     return replace(account, held=left), entries
 
 
+OF_HOLD = {"type": "boost", "hold_id": "h"}
 CAPTURED, RELEASED = (EntryType.CAPTURE, 0), (EntryType.RELEASE, 5)
+
+
+def back(amount: int) -> tuple[EntryType, int]:
+    """Captured, and by later news should not have been."""
+    return EntryType.REFUND, amount
+
+
+def bought(book: Book, purchase_id: str | None = "p", quantity: int = 20) -> Broken:
+    """The entry of a purchase, which may name none."""
+    reference = {"type": "purchase"} | ({"purchase_id": purchase_id} if purchase_id else {})
+    entry = replace(book.entries[2], type=EntryType.PURCHASE, reference=reference, amount=quantity)
+    return posted(book, entry, entry_id=f"bought {len(book.entries)}", slices={paid("2025-01-13"): quantity})
+
+
+def purchase(
+    state: PurchaseState = PurchaseState.COMPLETED, quantity: int = 20, attempt: int = 1, purchase_id: str = "p"
+) -> Purchase:
+    return Purchase(
+        account_id="ann",
+        purchase_id=purchase_id,
+        state=state,
+        quantity=quantity,
+        amount_cents=quantity * 15,
+        currency="USD",
+        source=PaymentSource.BILLING_METHOD,
+        created_at=start_of("2024-02-10"),
+        actor="ann",
+        fingerprint="f",
+        attempt=attempt,
+    )
+
+
+FIRST = purchase(purchase_id="first")
+"""That of the sound book's third entry."""
 
 BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a lot of nothing": (lambda book: set_lot(book, paid("2026-01-01"), 0), {LOTS}),
@@ -163,7 +220,7 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a seq twice": (lambda book: edit(book, 4, seq=3), {SEQUENCE}),
     "an entry that the account does not count": (
         lambda book: (replace(book.account, seq=6), book.entries),
-        {SEQUENCE},
+        {SEQUENCE, BUCKETS, BALANCES},
     ),
     "entries in another order": (swapped, {SEQUENCE, BALANCES}),
     "an entry dated before the one before": (
@@ -172,9 +229,15 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     ),
     "a balance that does not follow": (lambda book: edit(book, 4, balance_after=1), {BALANCES}),
     "the last balance wrong": (lambda book: edit(book, 7, balance_after=1), {BALANCES}),
-    "a key with two effects": (written_twice, {ONCE}),
+    "a key with two effects": (written_twice, {ONCE, PURCHASES}),
     "a spend refunded twice": (refunded_again, {ONCE}),
     "a refund of more than was spent": (lambda book: refund_of(book, book.entries[4].entry_id), {ONCE}),
+    "what an interview left, and then once more": (lambda book: in_parts(book, 3, 2, 2), {ONCE}),
+    "what an interview left, and then less": (lambda book: in_parts(book, 3, 1), {ONCE}),
+    "an interview twice for one spend": (
+        lambda book: awarded_again(book, EntryType.REWARD, type="interview", spend_id=book.entries[4].entry_id),
+        {AWARDS},
+    ),
     "a refund of less than was spent": (lambda book: refund_of(book, book.entries[4].entry_id, 4), {ONCE}),
     "a refund of a spend that never was": (lambda book: refund_of(book, "nothing"), {ONCE}),
     "a refund of a purchase": (lambda book: refund_of(book, book.entries[2].entry_id, 20), {ONCE}),
@@ -201,11 +264,25 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "a hold released in part and forgotten": (lambda book: held(book, (EntryType.RELEASE, 4)), {HOLDS}),
     "a hold refunded for more than was captured": (
         lambda book: held(book, (EntryType.RELEASE, 4), CAPTURED, (EntryType.REFUND, 2)),
-        {HOLDS},
+        {ONCE},
     ),
     "a hold released for more than it took": (lambda book: held(book, (EntryType.RELEASE, 6)), {HOLDS}),
     "a capture that takes once more": (lambda book: held(book, (EntryType.CAPTURE, -5)), {HOLDS}),
     "a hold that grows after its end": (lambda book: held(book, CAPTURED, (EntryType.HOLD, -1), left=1), {HOLDS}),
+    "a hold released in part and then not captured": (lambda book: held(book, (EntryType.RELEASE, 4)), {HOLDS}),
+    "a capture that says it took what was released": (lambda book: held(book, CAPTURED, bid="6"), {HOLDS}),
+    "more of a boost come back than it captured": (lambda book: held(book, CAPTURED, back(3), back(3)), {ONCE}),
+    "of a boost come back what was released": (
+        lambda book: held(book, (EntryType.RELEASE, 2), CAPTURED, back(4)),
+        {ONCE},
+    ),
+    "of a boost come back what is held still": (lambda book: held(book, back(5), left=5), {ONCE}),
+    "of a boost come back what was all released": (lambda book: held(book, RELEASED, back(5)), {ONCE}),
+    "nothing come back of a boost": (lambda book: held(book, CAPTURED, back(0)), {ONCE}),
+    "an entry of a purchase that names it twice": (
+        lambda book: bought(replace(book, **dict(zip(("account", "entries"), bought(book), strict=True)))),
+        {PURCHASES},
+    ),
     "a refund of nothing that it names": (lambda book: edit(book, 6, reference={"type": "spend"}), {ONCE}),
 }
 
@@ -215,6 +292,11 @@ def test_audit_finds(break_it, expected):
     book = sound_book()
     assert violated(book.account, book.entries) == set()
     assert violated(*break_it(book)) == expected
+
+
+@pytest.mark.parametrize("parts", [(3, 2), (1, 4), (5,)])
+def test_audit_accepts_what_an_interview_left_of_a_spend_coming_back(parts):
+    assert violated(*in_parts(sound_book(), *parts)) == set()
 
 
 @pytest.mark.parametrize("amount", [1, 4, 5])
@@ -241,10 +323,109 @@ def test_audit_accepts_different_awards():
 
 @pytest.mark.parametrize(
     ("ends", "left"),
-    [((), 5), ((CAPTURED,), 0), ((RELEASED,), 0), (((EntryType.HOLD, -2), (EntryType.RELEASE, 7)), 0)],
+    [
+        ((), 5),
+        ((CAPTURED,), 0),
+        ((RELEASED,), 0),
+        (((EntryType.HOLD, -2), (EntryType.RELEASE, 7)), 0),
+        (((EntryType.RELEASE, 2),), 3),
+        (((EntryType.RELEASE, 2), CAPTURED), 0),
+        (((EntryType.RELEASE, 2), (EntryType.RELEASE, 3)), 0),
+        ((CAPTURED, back(5)), 0),
+        ((CAPTURED, back(2), back(3)), 0),
+        (((EntryType.RELEASE, 2), CAPTURED, back(3)), 0),
+    ],
 )
-def test_audit_accepts_a_hold_that_is_open_or_ended_once(ends, left):
+def test_audit_accepts_a_hold_that_is_open_or_ended_and_what_comes_back_of_it(ends, left):
     assert violated(*held(sound_book(), *ends, left=left)) == set()
+
+
+@pytest.mark.parametrize(
+    ("entries", "purchases"),
+    [
+        ([], [purchase(PurchaseState.PENDING)]),
+        ([], [purchase(PurchaseState.DECLINED)]),
+        (["p"], [purchase()]),
+        ([], []),
+    ],
+)
+def test_audit_accepts_purchases_that_are_completed_with_their_entries_or_have_none(entries, purchases):
+    book = sound_book()
+    for name in entries:
+        book.account, book.entries = bought(book, name)
+    assert violated(book.account, book.entries, [FIRST, *purchases]) == set()
+
+
+@pytest.mark.parametrize(
+    ("entries", "purchases"),
+    [
+        ([], [purchase()]),
+        (["p"], []),
+        ([None], []),
+        (["p"], [purchase(PurchaseState.PENDING)]),
+        (["p"], [purchase(PurchaseState.DECLINED)]),
+        (["p"], [purchase(quantity=21)]),
+        (["other"], [purchase()]),
+    ],
+    ids=["no entry", "no purchase", "no name", "pending", "declined", "of another quantity", "of another"],
+)
+def test_audit_finds_purchases_and_entries_that_do_not_match(entries, purchases):
+    book = sound_book()
+    for name in entries:
+        book.account, book.entries = bought(book, name)
+    assert violated(book.account, book.entries, [FIRST, *purchases]) == {PURCHASES}
+
+
+CHARGES = [
+    (purchase(), {"p-1"}, True),
+    (purchase(), set(), False),
+    (purchase(attempt=2), {"p-2"}, True),
+    (purchase(attempt=2), {"p-1"}, False),
+    (purchase(attempt=2), {"p-1", "p-2"}, False),
+    (purchase(PurchaseState.DECLINED), set(), True),
+    (purchase(PurchaseState.DECLINED), {"p-1"}, False),
+    (purchase(PurchaseState.PENDING), set(), True),
+    (purchase(PurchaseState.PENDING), {"p-1"}, True),
+    (purchase(PurchaseState.PENDING, attempt=2), {"p-1"}, False),
+]
+
+
+@pytest.mark.parametrize(("purchase", "charged", "right"), CHARGES)
+def test_audit_compares_each_purchase_with_what_was_charged_for_it(purchase, charged, right):
+    checked = Audit(sound_book().account)
+    checked.add_charges(purchase, charged)
+    [finding] = [each for each in checked.findings(7) if each.invariant == PURCHASES]
+    assert (finding.problems == ()) == right
+
+
+def test_audit_leaves_alone_what_was_written_after_the_account_was_read():
+    book = sound_book()
+    as_read, counted = book.account, len(book.entries)
+    book.at("2024-02-11").spend(3)
+    book.credit(5)
+    checked = Audit(as_read)
+    assert [checked.add(entry) for entry in book.entries] == [True] * counted + [False] * 2
+    assert [each for each in checked.findings(book.account.seq) if each.problems] == []
+
+
+def test_audit_finds_a_newer_entry_that_the_account_does_not_count_when_it_is_read_again():
+    book = sound_book()
+    as_read = book.account
+    book.at("2024-02-11").spend(3)
+    checked = Audit(as_read)
+    for entry in book.entries:
+        checked.add(entry)
+    assert {each.invariant for each in checked.findings(as_read.seq) if each.problems} == {SEQUENCE}
+
+
+def test_audit_tells_only_so_many_problems_of_an_invariant_and_how_many_more():
+    book = sound_book()
+    for _ in range(TOLD + 5):
+        book.spend(1)
+    wrong = [replace(entry, balance_after=entry.balance_after + 1) for entry in book.entries]
+    [finding] = [each for each in audit(book.account, wrong) if each.problems]
+    assert len(finding.problems) == TOLD + 1
+    assert finding.problems[-1] == f"and {len(wrong) - TOLD} more"
 
 
 @pytest.mark.parametrize("days", [(0,), (0, 7), (0, 7, 30, 37)])
@@ -255,7 +436,7 @@ def test_audit_accepts_weeks_of_a_badge_that_follow_each_other_or_later(days):
 def test_audit_breaks_every_invariant_that_it_names():
     book = sound_book()
     names = {finding.invariant for finding in audit(book.account, book.entries)}
-    assert names == set.union(*(expected for _, expected in BREAKS.values()))
+    assert names == set(INVARIANTS) == set.union(*(expected for _, expected in BREAKS.values()))
 
 
 def test_audit_finds_a_balance_that_was_negative_on_the_way_although_the_end_is_sound():

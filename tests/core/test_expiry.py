@@ -5,7 +5,7 @@ from datetime import date
 from shared.ledger.commands import SETTLED_AT_ONCE, Settle, decide
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
-from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of
+from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of, told
 
 
 def test_an_expiry_is_dated_at_its_instant_not_when_the_sweep_ran():
@@ -112,6 +112,30 @@ def test_expiry_of_more_lots_than_fit_one_transaction_comes_in_several():
     assert not decision.complete
     assert len(book.at("2026-01-01").settle()) == SETTLED_AT_ONCE + 5
     assert book.account.lots == {}
+
+
+def test_what_fell_due_is_shown_before_it_is_written_however_much_it_is():
+    book = Book.opened("2025-01-01", policy=QUIET)
+    for number in range(2 * SETTLED_AT_ONCE + 5):
+        book.at(date.fromordinal(date(2025, 1, 1).toordinal() + number)).credit(1)
+    assert book.pending == []
+    book.at("2027-01-01")
+    assert [entry.balance_after for entry in book.pending] == list(range(2 * SETTLED_AT_ONCE + 4, -1, -1))
+    assert book.pending[-1].balance_after == book.shown.balance
+    assert [told(entry) for entry in book.pending] == [told(entry) for entry in book.settle()]
+
+
+def test_what_fell_due_is_shown_at_its_instant_and_not_before():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(10)
+    assert book.at(start_of("2025-01-11") - INSTANT).pending == []
+    [expiry] = book.at(start_of("2025-01-11")).pending
+    assert (expiry.type, expiry.at, expiry.seq, expiry.balance_after) == (
+        EntryType.EXPIRY,
+        start_of("2025-01-11"),
+        2,
+        0,
+    )
 
 
 def test_a_late_sweep_never_changes_what_later_rows_say():

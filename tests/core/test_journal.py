@@ -24,16 +24,11 @@ from shared.ledger.auction import Bid, Boost, Ending, Verdict, Why
 from shared.ledger.badge import BADGE, BADGE_OFF, ONE_WEEK, RenewBadge, SwitchBadge, is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
 from shared.ledger.commands import (
-    BACK,
     Adjust,
     Command,
     Credit,
-    Interview,
-    Refund,
     Settle,
     Spend,
-    decide,
-    refund_claim,
 )
 from shared.ledger.errors import (
     AccountClosedError,
@@ -47,11 +42,13 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.holds import BOOST, REASONS, EndHold, Hold, held_up_to, hold_reference
+from shared.ledger.interviews import Interview
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, PlanNews, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
+from shared.ledger.refunds import BACK, Refund
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import INSTANT, Book, problems, told
-from tests.core.story import brought_lately, check_story, starts_at, week_paid_for
+from tests.core.story import check_story, left_for_interviews, starts_at, week_paid_for
 
 ALL = 0
 A_WINDOW = timedelta(days=max(policy.interview_window_days for policy in POLICIES))
@@ -77,7 +74,6 @@ class Journal(RuleBasedStateMachine):
         self.nightly = self.late.copy()
         self.opened_on = date.fromisoformat(opened_on)
         self.spends: list[Entry] = []
-        self.refunded: list[Entry] = []
         self.interviewed: list[Entry] = []
         self.holds: dict[str, tuple[Boost, list[Entry]]] = {}
         self.ended: list[Boost] = []
@@ -112,45 +108,54 @@ class Journal(RuleBasedStateMachine):
     @precondition(lambda self: self.spends)
     @rule(data=st.data(), reason=st.sampled_from(sorted(BACK)))
     def refund(self, data, reason):
-        spend = self.spends.pop(data.draw(st.integers(0, len(self.spends) - 1)))
-        written = self.both(Refund(spend, reason, self.late.request("refund")))
-        refund = next(entry for entry in written if entry.type is EntryType.REFUND)
-        assert by_class(refund) == {is_paid: -amount for is_paid, amount in by_class(spend).items()}
-        self.refunded.append(spend)
-
-    @precondition(lambda self: self.refunded)
-    @rule(data=st.data())
-    def refund_again(self, data):
-        """That a spend was refunded before is a claim that the store keeps; were it lost, the audit would tell."""
-        spend = data.draw(st.sampled_from(self.refunded))
-        unclaimed = self.late.copy()
-        unclaimed.run(Refund(spend, "fraud", unclaimed.request("refund")))
-        assert problems(unclaimed.account, unclaimed.entries) == [f"spend {spend.entry_id} was refunded 2 times"]
-
-    @precondition(lambda self: self.spends + self.refunded)
-    @rule(data=st.data())
-    def interview(self, data):
-        spend = data.draw(st.sampled_from(self.spends + self.refunded))
-        came_back = -spend.amount if spend in self.refunded else 0
-        missing = max(self.late.policy.interview - came_back, 0)
-        closed = self.late.account.closed_at is not None
-        command = Interview(spend, came_back, self.late.request("reward"))
-        if spend in self.interviewed:
-            return
-        if not missing:
+        spend = data.draw(st.sampled_from(self.spends))
+        came_back = self.late.came_back(spend)
+        command = Refund(spend, reason, self.late.request("refund"), came_back)
+        if came_back == -spend.amount:
             self.refused(command, AlreadyRefundedError)
             return
-        missing = min(missing, -spend.amount - came_back) if closed else missing
-        if not missing:
-            self.refused(command, AccountClosedError)
-        elif brought_lately(self.late) + missing > self.late.policy.interview_cap:
+        written = self.both(command)
+        refund = next(entry for entry in written if entry.type is EntryType.REFUND)
+        assert refund.amount == -spend.amount - (came_back or 0)
+        if not came_back:
+            assert by_class(refund) == {is_paid: -amount for is_paid, amount in by_class(spend).items()}
+
+    @precondition(lambda self: any(map(self.late.came_back, self.spends)))
+    @rule(data=st.data(), reason=st.sampled_from(sorted(BACK)))
+    def refund_as_if_nothing_had_come_back(self, data, reason):
+        """How much came back the store keeps; were it lost, the audit would tell."""
+        spend = data.draw(st.sampled_from(list(filter(self.late.came_back, self.spends))))
+        forgetful = self.late.copy()
+        forgetful.run(Refund(spend, reason, forgetful.request("refund")))
+        assert problems(forgetful.account, forgetful.entries)
+
+    @precondition(lambda self: self.spends)
+    @rule(data=st.data(), days_ago=st.sampled_from([0, 0, 1, 5, 7, 21, 90]))
+    def interview(self, data, days_ago):
+        """Told at once or late."""
+        spend = data.draw(st.sampled_from(self.spends))
+        if spend in self.interviewed:
+            return
+        at = self.late.now - timedelta(days=days_ago)
+        came_back = self.late.came_back(spend) or 0
+        missing = max(self.late.policy.interview - came_back, 0)
+        left = left_for_interviews(self.late, at)
+        command = Interview(spend, self.late.request("reward"), self.late.came_back(spend), at)
+        closed = self.late.account.closed_at is not None
+        due, missing = missing, min(missing, -spend.amount - came_back) if closed else missing
+        if not left:
             self.refused(command, RewardCapReachedError)
+        elif not due:
+            self.refused(command, AlreadyRefundedError)
+        elif not missing:
+            self.refused(command, AccountClosedError)
         else:
             brought = [entry for entry in self.both(command) if entry.reference["type"] == "interview"]
-            assert sum(entry.amount for entry in brought) == missing
+            amounts_ = {entry.type: entry.amount for entry in brought}
+            own = min(-spend.amount - came_back, missing, left)
+            assert sum(amounts_.values()) == min(missing, left)
+            assert amounts_.get(EntryType.REFUND, 0) == own
             self.interviewed.append(spend)
-            if spend in self.spends:
-                self.spends.remove(spend)
 
     @precondition(lambda self: self.interviewed)
     @rule(data=st.data())
@@ -158,19 +163,8 @@ class Journal(RuleBasedStateMachine):
         """As with refunds: what the store's claims keep from happening, the audit would tell."""
         spend = data.draw(st.sampled_from(self.interviewed))
         unclaimed = self.late.copy()
-        unclaimed.at(unclaimed.now + A_WINDOW).run(Interview(spend, 0, unclaimed.request("reward")))
+        unclaimed.at(unclaimed.now + A_WINDOW).run(Interview(spend, unclaimed.request("reward")))
         assert problems(unclaimed.account, unclaimed.entries)
-
-    @precondition(lambda self: self.interviewed)
-    @rule(data=st.data())
-    def refund_what_an_interview_gave_back(self, data):
-        spend = data.draw(st.sampled_from(self.interviewed))
-        refund = Refund(spend, "job_canceled", self.late.request("refund"))
-        decision = decide(self.late.shown, refund, self.late.now, self.late.policy)
-        assert decision.claims == (refund_claim(spend),)
-        unclaimed = self.late.copy()
-        unclaimed.run(refund)
-        assert problems(unclaimed.account, unclaimed.entries) == [f"spend {spend.entry_id} was refunded 2 times"]
 
     @rule(amount=amounts, sign=st.sampled_from([1, -1]))
     def adjust(self, amount, sign):
@@ -258,7 +252,7 @@ class Journal(RuleBasedStateMachine):
     def a_week_of_the_badge_never_comes_back(self, reason):
         week, request = week_paid_for(self.late), self.late.request("refund")
         self.refused(Refund(week, reason, request), NotRefundableError)
-        self.refused(Interview(week, 0, request), NotRefundableError)
+        self.refused(Interview(week, request), NotRefundableError)
 
     @rule(amount=amounts, raises=st.booleans())
     def hold(self, amount, raises):

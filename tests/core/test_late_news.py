@@ -258,7 +258,7 @@ def test_higher_numbers_bring_no_cycle_more_that_had_come_before(plan):
 
 
 def test_as_many_cycles_as_a_year_has_and_the_current_one_are_made_up_for_and_none_before():
-    book = opened(policy=Policy(lot_lifetime_months=1200)).at("2026-06-10")
+    book = opened(policy=Policy(lot_lifetime_months=60)).at("2026-06-10")
     book.settle()
     rows = tell(book, "2026-06-10", "2024-01-10", Plan.PLUS)
     assert REMEMBERED_CYCLES == 13
@@ -270,7 +270,7 @@ def test_as_many_cycles_as_a_year_has_and_the_current_one_are_made_up_for_and_no
 
 
 def test_an_account_that_never_changes_remembers_one_thing_of_all_its_cycles():
-    book = opened(policy=Policy(lot_lifetime_months=1200)).at("2034-01-10")
+    book = opened(policy=Policy(lot_lifetime_months=60)).at("2034-01-10")
     book.settle()
     assert (len(book.account.granted), book.account.plans, book.account.statuses) == (1, {}, {})
 
@@ -314,9 +314,9 @@ class Told:
 
 JOINED = [date(2023, 1, 1), date(2023, 1, 31), date(2024, 2, 29), date(2023, 6, 15), date(2023, 12, 30)]
 POLICIES = [
-    Policy(sign_up=0, lot_lifetime_months=1200),
-    Policy(sign_up=0, lot_lifetime_months=1200, anchor_policy=AnchorPolicy.FIRST_OF_NEXT, monthly_plus_free=40),
-    Policy(sign_up=0, lot_lifetime_months=1200, monthly_basic=0, monthly_plus=70, monthly_plus_free=0),
+    Policy(sign_up=0, lot_lifetime_months=60),
+    Policy(sign_up=0, lot_lifetime_months=60, anchor_policy=AnchorPolicy.FIRST_OF_NEXT, monthly_plus_free=40),
+    Policy(sign_up=0, lot_lifetime_months=60, monthly_basic=0, monthly_plus=70, monthly_plus_free=0),
 ]
 LIFE = timedelta(days=300)
 minutes = st.integers(1, LIFE // timedelta(minutes=1) // 2).map(lambda number: timedelta(minutes=2 * number))

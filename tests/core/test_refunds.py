@@ -1,13 +1,16 @@
 """Refunds: back into the very lots, with their dates; what has expired since comes back for the days of grace."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger.commands import BACK, NOT_BACK, check_refundable
-from shared.ledger.errors import InsufficientConnectsError, NotRefundableError
+from shared.ledger.errors import AlreadyRefundedError, InsufficientConnectsError, NotRefundableError
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
+from shared.ledger.refunds import BACK, NOT_BACK, check_refundable
 from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of
 
 NO_GRACE = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0, refund_grace_days=0)
@@ -169,6 +172,86 @@ def test_every_reason_either_gives_back_or_does_not():
     assert set(NOT_BACK) == {"job_expired", "job_filled", "not_chosen", "withdrawn"}
     for reason in BACK:
         check_refundable(reason)
+
+
+# --- In parts
+
+
+def test_the_end_of_a_job_gives_back_what_an_interview_left():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    book.credit(12)
+    spend = book.spend(12)
+    book.interview(spend)
+    assert book.refund(spend).amount == 2
+    assert book.account.lots == {free("2025-01-11"): 12}
+
+
+def test_the_parts_of_a_spend_go_into_its_lots_each_connect_once():
+    """An interview gives back the 10 that last longest: the purchased 8 of March, and 2 of the 6 of January."""
+    book = spent()
+    spend = book.entries[-1]
+    [first] = book.at("2024-06-01").interview(spend)
+    assert first.slices == {paid("2025-03-11"): 8, paid("2025-01-11"): 2}
+    rest = book.refund(spend)
+    assert rest.slices == {paid("2025-01-11"): 4, free("2025-01-11"): 6}
+
+
+def test_of_the_rest_what_has_expired_since_has_its_days_of_grace():
+    book = spent()
+    spend = book.entries[-1]
+    book.at("2024-06-01").interview(spend)
+    rest = book.at("2025-02-01").refund(spend)
+    assert rest.slices == {paid("2025-03-03"): 4, free("2025-03-03"): 6}
+
+
+def test_a_part_that_came_back_with_days_of_grace_is_no_part_of_the_rest():
+    book = spent()
+    spend = book.entries[-1]
+    [first] = book.at("2025-04-01").interview(spend)
+    assert first.slices == {paid("2025-05-01"): 10}
+    assert book.at("2025-04-15").refund(spend).slices == {paid("2025-05-15"): 4, free("2025-05-15"): 6}
+
+
+@pytest.mark.parametrize("reason", sorted(BACK))
+def test_what_came_back_in_full_comes_back_for_no_other_reason(reason):
+    book = spent()
+    spend = book.entries[-1]
+    book.refund(spend, reason)
+    for again in BACK:
+        with pytest.raises(AlreadyRefundedError):
+            book.refund(spend, again)
+
+
+def test_a_free_proposal_comes_back_once_as_a_row_of_0():
+    book = Book.opened("2024-01-10", policy=QUIET)
+    spend = book.spend(0, channel="invitation")
+    assert book.refund(spend).amount == 0
+    with pytest.raises(AlreadyRefundedError):
+        book.refund(spend, "fraud")
+
+
+@given(
+    lots=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 9), st.booleans()), min_size=1, max_size=10),
+    cap=st.integers(1, 30),
+    expired=st.booleans(),
+    data=st.data(),
+)
+def test_in_two_parts_as_much_comes_back_for_each_class_as_in_one(lots, cap, expired, data):
+    policy = replace(QUIET, interview=30, interview_cap=cap, lot_lifetime_months=13)
+    book = Book.opened("2024-01-01", policy=policy)
+    for month, amount, is_paid in sorted(lots):
+        book.at(f"2024-{month:02}-15").credit(amount, paid=is_paid)
+    spend = book.spend(data.draw(st.integers(1, book.account.balance)))
+    book.at("2026-06-01" if expired else "2024-12-31")
+    whole, parts = book.copy(), [entry for entry in book.interview(spend) if entry.type is EntryType.REFUND]
+    if sum(entry.amount for entry in parts) < -spend.amount:
+        parts.append(book.refund(spend))
+    back = Counter()
+    for part in parts:
+        back.update(part.slices)
+    assert back == whole.refund(spend).slices
+    with pytest.raises(AlreadyRefundedError):
+        book.refund(spend)
 
 
 @given(

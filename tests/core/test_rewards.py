@@ -7,21 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger.commands import (
-    Adjust,
-    Credit,
-    Interview,
-    Refund,
-    decide,
-    interview_claim,
-    refund_claim,
-)
+from shared.ledger.commands import Adjust, Credit, decide
 from shared.ledger.errors import (
     AlreadyRefundedError,
     InsufficientConnectsError,
     InvalidRequestError,
+    NoInterviewRewardError,
     RewardCapReachedError,
 )
+from shared.ledger.interviews import REMEMBERED, Brought, Interview, brought_around, interview_claim, remember
+from shared.ledger.job import Channel
 from shared.ledger.model import EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
 from tests.core.builders import QUIET, Book, free, paid, start_of
@@ -60,7 +55,7 @@ def test_interview_brings_only_what_is_missing_to_10_if_the_proposal_s_connects_
     book = bidder()
     spend = book.spend(spent)
     book.refund(spend)
-    assert typed(book.interview(spend, came_back=spent)) == [(EntryType.REWARD, rewarded)]
+    assert typed(book.interview(spend)) == [(EntryType.REWARD, rewarded)]
 
 
 @pytest.mark.parametrize("spent", [10, 12])
@@ -69,7 +64,7 @@ def test_interview_brings_nothing_if_10_or_more_had_come_back(spent):
     spend = book.spend(spent)
     book.refund(spend)
     with pytest.raises(AlreadyRefundedError):
-        book.interview(spend, came_back=spent)
+        book.interview(spend)
 
 
 def test_interview_gives_back_to_the_lots_and_rewards_with_a_free_lot_of_today():
@@ -116,20 +111,20 @@ def test_interview_names_the_proposal_s_spend_in_both_entries():
     assert refund.entry_id != reward.entry_id
 
 
-def test_interview_claims_the_proposal_s_interview_and_its_refund():
+def test_interview_claims_that_it_is_the_proposal_s_only_one():
     book = bidder()
     spend = book.spend(8)
-    decision = decide(book.account, Interview(spend, 0, REQUEST), book.now, QUIET)
-    assert decision.claims == (interview_claim(spend), refund_claim(spend))
-    decision = decide(book.account, Interview(spend, 8, REQUEST), book.now, QUIET)
-    assert decision.claims == (interview_claim(spend),)
+    for came_back in (None, 8):
+        decision = decide(book.account, Interview(spend, REQUEST, came_back), book.now, QUIET)
+        assert decision.claims == (interview_claim(spend),)
 
 
-def test_refund_claims_the_same_as_the_refund_of_an_interview():
+@pytest.mark.parametrize("channel", [channel for channel in Channel if channel is not Channel.SEARCH])
+def test_interview_brings_nothing_for_a_proposal_that_was_not_sent_on_one_s_own(channel):
     book = bidder()
-    spend = book.spend(8)
-    decision = decide(book.account, Refund(spend, "fraud", REQUEST), book.now, QUIET)
-    assert decision.claims == (refund_claim(spend),)
+    spend = book.spend(0, channel=channel.value)
+    with pytest.raises(NoInterviewRewardError, match=channel.value):
+        book.interview(spend)
 
 
 def test_interview_rewards_an_agency_even_while_it_is_frozen():
@@ -193,40 +188,112 @@ def test_interviews_count_with_all_that_they_brought_be_it_refund_or_reward():
         book.interview(book.spend(spent))
     refunded = book.spend(7)
     book.refund(refunded)
-    book.interview(refunded, came_back=7)  # brings 3, so 43 in all
-    with pytest.raises(RewardCapReachedError) as refusal:
-        book.interview(book.spend(8))
-    assert refusal.value.details["awarded"] == 43
-    refunded = book.spend(3)
-    book.refund(refunded)
-    assert typed(book.interview(refunded, came_back=3)) == [(EntryType.REWARD, 7)]
+    book.interview(refunded)  # brings 3, so 43 in all
+    assert typed(book.interview(book.spend(8))) == [(EntryType.REFUND, 7)]
 
 
-def test_interview_over_the_cap_changes_nothing_and_may_come_again_later():
-    book = bidder()
-    for _ in range(5):
-        book.interview(book.spend(8))
+def filled_up_to(book: Book, awarded: int) -> Book:
+    """By interviews of now: 10 each, and the last one what is missing to that."""
+    while awarded:
+        brings = min(awarded, 10)
+        spend = book.spend(10 - brings or 10)
+        if brings < 10:
+            book.refund(spend)
+        book.interview(spend)
+        awarded -= brings
+    return book
+
+
+@pytest.mark.parametrize(
+    ("awarded", "brought"),
+    [
+        (40, [(EntryType.REFUND, 8), (EntryType.REWARD, 2)]),
+        (41, [(EntryType.REFUND, 8), (EntryType.REWARD, 1)]),
+        (42, [(EntryType.REFUND, 8)]),
+        (45, [(EntryType.REFUND, 5)]),
+        (49, [(EntryType.REFUND, 1)]),
+    ],
+)
+def test_interview_near_the_cap_fills_up_to_it_the_proposal_s_own_connects_first(awarded, brought):
+    book = filled_up_to(bidder(), awarded)
+    assert typed(book.interview(book.spend(8))) == brought
+    assert brought_around(book.account.interviews, book.now, timedelta(days=7)) == min(awarded + 10, 50)
+
+
+def test_what_the_cap_kept_of_a_proposal_s_own_connects_still_comes_back_with_its_job():
+    book = filled_up_to(bidder(), 45)
+    spend = book.spend(8)
+    book.interview(spend)
+    assert book.refund(spend).amount == 3
+
+
+def test_interview_of_which_nothing_fits_changes_nothing():
+    book = filled_up_to(bidder(), 50)
     spend = book.spend(8)
     before = book.copy()
     with pytest.raises(RewardCapReachedError):
         book.interview(spend)
     assert (book.account, book.entries) == (before.account, before.entries)
-    book.at(book.now + timedelta(days=7)).interview(spend)
 
 
-def test_only_interviews_of_the_window_are_remembered():
+def test_interview_of_which_nothing_fits_is_as_full_whenever_it_is_told_again():
+    book = filled_up_to(bidder(), 50)
+    spend, at = book.spend(8), book.now
+    with pytest.raises(RewardCapReachedError):
+        book.at(at + timedelta(days=90)).interview(spend, at=at)
+    assert len(book.interview(spend, at=at + timedelta(days=7))) == 2
+
+
+def test_six_interviews_8_days_apart_that_are_told_together_bring_60():
     book = bidder()
-    for _ in range(30):
-        book.at(book.now + timedelta(days=2)).interview(book.spend(1))
-    assert len(book.account.interviews) == 4
-    assert max(book.account.interviews) - min(book.account.interviews) < timedelta(days=7)
+    told = [book.at(book.now + timedelta(days=8)).now for _ in range(6)]
+    brought = [book.interview(book.spend(8), at=at) for at in told]
+    assert sum(entry.amount for entries in brought for entry in entries) == 60
+
+
+@given(st.permutations([8 * day for day in range(20)]))
+def test_interviews_8_days_apart_bring_10_each_in_whatever_order_they_are_told(days):
+    book = bidder()
+    first = book.now
+    book.at(first + timedelta(days=200))
+    for day in days[:REMEMBERED]:
+        assert len(book.interview(book.spend(8), at=first + timedelta(days=day))) == 2
+
+
+def test_an_interview_told_late_counts_with_those_after_it_as_with_those_before():
+    book = bidder()
+    first = book.now
+    book.at(first + timedelta(days=60))
+    for day in (3, 3, 9, 9):
+        book.interview(book.spend(8), at=first + timedelta(days=day))
+    # Days 3 to 9 hold 40: one of day 6 fits, and then 10 more on day 1, of which 3 but not 9 is within 7 days.
+    book.interview(book.spend(8), at=first + timedelta(days=6))
+    with pytest.raises(RewardCapReachedError):
+        book.interview(book.spend(8), at=first + timedelta(days=6))
+    assert len(book.interview(book.spend(8), at=first + timedelta(days=1))) == 2
+
+
+def test_interview_told_late_says_when_it_was_and_its_reward_lives_from_that_day_on():
+    book = bidder()
+    spend, at = book.spend(8), book.now
+    refund, reward = book.at("2024-03-01").interview(spend, at=at)
+    assert refund.at == reward.at == book.now
+    assert reward.slices == {free("2025-01-11"): 2}
+    assert refund.reference == reward.reference
+    assert reward.reference["at"] == "2024-01-10T12:00:00.000Z"
+
+
+def test_interview_is_never_of_later_than_now():
+    book = bidder()
+    book.interview(book.spend(8), at=book.now + timedelta(minutes=5))
+    assert book.account.interviews == (Brought(book.now, book.now, 10),)
 
 
 def test_interviews_of_one_instant_add_up():
     book = bidder()
     for _ in range(3):
         book.interview(book.spend(1))
-    assert book.account.interviews == {book.now: 30}
+    assert book.account.interviews == (Brought(book.now, book.now, 30),)
 
 
 def test_a_clock_that_is_behind_opens_no_window():
@@ -247,6 +314,103 @@ def test_cap_and_window_are_configuration():
     book.at(book.now + timedelta(days=1)).interview(book.spend(8))
 
 
+def test_a_window_that_becomes_longer_still_counts_what_lay_outside_of_the_old_one():
+    book = bidder()
+    for day in range(5):
+        book.at(f"2024-02-{1 + 8 * (day % 3):02}").interview(book.spend(8))
+    book.policy = replace(QUIET, interview_window_days=30)
+    with pytest.raises(RewardCapReachedError):
+        book.at("2024-02-20").interview(book.spend(8))
+
+
+def test_a_cap_that_becomes_smaller_than_what_was_awarded_awards_nothing():
+    book = filled_up_to(bidder(), 50)
+    book.policy = replace(QUIET, interview_cap=20)
+    with pytest.raises(RewardCapReachedError) as refusal:
+        book.interview(book.spend(8))
+    assert refusal.value.details == {"cap": 20, "awarded": 50}
+
+
+# --- What is remembered of them
+
+START = start_of("2024-01-10")
+WEEK = timedelta(days=7)
+
+
+def at_day(day: float) -> Brought:
+    return Brought(START + timedelta(days=day), START + timedelta(days=day), 10)
+
+
+def remembered(days, *, now: float, window: timedelta = WEEK):
+    known = ()
+    for day in days:
+        known = remember(known, START + timedelta(days=day), 10, START + timedelta(days=now), window)
+    return known
+
+
+def test_as_many_interviews_are_remembered_as_an_account_s_item_has_room_for():
+    assert remembered(range(REMEMBERED), now=30) == tuple(map(at_day, range(REMEMBERED)))
+    assert len(remembered(range(300), now=300)) == REMEMBERED
+    assert sum(each.amount for each in remembered(range(300), now=300)) == 3_000
+
+
+def test_of_more_those_that_lie_closest_for_their_age_become_one_stretch():
+    known = remembered([0, 1, *range(20, 20 + REMEMBERED - 1)], now=50)
+    assert known[0] == Brought(START, START + timedelta(days=1), 20)
+
+
+def test_interviews_of_the_last_window_stay_as_they_were_while_there_are_others_to_merge():
+    last_week = [94, 95.5, 97, 98.5, 100]
+    known = remembered([*range(0, 93, 2), *last_week], now=100)
+    assert list(known[-5:]) == list(map(at_day, last_week))
+
+
+def test_a_stretch_counts_whole_in_every_window_that_touches_it():
+    stretch = Brought(START, START + timedelta(days=10), 20)
+    for day, awarded in ((-7, 0), (-6, 20), (5, 20), (16, 20), (17, 0)):
+        assert brought_around([stretch], START + timedelta(days=day), WEEK) == awarded
+
+
+def test_an_interview_within_a_stretch_becomes_part_of_it():
+    stretch = Brought(START, START + timedelta(days=10), 20)
+    [known] = remember([stretch], START + timedelta(days=5), 10, START + timedelta(days=30), WEEK)
+    assert known == replace(stretch, amount=30)
+
+
+def test_a_freelancer_at_the_cap_for_years_is_awarded_50_each_week_to_the_instant():
+    """Five a week, as they come: what is merged is never of the week that counts."""
+    book = bidder(policy=replace(QUIET, lot_lifetime_months=60))
+    book.credit(10_000)
+    start = book.now
+    for week in range(60):
+        for number in range(5):
+            book.at(start + timedelta(days=7 * week, hours=20 * number))
+            assert len(book.run(Interview(book.spend(8), book.request("reward")))) == 2
+    with pytest.raises(RewardCapReachedError):
+        book.interview(book.spend(8))
+    assert len(book.account.interviews) == REMEMBERED
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100), st.integers(1, 10)), max_size=60),
+    st.integers(1, 30),
+    st.sampled_from([5, 20, 50, 1_000_000]),
+)
+def test_what_is_merged_never_counts_less_than_it_was(told, days, cap):
+    """However many come in whatever order, no window holds more than the cap."""
+    window, now, known, brought = timedelta(days=days), START + timedelta(days=100), (), []
+    for day, amount in told:
+        at = START + timedelta(days=day)
+        fits = min(amount, cap - brought_around(known, at, window))
+        if fits > 0:
+            known = remember(known, at, fits, now, window)
+            brought.append((at, fits))
+    assert len(known) <= REMEMBERED
+    assert sum(each.amount for each in known) == sum(amount for _, amount in brought)
+    for start, _ in brought:
+        assert sum(amount for at, amount in brought if start <= at < start + window) <= cap
+
+
 @given(st.lists(st.tuples(SOME_TIME, st.integers(1, 14), st.booleans()), max_size=25))
 def test_no_7_days_ever_hold_more_than_50(proposals):
     book = bidder(policy=replace(QUIET, lot_lifetime_months=30))
@@ -257,7 +421,7 @@ def test_no_7_days_ever_hold_more_than_50(proposals):
         if came_back:
             book.refund(spend)
         try:
-            entries = book.interview(spend, came_back=spent if came_back else 0)
+            entries = book.interview(spend)
         except (RewardCapReachedError, AlreadyRefundedError):
             continue
         brought.append((book.now, sum(entry.amount for entry in entries)))
@@ -266,6 +430,23 @@ def test_no_7_days_ever_hold_more_than_50(proposals):
 
 
 # --- What is given once for ever ---
+
+
+@pytest.mark.parametrize(
+    ("told_on", "expires_on"),
+    [("2024-01-10", "2025-01-11"), ("2024-03-01", "2025-01-11"), ("2025-01-10", "2025-01-11")],
+)
+def test_a_reward_that_is_told_late_lives_from_its_own_day_on_and_is_a_row_of_now(told_on, expires_on):
+    book = Book.opened("2024-01-01", policy=QUIET).at(told_on)
+    credit = Credit(EntryType.REWARD, 30, False, "Rising Talent", {}, REQUEST, at=start_of("2024-01-10"))
+    [entry] = book.do(credit)
+    assert (entry.slices, entry.at) == ({free(expires_on): 30}, book.now)
+
+
+def test_a_reward_that_is_told_more_than_a_year_late_comes_and_expires_as_two_rows():
+    book = Book.opened("2024-01-01", policy=QUIET).at("2025-01-11")
+    book.do(Credit(EntryType.REWARD, 30, False, "Rising Talent", {}, REQUEST, at=start_of("2024-01-10")))
+    assert typed(book.entries) == [(EntryType.REWARD, 30), (EntryType.EXPIRY, -30)]
 
 
 def test_a_reward_is_free_lasts_a_year_and_claims_what_it_is_given_for_once():
@@ -285,7 +466,7 @@ def test_a_command_that_has_to_wait_for_years_to_be_settled_claims_nothing_yet()
 
 @pytest.mark.parametrize("numbers", [{"rising_talent": 0}, {"interview": 0}])
 def test_a_reward_of_nothing_cannot_be_configured(numbers):
-    with pytest.raises(ValueError, match="1 or more"):
+    with pytest.raises(ValueError, match="must be from 1 to"):
         Policy(**numbers)
 
 

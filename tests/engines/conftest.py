@@ -42,7 +42,7 @@ def admin(engine: str) -> Any:
 @pytest.fixture(scope="session")
 def store(engine: str) -> Table:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.store.table.READ_TIMEOUT_S", PATIENCE_S)
+        patch.setattr("shared.store.sending.READ_TIMEOUT_S", PATIENCE_S)
         store = Table("ledger", shards=SHARDS, region=REGION, endpoint_url=engine)
         client_of(store)  # made now, so that the threads of a race find it
     return store

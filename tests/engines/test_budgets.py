@@ -5,6 +5,7 @@ index is a removal and a put. It counts every strongly consistent read as one un
 judged by size: what one read unit may bring is 4 KB.
 """
 
+import json
 from datetime import date, timedelta
 
 import pytest
@@ -14,8 +15,10 @@ from shared.ledger.job import Channel, JobEvent
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
 from shared.services.badges import renew_badges, set_price
+from shared.services.history import Asked, history_json
 from tests.core.builders import noon
 from tests.desk import Letters, deadline
+from tests.sizes import item_bytes
 from tests.store.fixtures import SHARDS
 from tests.wire import BATCH_GET, GET, QUERY, TRANSACT, UPDATE, Cost
 
@@ -55,15 +58,7 @@ def usual(desk):
 
 def account_bytes(table):
     """The account's item as DynamoDB weighs it, or a little more: numbers weigh half their digits and one."""
-    item = table._connection.get_item("ann", "ACCOUNT")["Item"]
-    return sum(len(name) + weight(value) for name, value in item.items())
-
-
-def weight(value):
-    ((kind, content),) = value.items()
-    if kind == "M":
-        return 3 + sum(len(name) + weight(inner) + 1 for name, inner in content.items())
-    return 1 if kind == "BOOL" else len(content) + 1
+    return item_bytes(table._connection.get_item("ann", "ACCOUNT")["Item"])
 
 
 def test_a_spend_from_24_buckets_is_2_calls_5_wcu_1_rcu(usual, wire):
@@ -276,13 +271,45 @@ def test_a_balance_is_1_call_1_rcu(usual, wire):
     assert account_bytes(usual.table) <= READ_UNIT_BYTES
 
 
-def test_a_page_of_history_is_1_call(usual, wire):
+def test_an_audit_is_1_call_a_megabyte_and_1_for_the_purchases(usual, wire):
+    usual.credit_often([(TODAY, 1, True)] * 500)
+    with wire.measured() as cost:
+        usual.audit()
+    assert_costs(cost, calls=[GET, QUERY, QUERY], read_units=3)
+
+
+def page_of(desk, **asked):
+    page = json.loads(
+        history_json(desk.ledger, Asked("ann", **{"limit": 50, "days": 90, **asked}), deadline=deadline())
+    )
+    return page["entries"], page["next_cursor"]
+
+
+def test_the_newest_page_of_history_is_2_calls_and_each_after_it_1(usual, wire):
+    """The account says what fell due and is not written yet; nothing below the newest page can be."""
     usual.credit_often([(TODAY, 1, True)] * 80)
     with wire.measured() as cost:
-        page = usual.history(limit=50)
-    assert len(page.entries) == 50
+        entries, cursor = page_of(usual)
+    assert len(entries) == 50
+    assert_costs(cost, calls=[GET, QUERY], read_units=2)
+    assert cost.read_units == 2, "half a unit would be a read that may miss what was just written"
+    with wire.measured() as cost:
+        entries, _ = page_of(usual, cursor=cursor)
+    assert len(entries) == 50
     assert cost.calls == [QUERY], f"measured {cost}"
     assert cost.read_units == 1, "half a unit would be a read that may miss what was just written"
+
+
+def test_a_page_of_history_that_shows_what_is_pending_is_3_calls_and_each_after_it_1(usual, wire):
+    """The account is read again: what is pending is right beside the rows of the same version alone."""
+    usual.at(TODAY + timedelta(days=360))
+    with wire.measured() as cost:
+        entries, cursor = page_of(usual, limit=14, days=400)
+    assert_costs(cost, calls=[GET, QUERY, GET], read_units=3)
+    assert [entry["type"] for entry in entries] == ["expiry"] * 6 + ["reward"] * 8
+    with wire.measured() as cost:
+        page_of(usual, limit=14, days=400, cursor=cursor)
+    assert_costs(cost, calls=[QUERY], read_units=1)
 
 
 def test_a_refund_is_3_calls_7_wcu(usual, wire):
@@ -422,6 +449,17 @@ def test_a_look_at_lots_that_were_spent_is_2_calls_4_wcu(usual, wire):
     with wire.measured() as cost:
         usual.tell_expiring()
     assert usual.notices() == []
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
+
+
+def test_a_look_after_a_change_of_the_days_ahead_is_1_call_and_2_calls_4_wcu_where_a_date_moves(usual, wire):
+    usual.under(expiry_notice_days=(7, 1))
+    with wire.measured() as cost:
+        usual.tell_expiring()
+    assert_costs(cost, calls=[GET], read_units=1)
+    usual.under(expiry_notice_days=(60, 30, 7, 1))
+    with wire.measured() as cost:
+        usual.tell_expiring()
     assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
 
 

@@ -67,6 +67,15 @@ def test_of_32_who_spend_1_of_20_exactly_20_succeed(desk):
     assert (desk.balance(), count(desk, EntryType.SPEND)) == (0, 20)
 
 
+def test_64_at_once_on_one_account_all_succeed(desk):
+    """How long that takes is in `make bench`."""
+    desk.open()
+    desk.credit(64)
+    results = at_once(*[lambda key=key: desk.spend(1, str(key)) for key in range(64)])
+    assert kinds(results) == {"Outcome": 64}
+    assert (desk.balance(), count(desk, EntryType.SPEND)) == (0, 64)
+
+
 def test_32_times_the_same_spend_at_once_is_one_spend(desk):
     desk.open()
     desk.credit(20)
@@ -268,6 +277,27 @@ def test_16_times_the_same_purchase_and_its_reconciliation_at_once_is_one_purcha
     assert {result.purchase.state for result in results} == {PurchaseState.COMPLETED}
     assert len({result.entry.entry_id for result in results}) == 1
     assert (desk.balance(), count(desk, EntryType.PURCHASE)) == (100, 2)
+
+
+def test_an_audit_of_an_account_that_many_write_finds_nothing_at_any_time(desk, provider):
+    succeeds = provider.that(Behaviour.SUCCEED)
+    desk.open()
+    desk.credit(200)
+
+    def write(number):
+        for time in range(5):
+            desk.refund(desk.spend(1, f"{number} {time}").entry.entry_id, f"{number} {time}")
+            desk.buy(10, succeeds, f"{number} {time}")
+            desk.badge(on=time % 2 == 0)
+
+    def audit(_):
+        return [desk.audit(succeeds) for _ in range(10)]
+
+    desk.badge()
+    results = at_once(*[lambda number=number: write(number) for number in range(4)], *[lambda: audit(0)] * 4)
+    audits = [audited for each in results if each for audited in each]
+    assert [finding for audited in audits for finding in audited.findings if finding.problems] == []
+    assert len({audited.as_of_seq for audited in audits}) > 1, "nothing was written meanwhile"
 
 
 def test_two_who_open_an_account_that_another_spends_from_leave_one_story(desk):

@@ -3,18 +3,22 @@
 import importlib
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.config import ConfigurationError
 from tests.document import check_answer
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, event, http, signed, sqs, user
+from tests.permissions import LEDGER, Asked, denied, in_the_sandbox
 
 HANDLER_OF = {
     "open_account": "accounts",
     "read_account": "accounts",
     "change_account": "accounts",
     "history": "accounts",
-    "audit": "accounts",
+    "audit": "audit",
     "reward": "rewards",
     "adjustment": "rewards",
     "put_promo": "promos",
@@ -26,6 +30,39 @@ HANDLER_OF = {
     "boost": "boosts",
 }
 """The function that a call's event is for, where it is not named like the function."""
+
+
+RUNNING: list[str] = []
+"""The functions that are called, the innermost last: a test may have one meet another half-way."""
+
+
+@contextmanager
+def permitted(function: str) -> Iterator[None]:
+    from shared.edge.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
+
+    try:
+        table = wiring().ledger.table
+    except ConfigurationError:
+        table = None
+    if table is None or table.name != LEDGER:
+        yield  # and so the function has no table to ask
+        return
+    events = table._connection.connection.client.meta.events
+    policy = in_the_sandbox("".join(map(str.title, function.split("_"))) + "Function")
+    refused: list[Asked] = []
+
+    def check(params: dict[str, Any], model: Any, **_: object) -> None:
+        if RUNNING[-1] == function:
+            refused.extend(denied(policy, model.name, params))
+
+    RUNNING.append(function)
+    events.register("provide-client-params.dynamodb", check)
+    try:
+        yield
+    finally:
+        events.unregister("provide-client-params.dynamodb", check)
+        RUNNING.pop()
+    assert refused == [], f"{function} may not do this"
 
 
 @dataclass
@@ -94,8 +131,10 @@ class Api:
         return self.send(name, http(name, **{"claims": SERVICE, **changes}))
 
     def invoke(self, function: str, sent: dict[str, Any]) -> Any:
+        """What a function answers. It asks nothing of the ledger's table that its policies do not allow."""
         handler = importlib.import_module(f"functions.{function}.app").handler
-        return json.loads(json.dumps(handler(sent, Context(function, self.left_ms))))
+        with permitted(function):
+            return json.loads(json.dumps(handler(sent, Context(function, self.left_ms))))
 
     def run(self, function: str, **changes: Any) -> Any:
         """One run of a schedule."""

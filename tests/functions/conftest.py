@@ -232,8 +232,7 @@ def completed_everywhere() -> dict[str, int]:
     """What the ledger's completed purchases cost, in cents."""
     completed = {"AttributeValueList": [{"S": "completed"}], "ComparisonOperator": "EQ"}
     rows = client("dynamodb").scan(TableName="ledger", ScanFilter={"state": completed})["Items"]
-    unit_price = int(SETTINGS["UNIT_PRICE_CENTS"])
-    return {row["sk"]["S"].removeprefix("PURCHASE#"): int(row["quantity"]["N"]) * unit_price for row in rows}
+    return {row["sk"]["S"].removeprefix("PURCHASE#"): int(row["amount_cents"]["N"]) for row in rows}
 
 
 @pytest.fixture(autouse=True)

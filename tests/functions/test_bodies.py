@@ -1,9 +1,12 @@
 """Bad input: each is a 400 that says what is wrong and where, and nothing has changed."""
 
 import json
+from decimal import Decimal
 
 import pytest
+from jsonschema import Draft202012Validator, validators
 
+from tests.document import operation, resolved
 from tests.functions.api import Api
 from tests.functions.conftest import everything, fresh_tables, stopped_clock
 from tests.functions.events import STAFF, event
@@ -30,8 +33,12 @@ AMOUNTS = {
     "negative": "-6",
     "over a million": "1000001",
     "a fraction": "1.5",
-    "a whole number written as a fraction": "1.0",
-    "an exponent": "1e1",
+    "a fraction by its exponent": "15e-1",
+    "zero with a point": "0.0",
+    "zero with a sign": "-0.0",
+    "negative with a point": "-6.0",
+    "over a million by its exponent": "1000001e0",
+    "1e30": "1e30",
     "true": "true",
     "text": '"6"',
     "a list": "[6]",
@@ -42,7 +49,21 @@ AMOUNTS = {
     "NaN": "NaN",
     "infinity": "Infinity",
     "infinity by overflow": "1e999",
+    "an exponent that no number has": f"1e{HUGE}",
+    "a little more than 2": "2.0000000000000000000000000000001",
+    "next to nothing": "1e-999999999",
 }
+
+WHOLE = {
+    "a point": ("2.0", 2),
+    "many noughts": (f"2.{'0' * 5000}", 2),
+    "an exponent": ("2e0", 2),
+    "hundreds": ("1e2", 100),
+    "the largest": ("1E6", 1_000_000),
+    "a negative exponent": ("200e-2", 2),
+    "all of it": ("0.00002E+5", 2),
+}
+"""Whole numbers that are not written as such: to JSON Schema, and so to the API's document, they are integers."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,7 +100,9 @@ def test_an_amount_is_a_whole_number_from_1_to_1000000(api, name, field, amount)
     assert refused_at(answer, f"body.{field}", "body")
 
 
-@pytest.mark.parametrize("amount", [*(amount for amount in AMOUNTS.values() if amount != "-6"), "-1000001"])
+@pytest.mark.parametrize(
+    "amount", [*(amount for amount in AMOUNTS.values() if amount not in {"-6", "-6.0"}), "-1000001"]
+)
 def test_an_adjustment_is_a_whole_number_up_to_1000000_up_or_down(api, amount):
     answer = api.call("adjustment", claims=STAFF, key="k", raw=body_of("adjustment", amount=amount))
     assert refused_at(answer, "body.amount", "body")
@@ -90,7 +113,7 @@ def test_an_adjustment_down_to_the_end_of_the_range_is_one(api):
     assert answer.refused == (409, "insufficient_connects")
 
 
-@pytest.mark.parametrize("price", [amount for amount in AMOUNTS.values() if amount != "0"])
+@pytest.mark.parametrize("price", [amount for amount in AMOUNTS.values() if amount not in {"0", "0.0", "-0.0"}])
 def test_a_price_that_was_seen_is_an_amount_or_0_for_what_is_free(api, price):
     answer = api.call("spend", key="k", raw=body_of("spend", expected_price=price))
     assert refused_at(answer, "body.expected_price", "body")
@@ -100,6 +123,51 @@ def test_a_price_that_was_seen_is_an_amount_or_0_for_what_is_free(api, price):
 def test_the_ends_of_the_range_are_amounts(api, amount):
     answer = api.call("spend", key="k", raw=body_of("spend", amount=amount, expected_price="2"))
     assert answer.refused == (409, "price_changed")
+
+
+@pytest.mark.parametrize(("text", "number"), WHOLE.values(), ids=WHOLE)
+def test_a_whole_number_is_one_however_it_is_written(api, text, number):
+    answer = api.call("spend", key="k", raw=body_of("spend", amount=text, expected_price="1"))
+    assert answer.refused == (409, "price_changed")
+    assert repr(answer.body["price"]) == repr(number)
+
+
+def _integer(_, value):
+    whole = isinstance(value, Decimal) and value == value.to_integral_value()
+    return (isinstance(value, int) and not isinstance(value, bool)) or whole
+
+
+EXACT = validators.extend(
+    Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _integer)
+)
+"""JSON Schema's own rule, by the digits: a number is an integer if its fractional part is zero."""
+NUMBERS = [
+    *(text for text in AMOUNTS.values() if HUGE not in text and text not in {"NaN", "Infinity"}),
+    *(text for text, _ in WHOLE.values()),
+    *("1", "1000000", "-1000000", "-1000000.0", "1e-1", "9007199254740991", "9007199254740991.0", "9007199254740993.0"),
+    *("false", "null", "0e5", "1e15"),
+]
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+@pytest.mark.parametrize(
+    ("name", "call", "field"),
+    [
+        ("spend", "POST /accounts/ann/spends", "amount"),
+        ("spend", "POST /accounts/ann/spends", "expected_price"),
+        ("put_job", "PUT /jobs/j-1", "budget_cents"),
+        ("badge", "PUT /accounts/ann/badge", "max_per_week"),
+        ("put_promo", "PUT /promos/SPRING", "max_redemptions"),
+    ],
+)
+def test_a_number_is_taken_or_refused_as_the_document_says(api, name, call, field, text):
+    """Where it is taken, what is missed is the body's other fields."""
+    schema = resolved(resolved(operation(call)["requestBody"]["content"]["application/json"]["schema"]))
+    known = schema["properties"][field]
+    answer = api.call(name, key="k", claims=_claims(name), raw=f'{{"{field}": {text}}}')
+    taken = answer.body["errors"][0]["loc"] != f"body.{field}"
+    assert answer.refused == INVALID
+    assert taken == EXACT(known).is_valid(json.loads(text, parse_float=Decimal))
 
 
 def test_fewer_connects_than_are_sold_at_least_are_not_sold(api):

@@ -62,7 +62,7 @@ def at_fault(api, restart, wire, monkeypatch, code):
     if code == "internal_error":
         restart(TABLE_NAME=None)
     if code == "busy":
-        monkeypatch.setattr(api, "left_ms", 1_600)
+        monkeypatch.setattr(api, "left_ms", 2_900)
         for operation in (GET, BATCH_GET, QUERY, PUT, UPDATE, TRANSACT):
             wire.on(operation, *[request_lost] * 60)
 

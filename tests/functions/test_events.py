@@ -29,7 +29,7 @@ STORY = {
     "audit": 200,
 }
 SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals", "purchase_reconcile")
-QUEUES = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals")
+QUEUES = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals", "audit")
 
 
 def test_the_event_files_of_the_api_work_one_after_the_other(api):

@@ -51,6 +51,16 @@ def test_any_1_to_128_visible_ascii_characters_are_a_key(api, key):
 
 
 @pytest.mark.usefixtures("ann")
+def test_a_whole_number_written_another_way_is_the_same_request(api):
+    first = api.spend(6)
+    for same in (6.0, 0.6e1):
+        again = api.spend(same)
+        assert (again.replayed, again.text) == (True, first.text)
+    assert api.spend(7.0).refused == (422, "idempotency_key_reused")
+    assert api.balance() == 44
+
+
+@pytest.mark.usefixtures("ann")
 def test_the_name_of_the_header_is_read_in_any_case(api):
     sent = http("spend", headers={"idempotency-key": None, STRANGER: "k", "X": "y"})
     assert api.send("spend", sent).status == 201

@@ -13,7 +13,19 @@ from tests.functions.conftest import SETTINGS
 ROOT = Path(__file__).parents[2]
 SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals", "purchase_reconcile")
 EVENTS = ("outbox", "marketplace_events", "mailer")
-HTTP = ("accounts", "purchase", "spend", "refund", "rewards", "promos", "badge", "jobs", "boosts", "payment_events")
+HTTP = (
+    "accounts",
+    "audit",
+    "purchase",
+    "spend",
+    "refund",
+    "rewards",
+    "promos",
+    "badge",
+    "jobs",
+    "boosts",
+    "payment_events",
+)
 FUNCTIONS = {app.parent.name for app in ROOT.glob("functions/*/app.py")}
 
 

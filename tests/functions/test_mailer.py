@@ -1,5 +1,6 @@
 """Notices by e-mail: each once, to an address that is verified; a refused one fails alone and comes again."""
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from moto.core.botocore_stubber import MockRawResponse
 
+from shared.config import ConfigurationError
 from shared.services.mailing import TEXTS, compose
 from tests.functions.conftest import client
 from tests.functions.events import event
@@ -36,13 +39,40 @@ NOTICES = {
 }
 
 
+SETTINGS = {
+    "SENDER_ADDRESS": SENDER,
+    "USER_POOL_ID": "pool",
+    "MAILS_TABLE_NAME": "mails",
+    "MAILS_PER_SECOND": "1",
+    "MAIL_CONCURRENCY": "2",
+}
+
+
+@dataclass
+class Waits:
+    """In the place of the module `time`: time passes by waiting alone."""
+
+    now: float = 1_800_000_000
+
+    def monotonic(self) -> float:
+        return self.now
+
+    time = monotonic
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.now += seconds
+
+
 @dataclass
 class World:
     """In the place of Cognito and SES, behind their real clients: whom the pool knows, and what was sent."""
 
     users: dict[str, dict[str, str]] = field(default_factory=lambda: {"ann": ADDRESS_OF_ANN})
     sent: list[dict[str, Any]] = field(default_factory=list)
+    sent_at: list[float] = field(default_factory=list)
     refuses: bool = False
+    waits: Waits = field(default_factory=Waits)
 
     def attach(self, post):
         for one, service, operation, answer in (
@@ -51,11 +81,14 @@ class World:
         ):
             events = one.meta.events
             events.register(f"provide-client-params.{service}.{operation}", partial(self._asked, answer))
-            events.register(f"before-call.{service}.{operation}", lambda **_: self._answer)
+            events.register(f"before-call.{service}.{operation}", self.answer)
 
     def _asked(self, answer, params, **_):
         status, body = answer(params)
         self._answer = AWSResponse("", status, {}, None), body
+
+    def answer(self, **_):
+        return self._answer
 
     def _user(self, asked):
         assert asked["UserPoolId"] == "pool"
@@ -68,6 +101,7 @@ class World:
         if self.refuses:
             return 400, {"Error": {"Code": "MessageRejected", "Message": "not verified"}}
         self.sent.append(asked)
+        self.sent_at.append(self.waits.now)
         return 200, {"MessageId": str(len(self.sent))}
 
     @property
@@ -85,14 +119,31 @@ def world(aws, monkeypatch):  # noqa: ARG001
     from functions.mailer import app  # noqa: PLC0415 - after Powertools' settings are there
 
     create_table(client("dynamodb"), "mails", "MailsTable")
-    for name, value in {"SENDER_ADDRESS": SENDER, "USER_POOL_ID": "pool", "MAILS_TABLE_NAME": "mails"}.items():
+    for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
+    waits = Waits()
+    monkeypatch.setattr("shared.edge.post.time", waits)
+    monkeypatch.setattr("tests.functions.api.Context.get_remaining_time_in_millis", lambda _: 60_000)
     app._post.cache_clear()
-    world = World()
+    world = World(waits=waits)
     world.attach(app._post())
     yield world
     client("dynamodb").delete_table(TableName="mails")
     app._post.cache_clear()
+
+
+@pytest.fixture
+def restarted(world, monkeypatch):
+    """Have the function start anew with other settings."""
+    from functions.mailer import app  # noqa: PLC0415 - after Powertools' settings are there
+
+    def start(**settings):
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        app._post.cache_clear()
+        world.attach(app._post())
+
+    return start
 
 
 def notice(kind="came", account="ann", number=1):
@@ -148,11 +199,68 @@ def test_a_mail_that_is_refused_comes_again(api, world):
     assert len(world.sent) == 1
 
 
+@pytest.mark.parametrize(("settings", "pause"), [(("1", "2"), 2), (("14", "2"), 1 / 7), (("50", "10"), 0.2)])
+def test_mails_go_at_the_share_of_the_rate_that_ses_takes(api, world, restarted, settings, pause):
+    restarted(MAILS_PER_SECOND=settings[0], MAIL_CONCURRENCY=settings[1])
+    assert deliver(api, *(notice(number=number) for number in range(5))) == []
+    assert deliver(api, notice(number=5)) == [], "the next batch waits for the last mail of the one before"
+    gaps = [later - sooner for sooner, later in itertools.pairwise(world.sent_at)]
+    assert gaps == [pytest.approx(pause)] * 5
+
+
+def test_who_has_waited_long_enough_waits_no_more(api, world):
+    deliver(api, notice(number=1))
+    world.waits.now += 60
+    before = world.waits.now
+    deliver(api, notice(number=2))
+    assert world.sent_at[-1] == before
+
+
+def test_what_is_mailed_to_nobody_waits_for_nothing(api, world):
+    before = world.waits.now
+    assert deliver(api, *(notice(account="bob", number=number) for number in range(10))) == []
+    assert world.waits.now == before
+
+
+def test_a_mail_for_which_too_little_time_is_left_comes_again(api, world, monkeypatch):
+    left = iter([60_000, 20_000, 19_999, 3_000])
+    monkeypatch.setattr("tests.functions.api.Context.get_remaining_time_in_millis", lambda _: next(left))
+    bodies = [notice(number=number) for number in range(4)]
+    assert deliver(api, *bodies) == ["message-2", "message-3"]
+    assert len(world.sent) == 2
+
+
+def test_a_mail_that_ses_throttles_is_tried_again_within_its_time(api, world, monkeypatch):
+    from functions.mailer import app  # noqa: PLC0415 - after Powertools' settings are there
+
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    answers = [429, 429, 200]
+
+    def answer(**_):
+        body = b'{"MessageId": "1"}' if answers[0] == 200 else b'{"message": "Maximum sending rate exceeded."}'
+        headers = {"x-amzn-errortype": "TooManyRequestsException"}
+        return AWSResponse("", answers.pop(0), headers, MockRawResponse(body))
+
+    events = app._post()._ses.meta.events
+    events.unregister("before-call.sesv2.SendEmail", world.answer)
+    events.register_first("before-send.sesv2.SendEmail", answer)
+    assert deliver(api, notice()) == []
+    assert answers == []
+
+
+def test_more_invocations_than_a_batch_has_time_for_are_refused_by_their_setting(restarted):
+    restarted(MAILS_PER_SECOND="5", MAIL_CONCURRENCY="10")
+    with pytest.raises(ConfigurationError, match="MAIL_CONCURRENCY"):
+        restarted(MAILS_PER_SECOND="5", MAIL_CONCURRENCY="11")
+
+
 def test_what_is_no_notice_fails_alone(api, world):
-    assert deliver(api, "nonsense", notice().replace("notice.came", "notice.gossip"), notice()) == [
-        "message-0",
-        "message-1",
-    ]
+    assert deliver(api, "nonsense", notice()) == ["message-0"]
+    assert len(world.sent) == 1
+
+
+def test_a_notice_of_a_newer_release_that_was_taken_back_is_not_mailed_and_does_not_fail(api, world):
+    assert deliver(api, notice().replace("notice.came", "notice.gossip"), notice(number=2)) == []
     assert len(world.sent) == 1
 
 

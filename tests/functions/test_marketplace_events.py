@@ -157,6 +157,22 @@ def test_a_clock_that_is_five_minutes_ahead_counts_as_now(api, name):
     assert api.read()["plan"] == "plus"
 
 
+@pytest.mark.parametrize(
+    ("version", "price"), [(1, 4), (1.0, 4.0), (json.loads("1e0"), json.loads("40e-1")), (0.0, 4), (-0.0, 4)]
+)
+def test_a_whole_number_is_one_however_it_is_written(api, version, price):
+    happens(api, "job.changed", job_id="j-1", version=version, price=price)
+    assert (repr(api.job().body["price"]), repr(api.job().body["version"])) == ("4", repr(int(version)))
+
+
+@pytest.mark.parametrize("price", [True, 1.5, "4", None, 0, 0.0, 1_000_000.5, 1_000_001, 1e30, 1e308, float("inf")])
+def test_what_the_schema_does_not_take_for_a_whole_number_is_not_acted_on(api, price):
+    detail = {"job_id": "j-1", "version": 1, "price": price}
+    assert not schema_of("job.changed").is_valid(detail)
+    assert deliver(api, told("job.changed", **detail)) != []
+    assert api.job().refused == (404, "job_not_found")
+
+
 def test_an_interview_is_rewarded_once_however_it_is_told(api):
     api.open()
     first, second = api.spend(8, "s-1").body["id"], api.spend(8, "s-2").body["id"]

@@ -140,6 +140,7 @@ def test_runs_that_come_twice_and_together_tell_once(api, clock):
 
 def test_a_run_finds_only_whose_day_has_come(api, clock):
     api.open()
+    assert look(api) == 1  # the first looks at all, as it knows of no settings before
     clock.go(days=366 - 31)
     assert look(api) == 0
     api.spend(50)  # of 40, 10 and a year's monthly ones, the first
@@ -156,6 +157,35 @@ def test_a_notice_that_is_written_again_is_not_told_again(api, clock, listener):
     (notice,) = items("NOTICE#")
     publish(api, (notice, notice))
     assert listener.heard == []
+
+
+def test_after_a_change_of_the_days_ahead_a_run_looks_at_every_account_once(api, clock, restart):
+    api.open()
+    api.open("bob")
+    look(api)
+    restart(EXPIRY_NOTICE_DAYS="60,30,7,1")
+    assert [look(api), look(api)] == [2, 0]
+    clock.go(days=366 - 60)
+    assert look(api) == 2
+    assert [row["sk"]["S"] for row in items("NOTICE#")] == ["NOTICE#expiring#2027-11-23.60"] * 2
+
+
+def test_a_look_at_every_account_that_fails_is_made_again(api, restart, queue):
+    api.open()
+    look(api)
+    restart(EXPIRY_NOTICE_DAYS="60,30,7,1")
+    client("sqs").delete_queue(QueueUrl=queue)
+    with pytest.raises(client("sqs").exceptions.QueueDoesNotExist):
+        api.run(NOTICES)
+    client("sqs").create_queue(QueueName="due")
+    assert [look(api), look(api)] == [1, 0]
+
+
+def test_the_same_days_ahead_in_another_order_are_no_change(api, restart):
+    api.open()
+    look(api)
+    restart(EXPIRY_NOTICE_DAYS="1,7,30")
+    assert look(api) == 0
 
 
 def test_the_sandbox_clock_tells_what_its_step_has_passed_and_only_the_most_urgent(api, clock):

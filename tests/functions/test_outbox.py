@@ -1,6 +1,7 @@
 """The outbox: each entry is an event, in its account's order, at least once and never lost, whatever the bus does."""
 
 import json
+from datetime import date, timedelta
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -147,9 +148,10 @@ def test_the_place_to_try_again_from_is_the_earliest_in_the_stream(api, listener
     assert published(api, *reversed(items("ENTRY#"))) == [1]
 
 
-@pytest.mark.parametrize(
-    "broken", [{"amount": {"S": "six"}}, {"slices": {"M": {"soon": {"N": "1"}}}}, {"type": {"S": "?"}}]
-)
+BROKEN = [{"amount": {"S": "six"}}, {"slices": {"M": {"soon": {"N": "1"}}}}, {"seq": {"N": "?"}}]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 def test_a_record_that_cannot_be_understood_goes_aside_and_keeps_no_other(api, listener, aside, broken):
     api.open()
     first, second = items("ENTRY#")
@@ -161,12 +163,73 @@ def test_a_record_that_cannot_be_understood_goes_aside_and_keeps_no_other(api, l
     assert dead["error"]
 
 
-def test_what_cannot_even_be_put_aside_is_not_passed_over(api, listener):
+def test_what_cannot_be_understood_goes_aside_once_however_often_its_batch_comes(api, listener, aside):
+    api.open()
+    api.open("bob")
+    entries = items("ENTRY#")
+    poison = [item | BROKEN[0] for item in entries if item["pk"] == {"S": "ann"}]
+    good = [item for item in entries if item["pk"] == {"S": "bob"}]
+    batch = [poison[0], good[0], poison[1], good[1]]
+    listener.faults = [[0], [0]]
+    assert published(api, *batch) == [2]
+    assert len(aside()) == 1, "the one before what was refused"
+    assert published(api, *batch[1:]) == [1]
+    assert aside() == [], "the other comes again, and would go aside again"
+    assert published(api, *batch[1:]) == []
+    assert len(aside()) == 1
+    assert sorted(set(seqs(listener, "bob"))) == [1, 2]
+
+
+def test_what_cannot_even_be_put_aside_is_not_passed_over(api, listener, log):
+    """It comes again, and nothing before it does."""
+    api.open()
+    first, second = items("ENTRY#")
+    assert published(api, first, second | BROKEN[0]) == [2]
+    assert seqs(listener) == [1]
+    assert "QueueDoesNotExist" in log.text
+
+
+def test_what_is_too_long_for_a_message_is_put_aside_by_its_key(api, listener, aside):
     api.open()
     first, _ = items("ENTRY#")
-    with pytest.raises(client("sqs").exceptions.QueueDoesNotExist):
-        published(api, first | {"amount": {"S": "six"}})
+    assert published(api, first | BROKEN[0] | {"reason": {"S": "x" * 300_000}}) == []
+    (dead,) = aside()
+    assert dead["record"]["dynamodb"]["Keys"] == {"pk": first["pk"], "sk": first["sk"]}
     assert listener.heard == []
+
+
+# --- Events that are too large ---
+
+
+def lots_of(days):
+    """A lot of each class on each of so many days."""
+    first = date(2027, 1, 1)
+    return {f"{first + timedelta(days=day):%Y%m%d}{of}": {"N": "1000000"} for day in range(days) for of in "fp"}
+
+
+@pytest.mark.parametrize("lots", [3000, 3002, 7300])
+def test_an_event_tells_as_many_lots_as_it_has_room_for_and_how_many_more_there_are(api, listener, aside, lots):
+    """An account with lots of 120 months has 7,300 at the most; who wants them all reads the history."""
+    api.open()
+    first, second = items("ENTRY#")
+    assert published(api, first | {"slices": {"M": lots_of(lots // 2)}}, second) == []
+    (posted,) = [each for each in listener.of_type(ENTRY) if each["entry"]["seq"] == 1]
+    (came,) = [each for each in listener.of_type("notice.came") if each["entry_id"] == posted["id"]]
+    for told in (posted["entry"], came):
+        assert len(told["lots"]) == 3000
+        assert told["lots"][0]["expires_on"] == "2027-01-01"
+        assert told.get("lots_left_out", 0) == lots - 3000
+    assert seqs(listener) == [1, 2]
+    assert aside() == []
+
+
+def test_an_event_that_no_call_would_take_goes_aside_and_blocks_nothing(api, listener, aside):
+    api.open()
+    first, second = items("ENTRY#")
+    assert published(api, first | {"reason": {"S": "x" * 240_000}}, second) == []
+    assert seqs(listener) == [2]
+    (dead,) = aside()
+    assert "TooLarge" in dead["error"]
 
 
 def test_the_event_file_works(api, listener):

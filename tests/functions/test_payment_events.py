@@ -4,18 +4,20 @@ import json
 from datetime import timedelta
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from shared.config import ConfigurationError
 from shared.edge.signatures import secret_of, sign
 from shared.payments import ChargeResult, ChargeState, NoAnswerError
 from shared.sandbox.payments import SandboxGateway
-from tests.functions.conftest import START, charges, everything
-from tests.functions.events import STAFF, http, signed
+from tests.functions.conftest import SETTINGS, START, charges, client, everything
+from tests.functions.events import PAYMENT_SECRET, STAFF, http, signed
 
 WEBHOOK = "payment_events"
 INVALID = (401, "signature_invalid")
 NOTHING = 50
 WITH_IT = 90
+NEW_SECRET = "whsec_c29tZWJvZHkncyBuZXh0IHNlY3JldCBvZiBtYW55IGxldHRlcnM="
 OTHER_SECRET = "whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldA=="
 
 
@@ -153,6 +155,81 @@ def test_a_signature_goes_by_the_real_clock_not_by_the_products(api, monkeypatch
     with monkeypatch.context() as patch:
         assert refused_and_nothing_touched(api, patch, sent)
     assert tell(api, f"{purchase_id}-1").body["status"] == "completed"
+
+
+# --- Whose secret it is by
+
+
+@pytest.fixture
+def secrets():
+    """Secrets Manager, which counts how often it is asked; the tests' secret is as it was in the end."""
+    from shared.edge import signatures  # noqa: PLC0415 - after Powertools' settings are there
+
+    asked = []
+    signatures._named.cache_clear()
+    service = signatures._named(SETTINGS["PAYMENT_SECRET_ARN"])._client
+    service.meta.events.register("before-call.secrets-manager.GetSecretValue", lambda **_: asked.append(1))
+    service.asked = asked
+    yield service
+    client("secretsmanager").put_secret_value(SecretId=SETTINGS["PAYMENT_SECRET_ARN"], SecretString=PAYMENT_SECRET)
+    signatures._named.cache_clear()
+
+
+def rotate(secret=NEW_SECRET):
+    client("secretsmanager").put_secret_value(SecretId=SETTINGS["PAYMENT_SECRET_ARN"], SecretString=secret)
+
+
+def sent_by(api, secret, at):
+    return api.send(WEBHOOK, signed(http(WEBHOOK, body={"type": "payout.paid"}), secret=secret, at=at)).status
+
+
+def test_a_secret_is_read_once_for_many_events(api, clock, secrets):
+    assert {sent_by(api, PAYMENT_SECRET, clock.at) for _ in range(20)} == {200}
+    assert len(secrets.asked) == 1
+
+
+def test_an_event_by_a_new_secret_is_heard_at_once(api, clock, secrets):
+    assert sent_by(api, PAYMENT_SECRET, clock.at) == 200
+    clock.go(seconds=30)
+    rotate()
+    assert sent_by(api, NEW_SECRET, clock.at) == 200
+    assert sent_by(api, PAYMENT_SECRET, clock.at) == 401
+    assert len(secrets.asked) == 2
+
+
+def test_a_secret_that_was_taken_back_is_good_for_five_minutes_at_most(api, clock, secrets):
+    assert sent_by(api, PAYMENT_SECRET, clock.at) == 200
+    rotate()
+    clock.go(minutes=4, seconds=59)
+    assert sent_by(api, PAYMENT_SECRET, clock.at) == 200
+    clock.go(seconds=1)
+    assert sent_by(api, PAYMENT_SECRET, clock.at) == 401
+    assert len(secrets.asked) == 2
+
+
+def test_bad_signatures_have_the_secret_read_twice_a_minute_however_many_they_are(api, clock, secrets):
+    for _ in range(60):
+        assert sent_by(api, OTHER_SECRET, clock.at) == 401
+        clock.go(seconds=1)
+    assert len(secrets.asked) == 2
+
+
+def test_a_new_secret_that_is_none_changes_nothing(api, clock, secrets, log):
+    assert sent_by(api, PAYMENT_SECRET, clock.at) == 200
+    rotate("too short")
+    clock.go(minutes=5)
+    assert sent_by(api, PAYMENT_SECRET, clock.at) == 200
+    assert "the secret could not be read anew" in log.text
+    assert len(secrets.asked) == 2
+
+
+def test_a_secret_that_cannot_be_read_anew_is_what_it_was(api, clock, secrets, log):
+    assert sent_by(api, PAYMENT_SECRET, clock.at) == 200
+    refused = AWSResponse("", 400, {}, None), {"Error": {"Code": "ThrottlingException", "Message": "slow down"}}
+    secrets.meta.events.register("before-call.secrets-manager.GetSecretValue", lambda **_: refused)
+    clock.go(minutes=5)
+    assert [sent_by(api, secret, clock.at) for secret in (PAYMENT_SECRET, OTHER_SECRET)] == [200, 401]
+    assert log.text.count("the secret could not be read anew") == 1
 
 
 def test_without_its_secret_the_function_names_it_in_its_log_and_answers_500(api, log, restart):

@@ -1,8 +1,10 @@
 """Promo codes over HTTP: who puts them, how they are written, what they answer alone and with a purchase."""
 
+from datetime import timedelta
+
 import pytest
 
-from tests.functions.conftest import charges
+from tests.functions.conftest import START, charges
 from tests.functions.events import SERVICE
 
 TERMS = {
@@ -147,3 +149,14 @@ def test_a_purchase_whose_code_ran_out_meanwhile_completes_and_says_so(api, cloc
 
 def test_a_purchase_without_a_code_says_nothing_of_promos(api):
     assert "promo" not in api.buy().body
+
+
+def test_a_campaign_begins_and_ends_at_the_first_millisecond_that_is_not_before_its_times(api, clock):
+    terms = {"from": "2026-11-22T10:00:00.000001Z", "to": "2026-11-22T10:00:00.002001Z"}
+    shown = api.put_promo(**terms).body
+    assert (shown["from"], shown["to"]) == ("2026-11-22T10:00:00.001Z", "2026-11-22T10:00:00.003Z")
+    assert api.put_promo(**terms).body == shown
+    for ms, refused in ((0, True), (3, True), (2, False)):
+        clock.at = START + timedelta(milliseconds=ms)
+        answer = api.redeem(key=str(ms))
+        assert (answer.status == 409) == refused, answer.text

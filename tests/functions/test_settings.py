@@ -4,6 +4,7 @@ import pytest
 
 from shared.config import ConfigurationError, Settings
 from tests.functions.conftest import SETTINGS
+from tests.parameters import ENDS, NO_MORE_THAN, PARAMETERS, product, told, variable, without_contradiction
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +92,49 @@ def test_a_price_of_the_badge_without_sound_bounds_is_refused(wrong):
         Settings.read(SETTINGS | wrong)
 
 
+@pytest.mark.parametrize(("parameter", "value"), ENDS)
+def test_what_the_template_allows_the_functions_take(parameter, value):
+    """But for what contradicts another number, which the template cannot compare."""
+    Settings.read(SETTINGS | without_contradiction(parameter, value))
+
+
+NUMBERED = [
+    name for name in [*product(), "DueShards", "PromoCounters"] if {"MinValue", "MaxValue"} <= PARAMETERS[name].keys()
+]
+
+
+@pytest.mark.parametrize("parameter", NUMBERED)
+@pytest.mark.parametrize(("end", "beyond"), [("MinValue", -1), ("MaxValue", 1)])
+def test_a_number_that_the_template_refuses_the_functions_refuse_by_its_name(parameter, end, beyond):
+    wrong = {variable(parameter): str(PARAMETERS[parameter][end] + beyond)}
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.read(SETTINGS | wrong)
+    name = variable(parameter)
+    assert name in str(refused.value) or name.removesuffix("_CONNECTS").lower() in str(refused.value)
+
+
+@pytest.mark.parametrize(("less", "more"), NO_MORE_THAN)
+def test_numbers_that_contradict_each_other_are_refused_by_their_names(less, more):
+    numbers = SETTINGS | told(less, str(int(PARAMETERS[more]["Default"]) + 1))
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.read(numbers)
+    for name in (less, more):
+        assert variable(name).removesuffix("_CONNECTS").lower() in str(refused.value)
+
+
+@pytest.mark.parametrize("days", ["", "0", "30,0", "-1", "1000", "30,7,30", ",".join(map(str, range(1, 12)))])
+def test_days_ahead_that_make_no_sense_are_refused_by_their_setting(days):
+    with pytest.raises(ConfigurationError, match=r"(?i)expiry_notice_days"):
+        Settings.read(SETTINGS | {"EXPIRY_NOTICE_DAYS": days})
+
+
+@pytest.mark.parametrize("prices", ["", "small/simple=0", "small/simple=1000001", "small/simple=1,small/simple=2"])
+def test_prices_that_make_no_sense_are_refused_by_their_setting(prices):
+    with pytest.raises(ConfigurationError, match=r"(?i)job_prices"):
+        Settings.read(SETTINGS | {"JOB_PRICES": prices})
+
+
 @pytest.mark.parametrize("name", ["BOOST_PLACES", "AUCTION_DAYS"])
 def test_an_auction_of_no_places_or_no_days_is_refused(name):
-    with pytest.raises(ConfigurationError, match="boost_places and auction_days"):
+    with pytest.raises(ConfigurationError, match=name.lower()):
         Settings.read(SETTINGS | {name: "0"})

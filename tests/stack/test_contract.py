@@ -366,6 +366,8 @@ def test_an_audit_tells_each_invariant_and_what_it_found(marketplace: Marketplac
     answer = marketplace.staff("GET", f"/accounts/{marketplace.open()}/audit")
 
     assert answer.json()["ok"] is True
+    assert (answer.json()["status"], answer.json()["as_of_seq"]) == ("finished", 2)
+    assert answer.json()["charges_compared"] is True
     assert answer.json()["invariants"]
     assert all(each["ok"] and each["found"] == [] and each["invariant"] for each in answer.json()["invariants"])
 

@@ -201,7 +201,7 @@ def test_a_renewal_is_charged_what_the_week_costs_and_goes_off_above_the_maximum
 
 
 def test_a_count_that_is_throttled_sets_no_price_and_the_next_run_does(desk, wire):
-    wire.on(QUERY, *[THROTTLED] * 2)
+    wire.on(QUERY, THROTTLED)
     with pytest.raises(ContentionError):
         set_price(desk.ledger)
     assert read_price(desk.table) is None

@@ -27,7 +27,7 @@ def pages(desk, **wanted):
     page = desk.history(**wanted)
     yield page
     while page.next_key:
-        page = desk.history(start_key=page.next_key, **wanted)
+        page = desk.history(below=page.next_key, **wanted)
         yield page
 
 
@@ -72,7 +72,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(desk, limit):
 def test_pages_are_not_disturbed_by_what_happens_between_them(desk):
     first = desk.history(limit=2)
     desk.spend(1)
-    assert amounts(desk.history(limit=2, start_key=first.next_key)) == [3, 2]
+    assert amounts(desk.history(limit=2, below=first.next_key)) == [3, 2]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 50])
@@ -86,7 +86,7 @@ def test_rows_of_one_type_come_alone_and_in_pages(desk, limit):
 
 
 def test_a_page_looks_through_so_much_for_a_type_and_then_says_where_to_go_on(desk, monkeypatch):
-    monkeypatch.setattr("shared.store.table.CALLS_FOR_A_TYPE", 2)
+    monkeypatch.setattr("shared.store.table.CALLS_A_PAGE", 2)
     monkeypatch.setattr("shared.store.table.ROWS_LOOKED_THROUGH", 2)
     desk.spend(7, "the oldest spend")
     for number in range(9):

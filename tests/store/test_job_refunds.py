@@ -118,6 +118,34 @@ def test_what_came_back_before_does_not_come_back_again(desk):
     assert later(desk, minutes=2).sweep() == 0
 
 
+@pytest.mark.parametrize(("price", "back"), [(8, []), (10, []), (12, [2]), (16, [6])])
+def test_of_a_proposal_that_had_its_interview_the_rest_comes_back(desk, price, back):
+    desk.post("j2", price=price)
+    desk.interview(desk.propose("j2").entry.entry_id)
+    desk.end("j2")
+    assert desk.sweep() == 1
+    assert [entry.amount for entry in desk.journal() if entry.reference.get("why")] == back
+    assert desk.balance() == 20 + max(0, 10 - price)
+    assert later(desk, minutes=2).sweep() == 0
+
+
+def test_an_interview_after_the_end_of_its_job_brings_only_what_is_missing_to_10(desk):
+    spend_id = desk.propose().entry.entry_id
+    desk.end()
+    desk.sweep()
+    assert [entry.amount for entry in desk.interview(spend_id)[0]] == [3]
+
+
+def test_an_interview_that_overtakes_the_refund_with_the_job_leaves_it_the_rest(desk, wire):
+    desk.post("j2", price=12)
+    spend_id = desk.propose("j2").entry.entry_id
+    desk.end("j2")
+    wire.on(TRANSACT, wire.before(lambda: desk.interview(spend_id)))
+    desk.sweep()
+    assert desk.balance() == 20
+    assert later(desk, minutes=2).sweep() == 0
+
+
 def test_what_came_back_with_its_job_does_not_come_back_again(desk):
     spend_id = desk.propose().entry.entry_id
     desk.end()

@@ -15,6 +15,8 @@ from shared.ledger.errors import (
     SpendNotFoundError,
 )
 from shared.ledger.model import EntryType, Kind, Plan
+from shared.ledger.refunds import BACK
+from shared.store.rows import ACCOUNT_SK, AccountRow, RefundRow
 from tests.core.builders import free, paid
 from tests.wire import CONFLICT, GET, THROTTLED, TRANSACT, answer_lost, passes
 
@@ -208,13 +210,38 @@ def test_an_interview_after_10_came_back_brings_nothing_and_uses_no_key_up(desk,
     assert not desk.interview(spend_id)[1]
 
 
-def test_a_refund_after_an_interview_is_refused(desk, spend_id):
-    dear = desk.spend(12, "dear").entry.entry_id
-    for proposal in (spend_id, dear):
-        desk.interview(proposal, proposal)
+@pytest.mark.parametrize("spent", [3, 8, 10])
+def test_after_an_interview_that_gave_all_of_it_back_nothing_comes_back(desk, spent):
+    proposal = desk.spend(spent).entry.entry_id
+    desk.interview(proposal)
+    for reason in BACK:
         with pytest.raises(AlreadyRefundedError):
-            desk.refund(proposal)
-    assert desk.balance() == 200 - 8 - 12 + 20
+            desk.refund(proposal, reason, reason=reason)
+    assert desk.balance() == 200 - spent + 10
+
+
+@pytest.mark.parametrize("reason", BACK)
+def test_after_an_interview_that_gave_10_of_12_back_the_other_2_come_back_once(desk, reason):
+    dear = desk.spend(12).entry.entry_id
+    desk.interview(dear)
+    rest = desk.refund(dear, reason=reason)
+    assert (typed([rest.entry]), rest.replayed) == ([(REFUND, 2)], False)
+    assert desk.refund(dear, reason=reason).replayed
+    for again in BACK:
+        with pytest.raises(AlreadyRefundedError):
+            desk.refund(dear, f"again {again}", reason=again)
+    with pytest.raises(AlreadyAwardedError):
+        desk.interview(dear, "again")
+    assert desk.balance() == 200
+
+
+def test_the_parts_that_come_back_go_to_the_lots_that_they_came_from(desk):
+    desk.adjust(-195)
+    desk.at("2026-02-15").credit(10, "second", paid=True)
+    spend_id = desk.spend(15).entry.entry_id
+    [first], _ = desk.interview(spend_id)
+    assert first.slices == {paid("2027-02-16"): 10}
+    assert desk.at("2027-02-01").refund(spend_id).entry.slices == {free("2027-03-03"): 5}
 
 
 @pytest.mark.parametrize("spent", [3, 8, 10, 12])
@@ -299,11 +326,36 @@ def test_an_interview_that_a_refund_overtakes_brings_only_what_is_missing(desk, 
     assert desk.balance() == 202
 
 
-def test_a_refund_that_an_interview_overtakes_is_refused(desk, spend_id, wire):
+def test_a_refund_that_an_interview_overtakes_is_refused_where_nothing_is_left(desk, spend_id, wire):
     wire.on(TRANSACT, wire.before(lambda: desk.interview(spend_id)))
     with pytest.raises(AlreadyRefundedError):
         desk.refund(spend_id)
     assert desk.balance() == 202
+
+
+def test_a_refund_that_an_interview_overtakes_gives_back_what_it_left(desk, wire):
+    dear = desk.spend(12).entry.entry_id
+    wire.on(TRANSACT, wire.before(lambda: desk.interview(dear)))
+    assert desk.refund(dear).entry.amount == 2
+    assert desk.balance() == 200
+
+
+def test_a_second_part_that_another_overtakes_is_refused(desk, wire):
+    """The item that says how much came back moves between the read and the write."""
+    dear = desk.spend(12).entry.entry_id
+    desk.interview(dear)
+    wire.on(TRANSACT, passes, wire.before(lambda: desk.refund(dear, "faster")))
+    with pytest.raises(AlreadyRefundedError):
+        desk.refund(dear)
+    assert desk.balance() == 200
+
+
+def test_a_second_part_whose_answer_was_lost_comes_back_once(desk, wire):
+    dear = desk.spend(12).entry.entry_id
+    desk.interview(dear)
+    wire.on(TRANSACT, passes, answer_lost, answer_lost)
+    assert desk.refund(dear).entry.amount == 2
+    assert desk.balance() == 200
 
 
 def test_an_interview_that_a_refund_of_it_all_overtakes_brings_nothing(desk, wire):
@@ -346,13 +398,13 @@ def test_an_interview_whose_answer_was_lost_is_told_with_both_entries(desk, spen
 
 
 def test_an_interview_is_told_without_a_read_that_could_fail_after_it(desk, spend_id, wire):
-    wire.on(GET, passes, passes, passes, THROTTLED)
+    wire.on(GET, passes, passes, THROTTLED)
     assert len(desk.interview(spend_id)[0]) == 2
 
 
 def test_a_repeat_of_an_interview_that_cannot_be_read_is_busy(desk, spend_id, wire):
     desk.interview(spend_id)
-    wire.on(GET, passes, passes, passes, passes, THROTTLED, THROTTLED)
+    wire.on(GET, passes, passes, THROTTLED, THROTTLED)
     with pytest.raises(BusyError):
         desk.interview(spend_id)
 
@@ -369,7 +421,7 @@ def test_interviews_bring_at_most_50_in_7_days(desk, spend_id):
     assert (desk.stored(), desk.journal()) == (before, journal)
 
 
-def test_an_interview_over_the_cap_uses_no_key_up_and_may_come_again_after_7_days(desk, spend_id):
+def test_an_interview_over_the_cap_uses_no_key_up_and_one_of_7_days_later_may_have_it(desk, spend_id):
     interviewed_often(desk)
     first = desk.clock.at
     desk.at(first + timedelta(days=7) - timedelta(milliseconds=1))
@@ -379,12 +431,52 @@ def test_an_interview_over_the_cap_uses_no_key_up_and_may_come_again_after_7_day
     assert (typed(entries), replayed) == ([(REFUND, 8), (REWARD, 2)], False)
 
 
+def test_an_interview_near_the_cap_is_answered_with_what_fits(desk, spend_id):
+    interviewed_often(desk, 4)
+    gone = desk.spend(5, "gone").entry.entry_id
+    desk.refund(gone)
+    desk.interview(gone, "gone")
+    entries, _ = first = desk.interview(spend_id)
+    assert typed(entries) == [(REFUND, 5)]
+    assert desk.interview(spend_id) == (first[0], True)
+    assert desk.refund(spend_id, "rest").entry.amount == 3
+
+
+def test_interviews_that_are_told_late_count_when_they_were(desk):
+    """Six, 8 days apart, told together and in another order."""
+    first = desk.clock.at
+    desk.at(first + timedelta(days=60))
+    for week in (3, 0, 5, 1, 4, 2):
+        spend_id = desk.spend(8, str(week)).entry.entry_id
+        entries, _ = desk.interview(spend_id, str(week), at=first + timedelta(days=8 * week))
+        assert typed(entries) == [(REFUND, 8), (REWARD, 2)]
+    assert desk.balance() == 200 + 6 * 2
+
+
+def brought_in(desk):
+    return [(each.first, each.last, each.amount) for each in desk.stored().interviews]
+
+
 def test_what_interviews_brought_is_stored_by_the_millisecond(desk):
-    for number in "abc":
-        spend_id = desk.spend(8, number).entry.entry_id
-        desk.at(desk.clock.at + timedelta(milliseconds=1)).interview(spend_id, number)
-    assert list(desk.stored().interviews.values()) == [10, 10, 10]
-    assert max(desk.stored().interviews) == desk.clock.at
+    instants = []
+    for number in map(str, range(12)):
+        spend_id = desk.spend(1, number).entry.entry_id
+        instants.append(desk.clock.at + timedelta(milliseconds=1))
+        desk.under(interview_cap=1_000).at(instants[-1]).interview(spend_id, number)
+    assert brought_in(desk) == [(at, at, 10) for at in instants]
+
+
+def test_what_was_merged_is_stored_with_both_its_ends(desk):
+    instants = []
+    for number in map(str, range(20)):
+        spend_id = desk.spend(1, number).entry.entry_id
+        instants.append(desk.clock.at + timedelta(days=10))
+        desk.at(instants[-1]).interview(spend_id, number)
+    stored = brought_in(desk)
+    assert len(stored) == 16
+    assert sum(amount for *_, amount in stored) == 200
+    assert (stored[0][0], stored[0][1] > stored[0][0]) == (instants[0], True)
+    assert stored[-5:] == [(at, at, 10) for at in instants[-5:]]
 
 
 def test_a_repeat_of_an_interview_is_answered_also_once_the_cap_is_reached(desk, spend_id):
@@ -425,4 +517,48 @@ def test_an_interview_that_others_overtake_up_to_the_cap_is_refused(desk, spend_
     wire.on(TRANSACT, wire.before(lambda: desk.interview(last, "faster")))
     with pytest.raises(RewardCapReachedError):
         desk.interview(spend_id)
-    assert sum(desk.stored().interviews.values()) == 50
+    assert sum(amount for *_, amount in brought_in(desk)) == 50
+
+
+# --- Rows of the release before, and for it
+
+
+def as_before(desk, spend_id):
+    """The claim of a refund as the release before wrote it, which gave a spend back once."""
+    row = desk.table.rows(RefundRow)
+    row(pk="ann", sk=f"CLAIM#refund#{spend_id}").update([row.came_back.remove()])
+
+
+def test_what_an_interview_of_the_release_before_left_comes_back(desk):
+    dear = desk.spend(12).entry.entry_id
+    desk.interview(dear)
+    as_before(desk, dear)
+    assert desk.refund(dear).entry.amount == 2
+    with pytest.raises(AlreadyRefundedError):
+        desk.refund(dear, "another", reason="fraud")
+
+
+def test_a_refund_of_the_release_before_stands(desk, spend_id):
+    desk.refund(spend_id)
+    as_before(desk, spend_id)
+    with pytest.raises(AlreadyRefundedError):
+        desk.refund(spend_id, "another")
+    assert typed(desk.interview(spend_id)[0]) == [(REWARD, 2)]
+
+
+def test_interviews_of_the_release_before_count(desk, spend_id):
+    """It kept them all in the one map."""
+    rows = desk.table.rows(AccountRow)
+    brought = {desk.clock.at - timedelta(days=day): 7 for day in range(7)}
+    rows(pk="ann", sk=ACCOUNT_SK).update([rows.interviews.set(brought)])
+    assert typed(desk.interview(spend_id)[0]) == [(REFUND, 1)]
+    assert sum(amount for *_, amount in brought_in(desk)) == 50
+
+
+def test_the_release_before_finds_the_newest_interviews_in_the_map_that_it_knows(desk):
+    instants = []
+    for number in map(str, range(8)):
+        instants.append(desk.clock.at + timedelta(days=2))
+        desk.at(instants[-1]).interview(desk.spend(1, number).entry.entry_id, number)
+    row = desk.table.get(AccountRow, "ann", ACCOUNT_SK)
+    assert row.interviews == dict.fromkeys(instants[-5:], 10)

@@ -6,6 +6,7 @@ import pytest
 
 from shared.ledger.errors import AccountFrozenError, IdempotencyKeyReusedError, InsufficientConnectsError
 from shared.ledger.model import EntryType, Kind, Plan
+from shared.services.retry import attempts
 from tests.core.builders import free, paid
 from tests.wire import GET, TRANSACT
 
@@ -107,6 +108,32 @@ def test_whoever_comes_second_decides_again_on_what_the_refusal_brought(desk, wi
         spent = desk.spend(15)
     assert cost.calls == [GET, TRANSACT, TRANSACT]
     assert spent.entry.balance_after == desk.balance() == 0
+
+
+def test_whoever_loses_again_waits_and_decides_on_what_is_there_then(desk, wire, monkeypatch):
+    """A third spend that comes during the wait is in what is read after it: no transaction is lost to that one."""
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        desk.spend(1, "during the wait")
+
+    monkeypatch.setattr("shared.services.retry.time.sleep", pause)
+    wire.on(TRANSACT, *[wire.before(lambda key=key: desk.spend(1, key)) for key in ("first", "second")])
+    with wire.measured() as cost:
+        spent = desk.spend(15)
+    own, meanwhile = 3, 1
+    assert cost.calls.count(TRANSACT) == own + meanwhile
+    assert (len(pauses), spent.entry.balance_after, desk.balance()) == (1, 2, 2)
+
+
+def test_the_pauses_grow_eightfold_up_to_a_second_and_end_at_the_deadline(monkeypatch):
+    now, longest = [0.0], []
+    monkeypatch.setattr("shared.services.retry.random.uniform", lambda _, most: longest.append(most) or most)
+    monkeypatch.setattr("shared.services.retry.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("shared.services.retry.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    assert len(list(attempts(2.5))) == 6
+    assert longest == pytest.approx([0.02, 0.16, 1, 1, 0.32])
 
 
 def test_whoever_comes_second_may_find_too_little_left(desk, wire):

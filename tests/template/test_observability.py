@@ -83,35 +83,36 @@ def test_refusals_are_counted_by_function_and_by_code():
 def test_two_stacks_of_an_account_tell_their_metrics_apart(stack):
     for function in functions_of(stack).values():
         assert function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == NAMESPACE
-    ours = [metric for metric in watched(stack) if "ConnectsLedger" in str(metric["Namespace"])]
+    ours = [alarm for alarm in alarms_of(stack) if "ConnectsLedger" in str(alarm["Namespace"])]
     assert ours
-    assert all(metric["Namespace"] == NAMESPACE for metric in ours)
+    assert all(alarm["Namespace"] == NAMESPACE for alarm in ours)
+    for each in of_type(stack, "AWS::Logs::MetricFilter").values():
+        namespaces = {counted["MetricNamespace"]["Fn::Sub"] for counted in each["MetricTransformations"]}
+        assert namespaces == {NAMESPACE["Fn::Sub"]}
 
 
-def watched(stack):
-    """The metrics that alarms look at, those within an expression too."""
-    for alarm in of_type(stack, "AWS::CloudWatch::Alarm").values():
-        if "Metrics" in alarm:
-            yield from (each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each)
-        else:
-            yield alarm
+def alarms_of(stack):
+    return of_type(stack, "AWS::CloudWatch::Alarm").values()
 
 
-def test_an_alarm_on_refusals_is_on_server_errors_alone(stack):
+def test_an_alarm_on_refusals_is_on_what_nobody_foresaw_alone(stack):
+    """Not on `busy`, which is a server error to a caller and no fault, nor on what a caller did wrong."""
     codes = {
         dimension["Value"]
-        for metric in watched(stack)
-        if metric["MetricName"] == "Refusals"
-        for dimension in metric["Dimensions"]
+        for alarm in alarms_of(stack)
+        if alarm["MetricName"] == "Refusals"
+        for dimension in alarm["Dimensions"]
     }
-    assert codes == {code for code, status in STATUS.items() if status >= 500}
+    assert codes == {code for code, status in STATUS.items() if status >= 500} - {"busy"}
 
 
-def test_server_errors_raise_an_alarm_but_for_busy(stack):
+def test_server_errors_that_are_no_functions_answer_raise_an_alarm(stack):
+    """`busy` is an answer: the gateway then writes "-" for the integration's error."""
+    (counted,) = of_type(stack, "AWS::Logs::MetricFilter").values()
+    assert counted["LogGroupName"] == {"Ref": "ApiLogs"}
+    assert counted["FilterPattern"] == '{ ($.status = "5*") && ($.integration_error != "-") }'
+    written = stack["Resources"]["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]["Format"]
+    assert {"status", "integration_error"} <= set(json.loads(written))
     alarm = of_type(stack, "AWS::CloudWatch::Alarm")["ApiServerErrorsAlarm"]
-    by_id = {each["Id"]: each for each in alarm["Metrics"]}
-    assert by_id["faults"]["Expression"] == "errors - FILL(busy, 0)"
-    assert by_id["errors"]["MetricStat"]["Metric"]["MetricName"] == "5xx"
-    assert by_id["busy"]["MetricStat"]["Metric"]["Dimensions"] == [{"Name": "code", "Value": "busy"}]
-    assert [name for name, each in by_id.items() if each["ReturnData"]] == ["faults"]
-    assert len({each["MetricStat"]["Period"] for each in by_id.values() if "MetricStat" in each}) == 1
+    assert alarm["MetricName"] == counted["MetricTransformations"][0]["MetricName"]
+    assert "Dimensions" not in alarm

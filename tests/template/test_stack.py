@@ -16,6 +16,7 @@ import shared
 from local.deploy import STACK_NAME
 from shared.config import Settings
 from shared.services.marketplace import HAPPENINGS
+from tests.document import resolved
 from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
 
 SERVICE = ["connects/service", "connects/staff"]
@@ -47,9 +48,10 @@ ROUTES = {
 }
 SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals", "PurchaseReconcile"]
 FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals"]
-QUEUES = [*FANNED_OUT, "MarketplaceEvents"]
+QUEUES = [*FANNED_OUT, "Audit", "MarketplaceEvents"]
+WITH_A_QUEUE_OF_THEIR_OWN = [*FANNED_OUT, "Audit"]
 DEAD_LETTERS = [
-    *(f"{name}DeadLetters" for name in FANNED_OUT),
+    *(f"{name}DeadLetters" for name in WITH_A_QUEUE_OF_THEIR_OWN),
     "FailedRuns",
     "OutboxDeadLetters",
     "MarketplaceEventsDeadLetters",
@@ -174,6 +176,57 @@ def test_tokens_come_from_the_stacks_own_user_pool(production):
     assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
 
 
+def test_people_may_sign_in_with_a_second_factor_and_have_to_where_it_is_asked_for(stack, written):
+    pool = of_type(stack, "AWS::Cognito::UserPool")["UserPool"]
+    assert pool["MfaConfiguration"] == {"Ref": "UserMfa"}
+    assert pool["EnabledMfas"] == ["SOFTWARE_TOKEN_MFA"]
+    assert written["Parameters"]["UserMfa"]["AllowedValues"] == ["OPTIONAL", "ON"]
+
+
+def test_pages_of_other_origins_may_call_where_they_are_allowed_and_nowhere_by_default(stack):
+    assert "x-amazon-apigateway-cors" not in body_of(stack)
+    origins = "https://market.example,http://localhost:3000"
+    assert cors_of(transform(AllowedOrigins=origins))["allowOrigins"] == {"Fn::Split": [",", origins]}
+
+
+@pytest.mark.parametrize(
+    "text", ["*", "https://*.example", "market.example", "https://a.example/", "https://a.example, b"]
+)
+def test_what_is_no_origin_is_none(written, text):
+    assert not re.fullmatch(written["Parameters"]["AllowedOrigins"]["AllowedPattern"], text)
+
+
+def test_a_page_may_send_and_read_what_the_api_takes_and_answers():
+    production = transform(AllowedOrigins="https://market.example")
+    cors = cors_of(production)
+    assert set(cors["allowMethods"]) == {call.partition(" ")[0] for call in operations_of(production)}
+    paths = json.loads(OPENAPI.read_text())["paths"]
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    sent = {header for each in operations for header in names_of(each.get("parameters", []), "header")}
+    signed = {"webhook-id", "webhook-timestamp", "webhook-signature"}  # which no page does
+    assert set(cors["allowHeaders"]) == (sent - signed - {"Accept"}) | {"Authorization", "Content-Type"}
+    answered = {name for each in operations for answer in each["responses"].values() for name in headers_of(answer)}
+    assert set(cors["exposeHeaders"]) == answered
+
+
+def names_of(parameters: list[Json], place: str) -> list[str]:
+    found = [resolved(each) for each in parameters]
+    return [each["name"] for each in found if each["in"] == place]
+
+
+def headers_of(answer: Json) -> Json:
+    return resolved(answer).get("headers", {})
+
+
+def test_a_preflight_needs_no_token(stack):
+    """The gateway answers it itself where no route does."""
+    assert not [call for call in operations_of(stack) if call.startswith(("OPTIONS", "X-AMAZON")) or "$default" in call]
+
+
+def cors_of(stack: Json) -> Json:
+    return body_of(stack)["x-amazon-apigateway-cors"]
+
+
 def test_an_issuer_of_ones_own_replaces_the_user_pool():
     stack = transform(Issuer="https://id.example", Audience="connects")
     assert authorizer_of(stack) == {"issuer": {"Ref": "Issuer"}, "audience": {"Ref": "Audience"}}
@@ -245,6 +298,28 @@ def test_the_table_is_encrypted_recoverable_streamed_and_on_demand(stack):
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert table["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
     assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_the_table_is_ready_for_what_is_asked_for_and_asked_for_nothing_by_default(stack):
+    warm = transform(WarmWriteUnits="8000")
+    assert of_type(warm, "AWS::DynamoDB::Table")["Table"]["WarmThroughput"] == {
+        "ReadUnitsPerSecond": {"Ref": "WarmReadUnits"},
+        "WriteUnitsPerSecond": {"Ref": "WarmWriteUnits"},
+    }
+    assert "WarmThroughput" not in of_type(stack, "AWS::DynamoDB::Table")["Table"]
+
+
+def test_concurrency_is_kept_for_what_people_wait_for_where_it_is_asked_for(stack):
+    def kept(functions_):
+        return {name: each["ReservedConcurrentExecutions"] for name, each in functions_.items() if KEPT in each}
+
+    ref = {"Ref": "ReservedConcurrency"}
+    names = ("AccountsFunction", "PurchaseFunction", "SpendFunction")
+    assert kept(functions_of(transform(ReservedConcurrency="100"))) == dict.fromkeys(names, ref)
+    assert kept(functions_of(stack)) == {}
+
+
+KEPT = "ReservedConcurrentExecutions"
 
 
 def test_a_due_index_holds_keys_only(stack):
@@ -413,12 +488,11 @@ def test_every_function_has_an_alarm_on_throttles(production):
 
 
 def test_calls_that_dynamodb_throttles_raise_an_alarm_whatever_they_are(stack):
-    alarm = of_type(stack, "AWS::CloudWatch::Alarm")["TableThrottlesAlarm"]
-    metrics = [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
-    assert {metric["MetricName"] for metric in metrics} == {"ThrottledRequests"}
-    assert {metric["Dimensions"][0]["Value"]["Ref"] for metric in metrics} == {"Table"}
-    operations = {metric["Dimensions"][1]["Value"] for metric in metrics}
-    assert operations == {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "TransactWriteItems"}
+    alarms = of_type(stack, "AWS::CloudWatch::Alarm").values()
+    dimensions = [each["Dimensions"] for each in alarms if each.get("MetricName") == "ThrottledRequests"]
+    assert {each[0]["Value"]["Ref"] for each in dimensions} == {"Table"}
+    called = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "TransactWriteItems"}
+    assert {each[1]["Value"] for each in dimensions} == called
 
 
 @pytest.mark.parametrize(
@@ -452,8 +526,13 @@ def test_alarms_go_to_the_topic_that_is_given_and_nowhere_by_default(stack):
 def test_the_metrics_that_alarms_watch_are_ones_the_code_emits(stack):
     alarms = of_type(stack, "AWS::CloudWatch::Alarm").values()
     ours = {alarm["MetricName"] for alarm in alarms if "ConnectsLedger" in str(alarm.get("Namespace"))}
+    counted = {
+        each["MetricName"]
+        for filter_ in of_type(stack, "AWS::Logs::MetricFilter").values()
+        for each in filter_["MetricTransformations"]
+    }
     assert ours
-    assert all(f'"{metric}"' in code() for metric in ours), ours
+    assert {metric for metric in ours - counted if f'"{metric}"' not in code()} == set()
 
 
 # --- Logs ---
@@ -493,8 +572,8 @@ def test_the_functions_are_told_all_that_the_code_reads(sandbox):
         assert read - OF_SOME <= set(function["Environment"]["Variables"]), name
 
 
-@pytest.mark.parametrize("name", FANNED_OUT)
-def test_a_function_that_fans_out_knows_its_own_queue(stack, name):
+@pytest.mark.parametrize("name", WITH_A_QUEUE_OF_THEIR_OWN)
+def test_a_function_that_sends_itself_work_knows_its_own_queue(stack, name):
     variables = functions_of(stack)[f"{name}Function"]["Environment"]["Variables"]
     assert variables["DUE_QUEUE_URL"] == {"Ref": f"{name}Queue"}
 

@@ -85,10 +85,12 @@ def decide(template: Json, values: dict[str, str]) -> Json:
 
 def holds(condition: Json, values: dict[str, str]) -> bool:
     match condition:
-        case {"Fn::Equals": [{"Ref": parameter}, value]}:
-            return values[parameter] == value
+        case {"Fn::Equals": [{"Ref": parameter} | {"Fn::Join": ["", {"Ref": parameter}]}, value]}:
+            return values[parameter] == str(value)
         case {"Fn::Not": [other]}:
             return not holds(other, values)
+        case {"Fn::And": all_of}:
+            return all(holds(each, values) for each in all_of)
     raise NotImplementedError(condition)
 
 

@@ -1,0 +1,88 @@
+"""Many callers at once on one account, next to the same ones one after another, on DynamoDB Local.
+
+The threads share this machine's processors with the engine, so that it is the ratio that counts.
+"""
+
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+from threading import Barrier
+from unittest.mock import patch
+
+from local.aws import client
+from local.engines import CREDENTIALS, dynamodb_local
+from shared.edge.wiring import ANSWER_WITHIN_S
+from shared.ledger.errors import BusyError
+from shared.store.table import Table
+from tests.desk import Desk
+from tests.table import create_table
+
+CALLERS, ROUNDS, DAYS, PATIENCE_S = 64, 3, 12, 30
+TODAY = date(2026, 1, 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Medians, in seconds, and how many were refused in all."""
+
+    one_by_one_s: float
+    at_once_s: float
+    refused: int
+
+    @property
+    def ratio(self) -> float:
+        return self.at_once_s / self.one_by_one_s
+
+
+def measure() -> Crowd:
+    patient = patch("shared.store.sending.READ_TIMEOUT_S", PATIENCE_S)  # a busy machine is not a lost answer
+    with dynamodb_local() as endpoint_url, patch.dict(os.environ, CREDENTIALS), patient:
+        desk = _usual(endpoint_url)
+        one_by_one(desk, "warm")
+        rounds = [(one_by_one(desk, f"alone {number}"), *at_once(desk, f"all {number}")) for number in range(ROUNDS)]
+    alone, together, refused = zip(*rounds, strict=True)
+    return Crowd(statistics.median(alone), statistics.median(together), sum(refused))
+
+
+def one_by_one(desk: Desk, run: str) -> float:
+    started = time.perf_counter()
+    for number in range(CALLERS):
+        desk.spend(1, f"{run}-{number}")
+    return time.perf_counter() - started
+
+
+def at_once(desk: Desk, run: str) -> tuple[float, int]:
+    """Seconds until the last has its answer, and how many are told that the ledger is busy."""
+    start = Barrier(CALLERS)
+
+    def spend(number: int) -> bool:
+        start.wait()
+        try:
+            desk.spend(1, f"{run}-{number}", by=time.monotonic() + ANSWER_WITHIN_S)
+        except BusyError:
+            return False
+        return True
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(CALLERS) as threads:
+        done = list(threads.map(spend, range(CALLERS)))
+    return time.perf_counter() - started, done.count(False)
+
+
+def _usual(endpoint_url: str) -> Desk:
+    """An account with 24 lots."""
+    create_table(client("dynamodb", endpoint_url), "crowd")
+    desk = Desk(Table("crowd", shards=1, region=CREDENTIALS["AWS_REGION"], endpoint_url=endpoint_url))
+    desk.at(TODAY - timedelta(DAYS)).open()
+    desk.credit_often(
+        [(TODAY - timedelta(day), 100, paid) for day in range(DAYS - 1, -1, -1) for paid in (False, True)]
+    )
+    return desk.at(TODAY)
+
+
+if __name__ == "__main__":
+    found = measure()
+    print(f"{found.ratio:.2f} x  ({found.at_once_s:.2f} s / {found.one_by_one_s:.2f} s), {found.refused} refused")

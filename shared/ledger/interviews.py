@@ -1,0 +1,170 @@
+"""What an interview brings, and how much interviews may bring an account in any so many days.
+
+News of an interview comes late and in any order, and the cap counts by when the interviews were. So an account
+remembers what its interviews brought, by their own times, and an interview is awarded only so much that no window on
+either side of it holds more than the cap.
+
+It remembers `REMEMBERED` of them. Beyond, two neighbours become one **stretch**, which counts whole in any window that
+touches it: the cap is never passed, and what is told very late, between many others, may bring less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from shared.ledger.badge import named
+from shared.ledger.calendar import expiry_of_lot
+from shared.ledger.errors import (
+    AccountClosedError,
+    AlreadyRefundedError,
+    NoInterviewRewardError,
+    RewardCapReachedError,
+)
+from shared.ledger.job import Channel
+from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, Status, back
+from shared.ledger.refunds import check_on_proposal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.ledger.policy import Policy
+
+REMEMBERED = 16
+"""So many stretches keep an account's item below 1 KB beside 24 buckets, and are three times what the default cap lets
+into a window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """A client invited to an interview after a proposal, which cost ``spend``."""
+
+    spend: Entry
+    request: Request
+    came_back: int | None = None
+    """How many of its Connects came back before; None where it was never given back."""
+    at: datetime | None = None
+    """When the interview was, where that is not now."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Brought:
+    """What interviews brought from ``first`` to ``last``, both included: one instant, unless several were merged."""
+
+    first: datetime
+    last: datetime
+    amount: int
+
+
+def interview_claim(spend: Entry) -> str:
+    """A proposal has its interview at most once."""
+    return f"interview#{spend.entry_id}"
+
+
+def interview(settled: Decision, command: Interview, now: datetime, policy: Policy) -> Decision:
+    """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward.
+
+    Near the cap it is filled up to that, the proposal's own Connects first; what is beyond is lost. The reward lives
+    from the day of the interview on.
+
+    Raises:
+        NotRefundableError: it stands for no proposal.
+        NoInterviewRewardError: it stands for one that was not sent on one's own.
+        RewardCapReachedError: nothing fits.
+        AlreadyRefundedError: as much as an interview brings came back before, so nothing is missing.
+        AccountClosedError: to a closed account only the proposal's own Connects come back, and none are missing.
+    """
+    check_on_proposal(command.spend)
+    _check_sent_on_ones_own(command.spend)
+    spend, came_back = command.spend, command.came_back or 0
+    at = min(command.at or now, now)
+    brought = min(_room(settled.account.interviews, at, policy), policy.interview - came_back)
+    if brought <= 0:
+        raise AlreadyRefundedError(spend.entry_id)
+    if settled.account.status is Status.CLOSED:
+        brought = min(brought, -spend.amount - came_back)
+        if brought <= 0:
+            raise AccountClosedError
+    refunded = min(-spend.amount - came_back, brought)
+    rewarded = brought - refunded
+    known = remember(settled.account.interviews, at, brought, now, timedelta(days=policy.interview_window_days))
+    settled = replace(settled, account=replace(settled.account, interviews=known)).once(interview_claim(spend))
+    reference = {"type": "interview", "spend_id": spend.entry_id} | ({"at": named(at)} if at != now else {})
+    request = command.request
+    if refunded:
+        settled = settled.post(
+            EntryType.REFUND,
+            back(spend.slices, refunded, now.date(), policy.refund_grace_days, before=came_back),
+            request,
+            at=now,
+            now=now,
+            reason="Interview: the proposal's Connects",
+            reference=reference,
+        )
+        request = replace(request, operation="interview_reward")
+    if rewarded:
+        settled = settled.post(
+            EntryType.REWARD,
+            {Bucket(expiry_of_lot(at.date(), policy.lot_lifetime_months), paid=False): rewarded},
+            request,
+            at=now,
+            now=now,
+            reason="Interview",
+            reference=reference,
+        )
+    return settled
+
+
+def brought_around(interviews: Sequence[Brought], at: datetime, window: timedelta) -> int:
+    """The most that interviews brought in any ``window`` with ``at`` in it. A window has its start and not its end."""
+    starts = [each.last for each in interviews if at - window < each.last <= at]
+    return max(_brought_from(interviews, start, window) for start in [*starts, at])
+
+
+def remember(
+    interviews: Sequence[Brought], at: datetime, amount: int, now: datetime, window: timedelta
+) -> tuple[Brought, ...]:
+    """The same with one more, in the order of time, and no more than are to be remembered."""
+    known = sorted(interviews)
+    around = next((each for each in known if each.first <= at <= each.last), None)
+    if around:
+        known[known.index(around)] = replace(around, amount=around.amount + amount)
+    else:
+        known = sorted([*known, Brought(at, at, amount)])
+    while len(known) > REMEMBERED:
+        known = _with_two_merged(known, now, window)
+    return tuple(known)
+
+
+def _room(interviews: Sequence[Brought], at: datetime, policy: Policy) -> int:
+    awarded = brought_around(interviews, at, timedelta(days=policy.interview_window_days))
+    if awarded >= policy.interview_cap:
+        raise RewardCapReachedError(cap=policy.interview_cap, awarded=awarded, days=policy.interview_window_days)
+    return policy.interview_cap - awarded
+
+
+def _brought_from(interviews: Sequence[Brought], start: datetime, window: timedelta) -> int:
+    return sum(each.amount for each in interviews if start <= each.last and each.first < start + window)
+
+
+def _with_two_merged(known: list[Brought], now: datetime, window: timedelta) -> list[Brought]:
+    """Two neighbours that are over before those of the last window, which decide on the next interview, if there are.
+
+    Of these, the two that lie closest together for their age: the older, the coarser.
+    """
+
+    def harm(pair: tuple[Brought, Brought]) -> tuple[bool, float]:
+        older, newer = pair
+        return newer.last > now - window, (newer.last - older.first) / (now - older.first)
+
+    older, newer = min(pairwise(known), key=harm)
+    merged = Brought(older.first, newer.last, older.amount + newer.amount)
+    return sorted([*(each for each in known if each not in {older, newer}), merged])
+
+
+def _check_sent_on_ones_own(spend: Entry) -> None:
+    channel = spend.reference.get("channel", Channel.SEARCH)
+    if channel != Channel.SEARCH:
+        raise NoInterviewRewardError(channel)

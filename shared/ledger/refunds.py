@@ -1,0 +1,88 @@
+"""Giving back what a proposal cost: into the very lots that its spend took from, and in all at most what it took.
+
+More than one thing may give a spend back, each in part: an interview 10 of 12, and then the end of its job the other
+2. So each decision is made on how many of the spend's Connects came back before it, and the store writes it only if
+that is still so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.ledger.badge import is_badge
+from shared.ledger.errors import AlreadyRefundedError, NotRefundableError
+from shared.ledger.model import Decision, Entry, EntryType, Request, back
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.ledger.policy import Policy
+
+BACK = {"job_canceled": "Job canceled", "job_removed": "Job removed", "fraud": "Job removed for fraud"}
+"""The reasons for which Connects come back."""
+
+NOT_BACK = frozenset({"job_expired", "job_filled", "not_chosen", "withdrawn"})
+"""The reasons for which they do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Give back what is still out of a spend, for one of the reasons in `BACK`."""
+
+    spend: Entry
+    reason: str
+    request: Request
+    came_back: int | None = None
+    """How many of its Connects came back before; None where it was never given back."""
+
+
+def check_refundable(reason: str) -> None:
+    """Raises NotRefundableError for the reasons that give nothing back."""
+    if reason in NOT_BACK:
+        raise NotRefundableError(reason)
+
+
+def check_on_proposal(spend: Entry) -> None:
+    """What a badge cost never comes back, nor does it win an interview. Raises NotRefundableError."""
+    if is_badge(spend):
+        raise NotRefundableError("badge")
+
+
+def refund_claim(spend: Entry) -> str:
+    """Names the item that says how many of a spend's Connects came back."""
+    return f"refund#{spend.entry_id}"
+
+
+def still_out(spend: Entry, came_back: int | None) -> int:
+    """How many Connects of a spend may still come back; 0 is only for a free proposal that was never given back.
+
+    Raises:
+        AlreadyRefundedError: all of it came back before.
+    """
+    left = -spend.amount - (came_back or 0)
+    if came_back is not None and left <= 0:
+        raise AlreadyRefundedError(spend.entry_id)
+    return left
+
+
+def refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -> Decision:
+    """All that is still out comes back.
+
+    Raises:
+        NotRefundableError: not for this reason, or it stands for no proposal.
+        AlreadyRefundedError
+    """
+    check_refundable(command.reason)
+    check_on_proposal(command.spend)
+    spend, before = command.spend, command.came_back
+    left = still_out(spend, before)
+    return settled.post(
+        EntryType.REFUND,
+        back(spend.slices, left, now.date(), policy.refund_grace_days, before=before or 0),
+        command.request,
+        at=now,
+        now=now,
+        reason=BACK[command.reason],
+        reference={"type": "spend", "spend_id": spend.entry_id, "why": command.reason},
+    )

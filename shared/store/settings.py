@@ -1,0 +1,39 @@
+"""By which settings the due dates in the table were computed: one item, compared with the settings of now.
+
+================  =============  ======================================================
+pk                sk             what
+================  =============  ======================================================
+``SETTINGS``      ``DUE_DATES``  the settings by which every account was last looked at
+================  =============  ======================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pynamodb.attributes import UnicodeAttribute
+
+from shared.store.errors import contention_from_aws
+from shared.store.rows import Row
+
+if TYPE_CHECKING:
+    from shared.store.table import Table
+
+PK, SK = "SETTINGS", "DUE_DATES"
+
+
+class BasisRow(Row):
+    basis = UnicodeAttribute()
+
+
+def read_basis(table: Table) -> str | None:
+    """None where no account was ever looked at for them. Strongly consistent: one call."""
+    row = table.get(BasisRow, PK, SK)
+    return row.basis if row else None
+
+
+def save_basis(table: Table, basis: str) -> None:
+    """Raises ContentionError: throttling, or no answer."""
+    row = table.rows(BasisRow)
+    with contention_from_aws():
+        row(pk=PK, sk=SK).update([row.basis.set(basis)])
