@@ -5,7 +5,7 @@ pk                sk                       what
 ================  =======================  ==========================================================
 ``<account id>``  ``ACCOUNT``              the account as of its last change
 ``<account id>``  ``ENTRY#<entry id>``     a row of the journal, which is also its key's idempotency record
-``<account id>``  ``CLAIM#<name>``         something that happens once for ever (opening, the refund of a spend)
+``<account id>``  ``CLAIM#<name>``         what happens once for ever (opening, an interview); what came back of a spend
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
 ``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
 ``<account id>``  ``AUDIT``                how far an audit that takes long has got, or what it found

@@ -205,6 +205,34 @@ def test_interviews_bring_50_in_a_week(marketplace: Marketplace):
     assert marketplace.balance(account) == 50 - 6 + 50
 
 
+def test_six_interviews_8_days_apart_that_are_told_together_bring_60(marketplace: Marketplace):
+    account = marketplace.open()
+    today = datetime.fromisoformat(marketplace.entries(account)[0]["at"])
+
+    for number in (3, 0, 5, 1, 4, 2):
+        spend_id = entry_of(marketplace.spend(account, 1, f"s{number}"))["id"]
+        told = {"kind": "interview", "reference": {"spend_id": spend_id}, "at": _days_before(today, 8 * number)}
+        answer = marketplace.service("POST", f"/accounts/{account}/rewards", told, key=f"i{number}")
+        assert [entry["amount"] for entry in answer.json()["entries"]] == [1, 9]
+
+    assert marketplace.balance(account) == 50 - 6 + 60
+
+
+def _days_before(today: datetime, days: int) -> str:
+    return (today - timedelta(days=days)).isoformat()
+
+
+def test_after_an_interview_gave_10_of_12_back_a_canceled_job_gives_the_other_2(marketplace: Marketplace):
+    account = marketplace.open()
+    spend_id = entry_of(marketplace.spend(account, 12, "s"))["id"]
+    marketplace.reward(account, "interview", "i", spend_id=spend_id)
+
+    assert entry_of(marketplace.refund(account, spend_id, "r"))["amount"] == 2
+
+    assert refusal(marketplace.refund(account, spend_id, "q", "fraud")) == (409, "already_refunded")
+    assert marketplace.balance(account) == 50
+
+
 def test_rising_talent_comes_once(marketplace: Marketplace):
     account = marketplace.open()
 
