@@ -139,9 +139,7 @@ def status_at(account: Account, at: datetime) -> Status:
 
 
 def as_of(account: Account, now: datetime, policy: Policy) -> Account:
-    """The account on the plan that it is on now; an agency that fell back to basic is frozen, and a closed one done."""
-    if account.closed_at:
-        account = replace(account, grant_due=None)
+    """The account on the plan that it is on now; an agency that fell back to basic is frozen."""
     if not account.plans:
         return account
     found = steps(account, policy)
