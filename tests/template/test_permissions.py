@@ -71,7 +71,7 @@ def test_nobody_may_delete_or_scan(stack):
 @pytest.mark.parametrize(
     ("function", "more"),
     [
-        ("AccountsFunction", on("by_time", "dynamodb:Query")),
+        ("AccountsFunction", on("by_time", "dynamodb:Query") | on("Table", "dynamodb:BatchGetItem")),
         ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
         (
             "PaymentEventsFunction",
@@ -109,7 +109,9 @@ def test_nobody_may_delete_or_scan(stack):
         ),
         (
             "MarketplaceEventsFunction",
-            on("Table", "dynamodb:BatchGetItem") | on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"}),
+            on("Table", "dynamodb:BatchGetItem")
+            | on("by_time", "dynamodb:Query")
+            | on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"}),
         ),
         (
             "PurchaseReconcileFunction",
@@ -163,12 +165,12 @@ CHANGE_ACCOUNTS = [
 IN_A_TRANSACTION = {"EnclosingOperation": {"TransactWriteItems"}}
 BESIDE_ACCOUNTS = {
     "GetItem": {
-        "JOB#j1": {"Spend", "Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
+        "JOB#j1": {"Accounts", "Spend", "Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
         "PROMO#SPRING": {"Promos", "Purchase", "PaymentEvents", "PurchaseReconcile"},
         "BADGE#PRICE": {"Badge", "BadgeRenewals"},
     },
     "UpdateItem": {
-        "JOB#j1": {"Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
+        "JOB#j1": {"Accounts", "Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
         "PROMO#SPRING": {"Promos", "Purchase", "PaymentEvents", "PurchaseReconcile"},
         "BADGE#PRICE": {"BadgeRenewals"},
     },
