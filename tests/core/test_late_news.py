@@ -418,7 +418,7 @@ def test_news_that_is_told_as_it_happens_brings_what_living_through_it_does(join
 def test_each_cycle_brings_the_most_that_it_was_ever_known_to_be_due(joined_on, plan, policy, happened):
     """Late, doubled and in any order. What came by what was known then is not taken back."""
     news = told_of(joined_on, happened)
-    until = midnight(joined_on) + LIFE + timedelta(days=60)
+    until = midnight(joined_on) + LIFE + timedelta(days=120)
     starts = [midnight(cycle.starts_on) for cycle in cycles_until(joined_on, until, policy)]
     most: dict[date, int] = {}
     for moment in sorted({*starts, *(told.heard_at for told in news)}):
