@@ -111,7 +111,7 @@ def steps(account: Account, policy: Policy) -> list[Step]:
         on_plus = found[-1].plan is Plan.PLUS
         if news is PlanNews.BASIC:
             cycle = cycle_on(at.date(), account.joined_on.day, policy.anchor_policy)
-            falls_back = falls_back or (midnight(cycle.next_starts_on) if on_plus else None)
+            falls_back = midnight(cycle.next_starts_on) if on_plus else None
             continue
         falls_back = None
         if on_plus is not (news is PlanNews.PLUS):
