@@ -71,7 +71,7 @@ def test_nobody_may_delete_or_scan(stack):
 @pytest.mark.parametrize(
     ("function", "more"),
     [
-        ("AccountsFunction", on("by_time", "dynamodb:Query")),
+        ("AccountsFunction", on("Table", "dynamodb:BatchGetItem") | on("by_time", "dynamodb:Query")),
         ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
         (
             "PaymentEventsFunction",
@@ -109,7 +109,9 @@ def test_nobody_may_delete_or_scan(stack):
         ),
         (
             "MarketplaceEventsFunction",
-            on("Table", "dynamodb:BatchGetItem") | on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"}),
+            on("Table", "dynamodb:BatchGetItem")
+            | on("by_time", "dynamodb:Query")
+            | on("MarketplaceEventsQueue", *QUEUE - {"sqs:SendMessage"}),
         ),
         (
             "PurchaseReconcileFunction",
@@ -125,7 +127,7 @@ def test_a_function_may_change_the_ledger_and_little_more(production, function, 
 
 def test_only_who_pays_on_a_job_reads_accounts_among_several_items_at_once(stack):
     batches = {each["Sid"]: each for each in statements(stack) if "dynamodb:BatchGetItem" in many(each["Action"])}
-    of_one_kind = {"PromoCounters": "PROMO#*", "JobAndAuction": "JOB#*", "ProposalsOnJobs": "JOB#*"}
+    of_one_kind = {"PromoCounters": "PROMO#*", "Jobs": "JOB#*"}
     assert set(batches) - set(of_one_kind) == {"PriceOfTheJob", "AuctionOfTheJob"}
     for sid, keys in of_one_kind.items():
         assert batches[sid]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [keys]}}
@@ -163,12 +165,12 @@ CHANGE_ACCOUNTS = [
 IN_A_TRANSACTION = {"EnclosingOperation": {"TransactWriteItems"}}
 BESIDE_ACCOUNTS = {
     "GetItem": {
-        "JOB#j1": {"Spend", "Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
+        "JOB#j1": {"Accounts", "Spend", "Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
         "PROMO#SPRING": {"Promos", "Purchase", "PaymentEvents", "PurchaseReconcile"},
         "BADGE#PRICE": {"Badge", "BadgeRenewals"},
     },
     "UpdateItem": {
-        "JOB#j1": {"Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
+        "JOB#j1": {"Accounts", "Jobs", "Boosts", "JobSweep", "MarketplaceEvents"},
         "PROMO#SPRING": {"Promos", "Purchase", "PaymentEvents", "PurchaseReconcile"},
         "BADGE#PRICE": {"BadgeRenewals"},
     },
