@@ -131,7 +131,7 @@ def _page(job: Job, proposals: list[Proposal]) -> dict[str, Any]:
 
 
 def _refund(ledger: Ledger, proposal: Proposal, how: JobStatus, deadline: float) -> None:
-    """Give one proposal back, at most once whatever else has given its spend back."""
+    """Give back what is still out of one proposal, whatever else has given a part of it or all of it back."""
     jobs, now = Jobs(ledger.table), ledger.clock.now()
     request = Request("job_refund", f"{proposal.job_id}.{how}", proposal.spend_id, "system")
     try:
