@@ -137,6 +137,14 @@ def test_closed_is_for_ever_also_for_what_is_told_of_later_instants(ann, at, api
     assert (ann.shown["status"], ann.balance) == ("closed", 50)
 
 
+def test_what_a_closed_account_holds_comes_back_however_it_is_told(ann, at, api, news):
+    api.post(price=7)
+    ann.boosts(10)
+    at("2027-01-01T09:30:00Z")
+    news(ann, status="closed", at="2027-01-01T09:20:00Z")
+    assert (ann.balance, ann.held, ann.rows("release")) == (50, 0, [("2027-01-01", 10)])
+
+
 @pytest.mark.parametrize("change", [{"plan": "plus"}, {"status": "suspended"}])
 def test_news_of_more_than_five_minutes_ahead_is_not_taken(ann, at, api, change):
     at("2027-01-10T10:00:00Z")
