@@ -5,10 +5,13 @@ and not passed on, so that no chain of messages can break or run in circles.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
+
 from shared.edge.due import serve_work
+from shared.edge.observability import metrics
 from shared.edge.queue import due_queue
 from shared.services.job_sweep import handle_message, sweep
 from shared.services.ledger import Ledger
@@ -16,7 +19,10 @@ from shared.store.jobs import Jobs
 
 
 def look(ledger: Ledger) -> tuple[int, datetime]:
-    looked = sweep(ledger, Jobs(ledger.table).due(ledger.clock.now()), due_queue())
+    now = ledger.clock.now()
+    looked = sweep(ledger, Jobs(ledger.table).due(now), due_queue())
+    past_end = (now - (looked.holds_since or now)) / timedelta(minutes=1)
+    metrics.add_metric("OldestHoldPastEndMinutes", MetricUnit.NoUnit, past_end)
     return looked.proposals + looked.auctions, looked.oldest
 
 

@@ -1,11 +1,12 @@
 """Scheduled, every minute: finds out what became of charges whose answer was late or lost, and acts on it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared.edge.observability import count_run, flush_metrics, logger
+from shared.edge.observability import count_run, flush_metrics, logger, metrics
 from shared.edge.wiring import deadline, payment_gateway, warm_up, wiring
 from shared.services.purchasing import reconcile
 
@@ -18,9 +19,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     ledger = wiring().ledger
     now = ledger.clock.now()
     due = list(ledger.table.due_purchases(now))
-    waited = now - min((purchase.since for purchase in due), default=now)
-    count_run(event, found=len(due), waited_hours=waited / timedelta(hours=1))
-    flush_metrics()
-    if not due:  # nor is a provider needed then, which a stage may not have yet
-        return {"purchases": 0}
-    return {"purchases": reconcile(ledger, payment_gateway(), due, lambda: deadline(context))}
+    began: list[datetime] = []
+    try:
+        if not due:  # nor is a provider needed then, which a stage may not have yet
+            return {"purchases": 0}
+        asked = reconcile(
+            ledger,
+            payment_gateway(),
+            due,
+            lambda: deadline(context),
+            lambda purchase: began.append(purchase.created_at),
+        )
+        return {"purchases": asked}
+    finally:
+        # Counted from when they began: when they are asked about next is moved on each time.
+        waited = now - min(began, default=now)
+        count_run(event, found=len(due), waited_hours=waited / timedelta(hours=1))
+        metrics.add_metric("OldestPendingPurchaseMinutes", MetricUnit.NoUnit, waited / timedelta(minutes=1))
+        flush_metrics()

@@ -47,6 +47,8 @@ class Looked:
     auctions: int
     """With holds to end."""
     oldest: datetime
+    holds_since: datetime | None = None
+    """Since when the first of the holds should have ended; none where none has to."""
 
 
 def look_at_message(job: Job) -> str:
@@ -80,7 +82,10 @@ def sweep(ledger: Ledger, due: Iterable[DueJob], queue: Queue) -> Looked:
     found: list[Looked] = [Looked(0, 0, ledger.clock.now())]
     for_each(due, lambda job: found.append(look_at(ledger, job.job_id, queue)))
     return Looked(
-        sum(one.proposals for one in found), sum(one.auctions for one in found), min(one.oldest for one in found)
+        sum(one.proposals for one in found),
+        sum(one.auctions for one in found),
+        min(one.oldest for one in found),
+        min((one.holds_since for one in found if one.holds_since), default=None),
     )
 
 
@@ -92,16 +97,17 @@ def look_at(ledger: Ledger, job_id: str, queue: Queue) -> Looked:
         return Looked(0, 0, now)
     job, auction = known.job, known.auction
     proposals = auctions = 0
-    oldest = now
+    oldest, holds_since = now, None
     if auction.due and auction.due <= now:
         queue.send([json.dumps({"end_holds": job_id})])
-        auctions, oldest, auction = 1, auction.due, asked(auction, now)
+        holds_since = min((ending.verdict.at for ending in auction.endings), default=auction.closes_at or auction.due)
+        auctions, oldest, auction = 1, holds_since, asked(auction, now)
     if job.refunds_due:
         proposals = _send_proposals(jobs, job, queue)
         oldest, job = min(oldest, job.refunds_since or now), looked(job, proposals, now)
     with suppress(JobMovedError):  # whoever moved it has looked as well, or it is looked at again
         jobs.save(known, JobAndAuction(job, auction))
-    return Looked(proposals, auctions, oldest)
+    return Looked(proposals, auctions, oldest, holds_since)
 
 
 def _send_proposals(jobs: Jobs, job: Job, queue: Queue) -> int:
@@ -125,7 +131,7 @@ def _page(job: Job, proposals: list[Proposal]) -> dict[str, Any]:
 
 
 def _refund(ledger: Ledger, proposal: Proposal, how: JobStatus, deadline: float) -> None:
-    """Give one proposal back, at most once whatever else has given its spend back."""
+    """Give back what is still out of one proposal, whatever else has given a part of it or all of it back."""
     jobs, now = Jobs(ledger.table), ledger.clock.now()
     request = Request("job_refund", f"{proposal.job_id}.{how}", proposal.spend_id, "system")
     try:

@@ -102,14 +102,27 @@ def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
 
 
 def reconcile(
-    ledger: Ledger, gateway: PaymentGateway, due: Iterable[DuePurchase], deadline: Callable[[], float]
+    ledger: Ledger,
+    gateway: PaymentGateway,
+    due: Iterable[DuePurchase],
+    deadline: Callable[[], float],
+    pending: Callable[[Purchase], object] = lambda _: None,
 ) -> int:
     """Ask the provider what became of each purchase that is still pending, and act on it. Tells how many.
+
+    Each of them is handed to ``pending`` before.
 
     Raises:
         ExceptionGroup: at the end, what went wrong with some; they stay due, the others are done.
     """
-    return for_each(due, lambda found: _reconcile(ledger, gateway, found, deadline()))
+
+    def ask(found: DuePurchase) -> None:
+        purchase = read_purchase(ledger, found.account_id, found.purchase_id).purchase
+        if purchase.state is PurchaseState.PENDING:
+            pending(purchase)
+            _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline())
+
+    return for_each(due, ask)
 
 
 @in_time
@@ -132,12 +145,6 @@ def look_at_charge(
     if result.state is ChargeState.IN_PROGRESS:
         return purchase
     return _settle(ledger, purchase, result, deadline=deadline).purchase
-
-
-def _reconcile(ledger: Ledger, gateway: PaymentGateway, due: DuePurchase, deadline: float) -> None:
-    purchase = read_purchase(ledger, due.account_id, due.purchase_id).purchase
-    if purchase.state is PurchaseState.PENDING:
-        _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline)
 
 
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:

@@ -121,11 +121,11 @@ def test_a_repeat_of_a_spend_on_a_job_is_2_calls_and_writes_nothing(usual, wire)
     assert_costs(cost, calls=[BATCH_GET, TRANSACT], read_units=2)
 
 
-def test_a_price_is_1_call_1_rcu(usual, wire):
+def test_a_price_is_1_call_2_rcu(usual, wire):
     usual.post(price=4)
     with wire.measured() as cost:
         usual.job()
-    assert_costs(cost, calls=[GET], read_units=1)
+    assert_costs(cost, calls=[BATCH_GET], read_units=2)
 
 
 def test_a_jobs_first_version_a_newer_one_and_its_end_are_2_calls_each(usual, wire):

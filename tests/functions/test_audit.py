@@ -199,7 +199,7 @@ def test_a_provider_that_does_not_answer_makes_a_job_of_it(api, monkeypatch):
         raise NoAnswerError
 
     busy_account(api)
-    monkeypatch.setattr(api, "left_ms", 1_700)
+    monkeypatch.setattr(api, "left_ms", 4_000)
     monkeypatch.setattr(SandboxGateway, "look", silent)
     assert ask(api, 202) == {"status": "running", "checked": 0, "of": seq(api)}
 

@@ -54,7 +54,7 @@ def live(api, clock, received) -> list[Answer]:
         api.redeem(),
         api.badge(most=MAX_AMOUNT),
         api.buy(MAX_AMOUNT, sandbox="late"),
-        api.call("change_plan", path={"account_id": "ann"}, body={"plan": "plus"}),
+        api.call("change_account", path={"account_id": "ann"}, body={"plan": "plus"}),
     ]
     clock.go(days=9)
     run_all(api, received)

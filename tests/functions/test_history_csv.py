@@ -176,13 +176,14 @@ def test_csv_looks_at_its_time_after_each_read():
 
 
 @pytest.fixture
-def split(api, monkeypatch):
+def split(monkeypatch):
     """Have less fit into an answer, a page of CSV and a function's time."""
 
-    def so(answer_bytes=ANSWER_BYTES, csv_page=CSV_PAGE, left_ms=10_000):
+    def so(answer_bytes=ANSWER_BYTES, csv_page=CSV_PAGE, in_time=True):
         monkeypatch.setattr("shared.services.history.ANSWER_BYTES", answer_bytes)
         monkeypatch.setattr("shared.services.history.CSV_PAGE", csv_page)
-        api.left_ms = left_ms
+        if not in_time:
+            monkeypatch.setattr("functions.accounts.app.deadline", lambda _: 0.0)
 
     return so
 
@@ -191,17 +192,17 @@ def split(api, monkeypatch):
     ("fits", "pieces"),
     [
         ({"answer_bytes": 240}, 4),
-        ({"answer_bytes": 240, "csv_page": 1, "left_ms": 1_500}, 4),
+        ({"answer_bytes": 240, "csv_page": 1, "in_time": False}, 4),
         ({"answer_bytes": 400}, 2),
         ({"answer_bytes": 400, "csv_page": 3}, 2),
-        ({"left_ms": 1_500}, 1),
-        ({"csv_page": 2, "left_ms": 1_500}, 2),
-        ({"csv_page": 3, "left_ms": 1_500}, 2),
+        ({"in_time": False}, 1),
+        ({"csv_page": 2, "in_time": False}, 2),
+        ({"csv_page": 3, "in_time": False}, 2),
         ({"csv_page": 1}, 1),
     ],
 )
 def test_csv_comes_in_pieces_that_make_the_whole(api, clock, split, fits, pieces):
-    """Two of its four rows are pending. A function with 1.5 s left begins nothing new."""
+    """Two of its four rows are pending. A function whose time is up begins nothing new."""
     api.open()
     clock.go(days=89)
     split(**fits)

@@ -208,6 +208,7 @@ def test_an_owner_is_told_that_a_badge_went_off_and_why(api, clock, listener):
         {
             "at": "2026-11-29T10:00:00.000Z",
             "why": "insufficient_connects",
+            "reason": "4 Connects are needed and 0 are there.",
             "price": 4,
             "max_per_week": 6,
             "balance": 0,

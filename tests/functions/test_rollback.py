@@ -179,7 +179,10 @@ def released(tmp_path_factory):
 
 
 def read_by(folder, rows):
-    given = {"items": rows, "records": stream(*rows)["Records"], "notices": NOTICES}
+    # Notices of a kind that is newer go to its dead letters; a badge that went off for its price has that in its mail.
+    known = {kind: facts for kind, facts in NOTICES.items() if kind != "boost_released"}
+    known["badge_off"] = {**known["badge_off"], "price": 7}
+    given = {"items": rows, "records": stream(*rows)["Records"], "notices": known}
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-c", READ],
         cwd=folder,

@@ -95,7 +95,7 @@ def test_a_run_that_the_queue_takes_only_part_of_fails(api, clock, monkeypatch):
         return {"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
 
     monkeypatch.setattr("shared.edge.queue._queue", SqsQueue)  # one whose client is not yet made
-    monkeypatch.setattr("boto3.client", lambda _: type("Sqs", (), {"send_message_batch": refuses}))
+    monkeypatch.setattr("boto3.client", lambda _, **__: type("Sqs", (), {"send_message_batch": refuses}))
     with pytest.raises(Exception, match="InternalError"):
         api.run(GRANT)
 

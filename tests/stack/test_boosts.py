@@ -127,7 +127,7 @@ def test_news_that_comes_late_is_judged_by_its_own_time(
     for _ in range(2):
         tell(marketplace, job, "canceled", at=before_any)
     assert state(marketplace, account) == (50, 0)
-    assert marketplace.of_type(account, "refund") == [5, 4]
+    assert marketplace.of_type(account, "refund") == [4, 5]
 
 
 def test_an_auction_closes_by_the_clock(marketplace: Marketplace, machinery: Machinery, bid: Bid):

@@ -30,7 +30,7 @@ def test_a_page_may_read_an_answer_and_the_headers_that_matter(http, tokens):
     answer = http.get("/accounts/nobody", headers={"Origin": ALLOWED} | authorization)
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (404, ALLOWED)
     exposed = set(answer.headers["access-control-expose-headers"].split(","))
-    assert exposed == {"Idempotent-Replayed", "X-Request-Id", "X-Next-Cursor", "Retry-After"}
+    assert exposed == {"Idempotent-Replayed", "X-Request-Id", "X-Next-Cursor", "Retry-After", "Vary"}
 
 
 def test_a_page_without_a_token_is_refused_as_anybody(http):
