@@ -6,6 +6,6 @@ most urgent, and of nothing else.
 
 from shared.edge.due import serve_due
 from shared.ledger.commands import TellExpiring
-from shared.store.table import Table
+from shared.services.due import NOTICES
 
-handler = serve_due(Table.due_notices, TellExpiring())
+handler = serve_due(NOTICES, TellExpiring())

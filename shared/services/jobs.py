@@ -92,7 +92,7 @@ def end_holds(ledger: Ledger, job_id: str, *, deadline: float) -> None:
         done.append(ending.boost.hold_id)
 
     try:
-        for_each(job.auction.endings, end_one)
+        for_each(job.auction.endings, end_one, lambda: deadline)
     finally:
         if done:
             change_job(ledger, job_id, lambda job: holds_ended(_known(job, job_id), done, now, policy), deadline)

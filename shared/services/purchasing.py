@@ -27,11 +27,13 @@ from shared.ledger.errors import (
 from shared.ledger.model import Entry, EntryType, Request, entry_id
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState, purchase_of
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
+from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.each import for_each
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.promos import check_redeemable, promo_credit, take_one
 from shared.services.retry import attempts
 from shared.store.errors import ContentionError, PurchaseMovedError
+from shared.store.rows import PurchaseRow, purchase_sk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,6 +47,15 @@ PURCHASE = "purchase"
 PURCHASE_PROMO = "purchase_promo"
 FIRST_CHECK = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
+PURCHASES = Work(
+    PurchaseRow.purchase_due,
+    "purchases",
+    lambda key: [key.pk, key.sk.removeprefix(purchase_sk(""))],
+    10,  # each waits for the payment provider
+    rest=SOON,
+    longest_rest=STILL_SOON,
+)
+"""Purchases whose charge is to be asked after."""
 IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
 
 
@@ -94,14 +105,37 @@ def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
 
 
 def reconcile(
-    ledger: Ledger, gateway: PaymentGateway, due: Iterable[DuePurchase], deadline: Callable[[], float]
+    ledger: Ledger,
+    gateway: PaymentGateway,
+    due: Iterable[DuePurchase],
+    deadline: Callable[[], float],
+    still_pending: Callable[[Purchase], object] = lambda _: None,
 ) -> int:
     """Ask the provider what became of each purchase that is still pending, and act on it. Tells how many.
 
+    Args:
+        ledger: Where they are.
+        gateway: The provider.
+        due: Which are to be asked after.
+        deadline: By when to give one of them up; asked anew for each.
+        still_pending: Is handed each of which nothing has become yet, or went wrong.
+
     Raises:
-        ExceptionGroup: at the end, what went wrong with some; they stay due, the others are done.
+        ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due, the others are done.
     """
-    return for_each(due, lambda found: _reconcile(ledger, gateway, found, deadline()))
+
+    def look_at(found: DuePurchase) -> None:
+        purchase = read_purchase(ledger, found.account_id, found.purchase_id).purchase
+        if purchase.state is not PurchaseState.PENDING:
+            return
+        after = purchase
+        try:
+            after = _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline()).purchase
+        finally:
+            if after.state is PurchaseState.PENDING:
+                still_pending(after)
+
+    return for_each(due, look_at, deadline)
 
 
 def look_at_charge(
@@ -123,12 +157,6 @@ def look_at_charge(
     if result.state is ChargeState.IN_PROGRESS:
         return purchase
     return _settle(ledger, purchase, result, deadline=deadline).purchase
-
-
-def _reconcile(ledger: Ledger, gateway: PaymentGateway, due: DuePurchase, deadline: float) -> None:
-    purchase = read_purchase(ledger, due.account_id, due.purchase_id).purchase
-    if purchase.state is PurchaseState.PENDING:
-        _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline)
 
 
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:

@@ -83,14 +83,14 @@ def purchases():
     return row
 
 
-def test_an_owner_is_told_that_a_purchase_is_done_once(api, clock, listener):
+def test_an_owner_is_told_that_a_purchase_is_done_once(api, clock, listener, scheduled):
     api.open()
     api.buy(sandbox="timeout")
     pending = purchases()
     publish(api, pending, (pending, pending))
     assert listener.heard == []
     clock.go(minutes=2)
-    api.run("purchase_reconcile")
+    scheduled("purchase_reconcile")
     completed = purchases()
     publish(api, (pending, completed), (completed, completed))
     (notice,) = told(listener, "purchase_completed")

@@ -42,7 +42,7 @@ ROUTES = {
     "POST /jobs/{job_id}/events": SERVICE,
 }
 SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals", "PurchaseReconcile"]
-FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals"]
+FANNED_OUT = SCHEDULED
 QUEUES = [*FANNED_OUT, "MarketplaceEvents"]
 DEAD_LETTERS = [
     *(f"{name}DeadLetters" for name in FANNED_OUT),
