@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared.config import text_of
 from shared.edge.observability import logger
 from shared.edge.post import SesPost
+from shared.edge.timing import check_time
 from shared.services.mailing import mail_notice
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -26,8 +27,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(event, _mail, processor, context)
 
 
-def _mail(record: SQSRecord) -> None:
+def _mail(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
+        check_time(lambda_context)
         notice = record.json_body
         sent = mail_notice(_post(), notice)
     except Exception:

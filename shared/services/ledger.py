@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ class Ledger:
         for _ in attempts(deadline):
             try:
                 account = moved or self.table.account(account_id)
-                return self._change(account, command, request, also)
+                return self._change(account, command, request, also, deadline)
             except VersionMovedError as error:
                 moved = error.current
             except EntryExistsError as error:
@@ -130,11 +131,14 @@ class Ledger:
         command: Command,
         request: Request | None,
         also: Sequence[Also] | Callable[[Decision], Sequence[Also]],
+        deadline: float,
     ) -> Outcome:
         now = self.clock.now()
         own = entry_id(account.account_id, request.operation, request.key) if request else None
         while not (decision := decide(account, command, now, self.policy)).complete:
             account = self.table.commit(account, decision)
+            if time.monotonic() > deadline:
+                raise BusyError  # what was caught up with stands, and whoever comes next goes on from there
         if decision.account != account:
             claims = [Claim(name, own, request.fingerprint) for name in decision.claims] if own and request else []
             more = also(decision) if callable(also) else also

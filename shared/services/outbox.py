@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from shared.services.each import OutOfTimeError, in_time
 from shared.services.events import Event, events_of
 
 if TYPE_CHECKING:
@@ -34,8 +35,13 @@ class Bus(Protocol):
         ...
 
 
-def publish(changes: Iterable[Change], bus: Bus, put_aside: Callable[[Change, Exception], object]) -> str | None:
-    """Publish what changes tell. Tells from which position of the stream to try again, if not all was taken.
+def publish(
+    changes: Iterable[Change],
+    bus: Bus,
+    put_aside: Callable[[Change, Exception], object],
+    deadline: Callable[[], float],
+) -> str | None:
+    """Publish what changes tell. Tells from which position of the stream to go on, if not all was taken in time.
 
     A change that cannot be understood is put aside: it would fail for ever, and must not keep those behind it.
     """
@@ -49,10 +55,10 @@ def publish(changes: Iterable[Change], bus: Bus, put_aside: Callable[[Change, Ex
     waiting.sort(key=lambda each: each[1].seq)
     done = 0
     try:
-        for call in _calls([event for _, event in waiting]):
+        for call in in_time(_calls([event for _, event in waiting]), deadline):
             bus.put(call)
             done += len(call)
-    except UnpublishedError:
+    except (UnpublishedError, OutOfTimeError):
         return min((change.position for change, _ in waiting[done:]), key=int)
     return None
 

@@ -114,6 +114,14 @@ def test_what_was_paid_is_told_in_whole_money(api, world):
     assert "6.05 USD" in world.mails[0][2]
 
 
+def test_a_notice_for_which_there_is_no_time_comes_again_unsent(api, world, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "left_ms", 5_000)
+        assert deliver(api, notice()) == ["message-0"]
+    assert world.sent == []
+    assert deliver(api, notice()) == []
+
+
 def test_a_notice_that_comes_again_is_not_mailed_again(api, world):
     assert deliver(api, notice(), notice()) == []
     assert deliver(api, notice(), notice(number=2)) == []
