@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local.aws import client
+from local.bench_due import stories
 from local.deploy import DeployError, sam, step
 from local.engines import CREDENTIALS, EngineError, ministack
 from local.ministack import ROOT, clean_environment
@@ -252,6 +253,8 @@ def main() -> None:
         with step("Running warm handlers"):
             measured = warm(runtime, environ)
         rows += [*warm_rows(measured), *cost_rows(measured["spend"])]
+        with step("Simulating a day on which ten million accounts fall due"):
+            rows += [Row(*told) for told in stories()]
         with step("Spending over HTTP"):
             rows += latencies(stack)
     show(rows)
