@@ -28,6 +28,7 @@ from rich.table import Table
 
 from local import bench_crowd
 from local.aws import client
+from local.bench_due import stories
 from local.deploy import DeployError, sam, step
 from local.engines import CREDENTIALS, EngineError, ministack
 from local.ministack import ROOT, clean_environment
@@ -276,6 +277,8 @@ def main() -> None:
         rows += [*warm_rows(measured), audit_row(audited), *cost_rows(measured["spend"])]
         with step("Spending at once on one account"):
             rows.append(crowd())
+        with step("Simulating a day on which ten million accounts fall due"):
+            rows += [Row(*told) for told in stories()]
         with step("Spending over HTTP"):
             rows += latencies(stack)
     show(rows)

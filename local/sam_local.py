@@ -20,7 +20,7 @@ BRIDGE = "172.17.0.1"
 PORT = 4790
 # `sam local` puts a resource's logical id where the template refers to the resource.
 TABLES = (LEDGER, SANDBOX)
-QUEUES = ("MonthlyGrantQueue", "ExpirySweepQueue", "BadgeRenewalsQueue", "AuditQueue")
+QUEUES = ("MonthlyGrantQueue", "ExpirySweepQueue", "BadgeRenewalsQueue", "PurchaseReconcileQueue", "AuditQueue")
 
 
 def main(address: str = BRIDGE) -> None:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -36,6 +36,7 @@ from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.auditing import Audited, audit_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
 from shared.services.boosting import BidSent, place_bid
+from shared.services.due import Work, dispatch
 from shared.services.job_sweep import handle_message, sweep
 from shared.services.jobs import interact_on_job, post_job, read_job, tell_of_job
 from shared.services.ledger import Ledger, Outcome
@@ -58,6 +59,7 @@ from shared.store.rows import (
     shard_of,
 )
 from shared.store.table import DuePurchase, Page, Table
+from shared.store.walks import Walks
 from tests.core.builders import QUIET, noon
 
 PATIENCE_S = 60
@@ -80,6 +82,12 @@ def deadline() -> float:
     return time.monotonic() + PATIENCE_S
 
 
+def steps(number: int) -> Callable[[], float]:
+    """A deadline that lies ahead so many times."""
+    left = iter([1] * number)
+    return lambda: deadline() * next(left, 0)
+
+
 @dataclass
 class AtOnce:
     """In the place of a queue: what is sent is handled in the same moment."""
@@ -92,16 +100,23 @@ class AtOnce:
 
 
 class Letters:
-    """A queue that keeps what is sent, and may break after some."""
+    """A queue that keeps what is sent, may break after some, and says that it holds as many as it is told to."""
 
-    def __init__(self, takes=1_000):
-        self.bodies, self.takes = [], takes
+    def __init__(self, takes=1_000, holds=0):
+        self.bodies, self.takes, self.holds = [], takes, holds
+        self.on_send = None
+        """Happens with each that is sent."""
 
     def send(self, bodies):
         for body in bodies:
             if len(self.bodies) == self.takes:
                 raise ConnectionError
             self.bodies.append(body)
+            if self.on_send:
+                self.on_send(body)
+
+    def waiting(self):
+        return self.holds
 
 
 @dataclass
@@ -224,8 +239,13 @@ class Desk:
 
         Tells how many proposals it found to refund.
         """
-        due = list(Jobs(self.table).due(self.clock.at))
-        return sweep(self.ledger, due, queue or AtOnce(self)).proposals
+        due = [found.job_id for found in Jobs(self.table).due(self.clock.at)]
+        return sweep(self.ledger, due, queue or AtOnce(self), deadline).proposals
+
+    def dispatch(self, work: Work, queue: Any = None, *, by: Callable[[], float] = deadline) -> int:
+        """One run of a schedule: sends what is due and was not sent. Tells how many."""
+        queue = queue or Letters()
+        return dispatch(self.table, Walks(self.table), queue, work, now=self.clock.at, deadline=by).found
 
     def handle(self, body: str, queue: Any = None) -> None:
         handle_message(self.ledger, json.loads(body), queue or AtOnce(self), deadline)
@@ -328,7 +348,7 @@ class Desk:
 
     def renew_badges(self) -> int:
         """What a run of the schedule finds due, renewed."""
-        set_price(self.ledger)
+        set_price(self.ledger, deadline)
         due = [found.account_id for found in self.table.due_badges(self.clock.at)]
         return renew_badges(self.ledger, due, deadline)
 

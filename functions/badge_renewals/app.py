@@ -4,25 +4,22 @@ The first run of a calendar week sets what a week costs, before it looks for bad
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
-from shared.edge.due import serve_work
-from shared.edge.queue import due_queue
+from shared.edge.due import look_for, serve_work
 from shared.services.badges import renew_badges, set_price
-from shared.services.due import dispatch
+from shared.services.due import BADGES, Dispatched
 from shared.services.ledger import Ledger
 
 
-def look(ledger: Ledger) -> tuple[int, datetime]:
-    set_price(ledger)
-    now = ledger.clock.now()
-    found = dispatch(ledger.table.due_badges(now), due_queue(), now)
-    return found.accounts, found.oldest
+def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:
+    if not set_price(ledger, deadline):
+        return Dispatched(0, ledger.clock.now(), complete=False)  # the next run counts on, before any badge is renewed
+    return look_for(ledger, BADGES, deadline)
 
 
-def work(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
+def do(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
     renew_badges(ledger, message["accounts"], deadline)
 
 
-handler = serve_work("accounts", look, work)
+handler = serve_work("accounts", look, do)

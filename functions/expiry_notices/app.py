@@ -1,13 +1,28 @@
 """Scheduled: tells owners of Connects that are about to expire, 30, 7 and 1 days ahead by default.
 
 Once for each day of expiry and number of days, and only while any are left. A run that comes late tells of what is
-most urgent, and of nothing else. After a change of the settings that due dates are computed by, a run looks at every
-account once.
+most urgent, and of nothing else. After a change of the settings that due dates are computed by, every account is looked
+at once.
 """
 
-from shared.edge.due import serve_due
-from shared.ledger.commands import TellExpiring
-from shared.services.due_dates import day_to_look_until
-from shared.store.table import Table
+from collections.abc import Callable
+from typing import Any
 
-handler = serve_due(Table.due_notices, TellExpiring(), day_to_look_until)
+from shared.edge.due import look_for, serve_work
+from shared.ledger.commands import TellExpiring
+from shared.services.due import NOTICES, Dispatched, settle_accounts
+from shared.services.due_dates import dispatch_notices
+from shared.services.ledger import Ledger
+
+TELL = TellExpiring()
+
+
+def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:
+    return dispatch_notices(ledger, lambda work: look_for(ledger, work, deadline))
+
+
+def do(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
+    settle_accounts(ledger, message["accounts"], deadline, TELL)
+
+
+handler = serve_work(NOTICES.what, look, do)

@@ -5,6 +5,6 @@ of expiry.
 """
 
 from shared.edge.due import serve_due
-from shared.store.table import Table
+from shared.services.due import EXPIRIES
 
-handler = serve_due(Table.due_expiries)
+handler = serve_due(EXPIRIES)

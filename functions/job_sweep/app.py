@@ -1,33 +1,34 @@
 """Scheduled, every minute, and from its queue: gives proposals on canceled and removed jobs back, and closes auctions.
 
-A run looks at the jobs that are due and sends what is to be done to the queue, whose messages do it. They are sent once
-and not passed on, so that no chain of messages can break or run in circles.
+A run sends the jobs that are due to the queue, some a message. Who takes such a message looks at the jobs and sends
+what is to be done for each to the same queue, whose messages then do it: three steps, and no chain of messages that
+could break or run in circles.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
-
-from shared.edge.due import serve_work
-from shared.edge.observability import metrics
+from shared.edge.due import count_due, count_waiting, look_for, serve_work
 from shared.edge.queue import due_queue
-from shared.services.job_sweep import handle_message, sweep
+from shared.services.due import Dispatched
+from shared.services.job_sweep import JOBS, Looked, handle_message
 from shared.services.ledger import Ledger
-from shared.store.jobs import Jobs
 
 
-def look(ledger: Ledger) -> tuple[int, datetime]:
-    now = ledger.clock.now()
-    looked = sweep(ledger, Jobs(ledger.table).due(now), due_queue())
-    past_end = (now - (looked.holds_since or now)) / timedelta(minutes=1)
-    metrics.add_metric("OldestHoldPastEndMinutes", MetricUnit.NoUnit, past_end)
-    return looked.proposals + looked.auctions, looked.oldest
+def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:
+    return look_for(ledger, JOBS, deadline)
 
 
-def work(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
-    handle_message(ledger, message, due_queue(), deadline)
+def do(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
+    handle_message(ledger, message, due_queue(), deadline, partial(count_looked, ledger))
 
 
-handler = serve_work("found", look, work)
+def count_looked(ledger: Ledger, looked: Looked) -> None:
+    if looked.proposals or looked.auctions:
+        count_due(ledger, looked.oldest)
+    if looked.holds_since:
+        count_waiting("OldestHoldPastEndMinutes", ledger, looked.holds_since)
+
+
+handler = serve_work("found", look, do)

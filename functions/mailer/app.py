@@ -15,7 +15,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.config import text_of
 from shared.edge.observability import logger
-from shared.edge.post import SesPost, require_time
+from shared.edge.post import LONGEST_MAIL_S, SesPost
+from shared.edge.timing import check_time
 from shared.services.mailing import mail_notice
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -29,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 def _mail(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
-        require_time(lambda_context.get_remaining_time_in_millis() / 1000)
+        check_time(lambda_context, LONGEST_MAIL_S)
         notice = record.json_body
         sent = mail_notice(_post(), notice)
     except Exception:

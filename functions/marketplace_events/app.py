@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.edge.observability import logger
+from shared.edge.timing import check_time
 from shared.edge.wiring import deadline, warm_up, wiring, working
 from shared.services.marketplace import act_on
 
@@ -24,6 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 def _act(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
+        check_time(lambda_context)
         told = record.json_body
         refused = act_on(wiring().ledger, told, deadline=deadline(lambda_context))
     except Exception:

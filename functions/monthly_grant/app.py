@@ -4,6 +4,6 @@ Each cycle's come exactly once, issued on its first day, however late or often t
 """
 
 from shared.edge.due import serve_due
-from shared.store.table import Table
+from shared.services.due import GRANTS
 
-handler = serve_due(Table.due_grants)
+handler = serve_due(GRANTS)

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared.config import ConfigurationError, Settings
 from shared.edge.bus import EventBus
 from shared.edge.observability import logger
+from shared.edge.timing import next_deadline
 from shared.services.outbox import publish
 from shared.store.stream import Change
 
@@ -23,9 +24,9 @@ LONGEST_MESSAGE = 250_000
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """The answer names the first record that has to come again; Lambda sends all from there on."""
-    failed_at = publish(map(Change, event["Records"]), _bus(), _put_aside)
+    failed_at = publish(map(Change, event["Records"]), _bus(), _put_aside, lambda: next_deadline(context))
     return {"batchItemFailures": [{"itemIdentifier": failed_at}] if failed_at else []}
 
 

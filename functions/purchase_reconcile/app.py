@@ -1,39 +1,33 @@
-"""Scheduled, every minute: finds out what became of charges whose answer was late or lost, and acts on it."""
+"""Scheduled, every minute, and from its queue: finds out what became of charges whose answer was late or lost.
 
-from datetime import datetime, timedelta
+A run sends the purchases that are due to the queue, some a message; who takes one asks the payment provider.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from shared.edge.due import count_due, count_waiting, look_for, serve_work
+from shared.edge.wiring import payment_gateway
+from shared.ledger.purchase import Purchase
+from shared.services.due import Dispatched
+from shared.services.ledger import Ledger
+from shared.services.purchasing import PURCHASES, reconcile
+from shared.store.table import DuePurchase
 
-from shared.edge.observability import count_run, flush_metrics, logger, metrics
-from shared.edge.wiring import deadline, payment_gateway, warm_up, wiring
-from shared.services.purchasing import reconcile
 
-warm_up()
+def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:
+    return look_for(ledger, PURCHASES, deadline)
 
 
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """A purchase that fails does not keep the others; it stays due, and the run fails so that somebody looks."""
-    ledger = wiring().ledger
-    now = ledger.clock.now()
-    due = list(ledger.table.due_purchases(now))
-    began: list[datetime] = []
-    try:
-        if not due:  # nor is a provider needed then, which a stage may not have yet
-            return {"purchases": 0}
-        asked = reconcile(
-            ledger,
-            payment_gateway(),
-            due,
-            lambda: deadline(context),
-            lambda purchase: began.append(purchase.created_at),
-        )
-        return {"purchases": asked}
-    finally:
-        # Counted from when they began: when they are asked about next is moved on each time.
-        waited = now - min(began, default=now)
-        count_run(event, found=len(due), waited_hours=waited / timedelta(hours=1))
-        metrics.add_metric("OldestPendingPurchaseMinutes", MetricUnit.NoUnit, waited / timedelta(minutes=1))
-        flush_metrics()
+def do(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
+    """A purchase that fails does not keep the others; its message comes again."""
+
+    def still_pending(purchase: Purchase) -> None:
+        count_due(ledger, purchase.created_at)
+        count_waiting("OldestPendingPurchaseMinutes", ledger, purchase.created_at)
+
+    due = [DuePurchase(account_id, purchase_id, ledger.clock.now()) for account_id, purchase_id in message["purchases"]]
+    reconcile(ledger, payment_gateway(), due, deadline, still_pending)
+
+
+handler = serve_work(PURCHASES.what, look, do)

@@ -11,7 +11,8 @@ from aws_lambda_powertools.event_handler import Response
 from shared.edge.about import about
 from shared.edge.http import answer, caller, router, serve
 from shared.edge.requests import Body, Instant
-from shared.edge.wiring import deadline, payment_gateway, sandbox_clock, wiring
+from shared.edge.timing import next_deadline
+from shared.edge.wiring import payment_gateway, sandbox_clock, wiring
 from shared.ledger.commands import TellExpiring
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import settle_accounts
@@ -58,13 +59,13 @@ def move_clock(body: ClockBody) -> Response[str]:
     accounts = sorted({found.account_id for found in due})
     purchases = list(ledger.table.due_purchases(now))
     badges = [found.account_id for found in ledger.table.due_badges(now)]
-    jobs = list(Jobs(ledger.table).due(now))
+    jobs = [found.job_id for found in Jobs(ledger.table).due(now)]
     settled = settle_accounts(ledger, accounts, until)
     with day_to_look_until(ledger, now.date()) as day:
         told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(day)], until, TELL)
     reconciled = reconcile(ledger, payment_gateway(), purchases, until)
-    swept = sweep(ledger, jobs, AtOnce())
-    set_price(ledger)
+    swept = sweep(ledger, jobs, AtOnce(), until)
+    set_price(ledger, until)
     renewed = renew_badges(ledger, badges, until)
     return answer(
         {
@@ -88,7 +89,7 @@ class AtOnce:
 
 
 def until() -> float:
-    return deadline(app.lambda_context)
+    return next_deadline(app.lambda_context)
 
 
 handler = serve(app)

@@ -26,16 +26,6 @@ LONGEST_MAIL_S = 20.0
 """What one mail may take, a pause and a call's tries included; with less time left, none is begun."""
 
 
-class OutOfTimeError(Exception):
-    """Too little time is left for another mail; the next invocation sends it."""
-
-
-def require_time(left_s: float) -> None:
-    """Raises OutOfTimeError where it is too little for a mail."""
-    if left_s < LONGEST_MAIL_S:
-        raise OutOfTimeError
-
-
 class SesPost:
     def __init__(self, sender: str, user_pool: str, table: str, *, mails_per_second: float) -> None:
         """``mails_per_second`` is this process's share of what SES takes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache, cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shared.config import ConfigurationError
 from shared.edge.wiring import wiring
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
+COUNTS: tuple[Literal["ApproximateNumberOfMessages"], Literal["ApproximateNumberOfMessagesNotVisible"]] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+)
 BATCH = 10
 """As many messages as one SendMessageBatch takes."""
 RETRIES: _RetryDict = {"mode": "standard", "total_max_attempts": 2}
@@ -47,6 +51,11 @@ class SqsQueue:
             answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
             if failed := answer.get("Failed"):
                 raise SendError(f"{len(failed)} of {len(batch)} messages: {failed[0]}")
+
+    def waiting(self) -> int:
+        """About how many messages it holds, those that are being handled included; right a minute after the last."""
+        answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[*COUNTS])
+        return sum(int(answer["Attributes"][name]) for name in COUNTS)
 
 
 def due_queue() -> SqsQueue:

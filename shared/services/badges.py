@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.badge import BADGE, RenewBadge, SwitchBadge, WeekPrice, calendar_week, price_for
 from shared.ledger.model import Badge, Request
-from shared.services.each import for_each
+from shared.services.each import for_each, has_time
 from shared.services.retry import in_time
-from shared.store.badges import count_badges, read_price, save_price
+from shared.store.badges import BadgeCount, count_more, read_price, read_price_and_count, save_count, save_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,10 +48,10 @@ def renew_badges(ledger: Ledger, accounts: Iterable[str], deadline: Callable[[],
     """Renew each badge whose week has ended, or switch it off; at one look at the price. Tells how many accounts.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some; the others are done.
+        ExceptionGroup: at the end, what went wrong with some, or that time ran out; the others are done.
     """
     command = RenewBadge(week_price(ledger), RENEWAL)
-    return for_each(accounts, lambda account_id: ledger.execute(account_id, command, deadline=deadline()))
+    return for_each(accounts, lambda account_id: ledger.execute(account_id, command, deadline=deadline()), deadline)
 
 
 def week_price(ledger: Ledger) -> int:
@@ -60,9 +60,20 @@ def week_price(ledger: Ledger) -> int:
     return known.price if known else price_for(0, ledger.policy)
 
 
-def set_price(ledger: Ledger) -> None:
-    """Set this week's price, if nobody has: by how many badges are on."""
-    week, known = calendar_week(ledger.clock.now()), read_price(ledger.table)
-    if known is None or known.week < week:
-        active = count_badges(ledger.table)
-        save_price(ledger.table, WeekPrice(week, price_for(active, ledger.policy), active))
+def set_price(ledger: Ledger, deadline: Callable[[], float]) -> bool:
+    """Set this week's price, if nobody has: by how many badges are on.
+
+    Tells whether it is set. If not, there was no time to count them all: the next run goes on with it.
+    """
+    week = calendar_week(ledger.clock.now())
+    known, begun = read_price_and_count(ledger.table)
+    if known and known.week >= week:
+        return True
+    count = begun if begun and begun.week == week else BadgeCount(week)
+    while count.shard < ledger.table.shards:
+        if not has_time(deadline):
+            save_count(ledger.table, count)
+            return False
+        count = count_more(ledger.table, count)
+    save_price(ledger.table, WeekPrice(week, price_for(count.active, ledger.policy), count.active))
+    return True

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from shared.ledger.errors import AlreadyRefundedError
 from shared.ledger.job import Job, JobAndAuction, JobStatus, Proposal, asked, looked
 from shared.ledger.model import Request
-from shared.services.each import for_each
+from shared.services.due import SOON, STILL_SOON, Work
+from shared.services.each import for_each, while_there_is_time
 from shared.services.jobs import end_holds
 from shared.services.spending import refund_spend
 from shared.store.errors import JobMovedError
-from shared.store.jobs import Jobs
+from shared.store.jobs import JobRow, Jobs, job_pk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,11 +31,19 @@ if TYPE_CHECKING:
 
     from shared.services.due import Queue
     from shared.services.ledger import Ledger
-    from shared.store.jobs import DueJob
 
 PROPOSALS_PER_MESSAGE = 25
 """Some 0.5 s of work, see `shared.services.due`."""
 
+JOBS = Work(
+    JobRow.job_due,
+    "jobs",
+    lambda key: key.pk.removeprefix(job_pk("")),
+    10,  # each may have thousands of proposals
+    rest=SOON,
+    longest_rest=STILL_SOON,
+)
+"""Jobs that there is something to do for."""
 REASON = {JobStatus.CANCELED: "job_canceled", JobStatus.REMOVED: "job_removed"}
 
 
@@ -56,37 +65,72 @@ def look_at_message(job: Job) -> str:
     return json.dumps({"look_at": job.job_id})
 
 
-def handle_message(ledger: Ledger, message: dict[str, Any], queue: Queue, deadline: Callable[[], float]) -> None:
-    """Look at a job, end its holds, or refund a page of proposals.
+def handle_message(
+    ledger: Ledger,
+    message: dict[str, Any],
+    queue: Queue,
+    deadline: Callable[[], float],
+    looked_at: Callable[[Looked], object] = lambda _: None,
+) -> None:
+    """Look at jobs, end a job's holds, or refund a page of proposals.
+
+    ``looked_at`` is handed what was found at each job.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some proposals; the others are refunded.
+        ExceptionGroup: at the end, what went wrong with some, or that time ran out; the others are done.
     """
-    if "look_at" in message:
-        look_at(ledger, message["look_at"], queue)
-        return
     if "end_holds" in message:
         end_holds(ledger, message["end_holds"], deadline=deadline())
         return
+    if "look_at" in message or "jobs" in message:
+        jobs = [message["look_at"]] if "look_at" in message else message["jobs"]
+        sweep(ledger, jobs, queue, deadline, looked_at)
+        return
     how = JobStatus(message["how"])
     page = [Proposal(message["job_id"], *proposal) for proposal in message["proposals"]]
-    for_each(page, lambda proposal: _refund(ledger, proposal, how, deadline()))
+    for_each(page, lambda proposal: _refund(ledger, proposal, how, deadline()), deadline)
 
 
-def sweep(ledger: Ledger, due: Iterable[DueJob], queue: Queue) -> Looked:
-    """Look at every job that is due.
+def sweep(
+    ledger: Ledger,
+    jobs: Iterable[str],
+    queue: Queue,
+    deadline: Callable[[], float],
+    looked_at: Callable[[Looked], object] = lambda _: None,
+) -> Looked:
+    """Look at each of these jobs.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some jobs; they stay due.
+        ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due.
     """
     found: list[Looked] = [Looked(0, 0, ledger.clock.now())]
-    for_each(due, lambda job: found.append(look_at(ledger, job.job_id, queue)))
+    timed = _UntilThen(queue, deadline)
+
+    def look(job_id: str) -> None:
+        found.append(look_at(ledger, job_id, timed))
+        looked_at(found[-1])
+
+    for_each(jobs, look, deadline)
     return Looked(
         sum(one.proposals for one in found),
         sum(one.auctions for one in found),
         min(one.oldest for one in found),
         min((one.holds_since for one in found if one.holds_since), default=None),
     )
+
+
+class _UntilThen:
+    """A queue to which nothing is sent when time is up: a job may have more proposals than can be sent in one go.
+
+    Those that were sent are off the list when it is looked at again.
+    """
+
+    def __init__(self, queue: Queue, deadline: Callable[[], float]) -> None:
+        self._queue = queue
+        self._deadline = deadline
+
+    def send(self, bodies: Iterable[str]) -> None:
+        self._queue.send(while_there_is_time(bodies, self._deadline))
 
 
 def look_at(ledger: Ledger, job_id: str, queue: Queue) -> Looked:

@@ -109,7 +109,7 @@ def _end_holds_of(ledger: Ledger, job_id: str, auction: Auction, deadline: float
         done.append(ending.key)
 
     try:
-        for_each(auction.endings, end_one)
+        for_each(auction.endings, end_one, lambda: deadline)
     finally:
         if done:
             _change_auction(ledger, job_id, lambda auction: ended(auction, done, now, ledger.policy), deadline)

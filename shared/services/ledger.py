@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ class Ledger:
         tries = attempts(deadline)
         for _ in tries:
             try:
-                return self._change(read or self.table.account(account_id), command, request, also)
+                return self._change(read or self.table.account(account_id), command, request, also, deadline)
             except VersionMovedError as error:
                 tries.met(error)
                 read = error.current if tries.may_be_at_once() else None
@@ -137,11 +138,14 @@ class Ledger:
         command: Command,
         request: Request | None,
         also: Sequence[Also] | Callable[[Decision], Sequence[Also]],
+        deadline: float,
     ) -> Outcome:
         now = self.clock.now()
         own = entry_id(account.account_id, request.operation, request.key) if request else None
         while not (decision := decide(account, command, now, self.policy)).complete:
             account = self.table.commit(account, decision)
+            if time.monotonic() > deadline:
+                raise BusyError  # what was caught up with stands, and whoever comes next goes on from there
         if decision.account != account:
             claims = [Claim(name, own, request.fingerprint) for name in decision.claims] if own and request else []
             more = also(decision) if callable(also) else also

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from shared.services.each import OutOfTimeError, while_there_is_time
 from shared.services.events import Event, events_of
 
 if TYPE_CHECKING:
@@ -39,15 +40,20 @@ class Bus(Protocol):
         ...
 
 
-def publish(changes: Iterable[Change], bus: Bus, put_aside: Callable[[Change, Exception], object]) -> str | None:
-    """Publish what changes tell. Tells from which position of the stream to try again, if not all was taken.
+def publish(
+    changes: Iterable[Change],
+    bus: Bus,
+    put_aside: Callable[[Change, Exception], object],
+    deadline: Callable[[], float],
+) -> str | None:
+    """Publish what changes tell. Tells from which position of the stream to go on, if not all was taken in time.
 
     A change that cannot be understood, or published by any call, is put aside: it would fail for ever, and must not
     keep those behind it. It is put aside once all before it is done; else it would come again with them, and go aside
     again.
     """
     events, poison = _understood(changes)
-    failed_at = _published(events, bus)
+    failed_at = _published(events, bus, deadline)
     for change, error in sorted(poison, key=lambda each: int(each[0].position)):
         if failed_at is not None and int(change.position) >= int(failed_at):
             break
@@ -73,16 +79,16 @@ def _understood(changes: Iterable[Change]) -> tuple[list[tuple[Change, Event]], 
     return events, poison
 
 
-def _published(events: list[tuple[Change, Event]], bus: Bus) -> str | None:
+def _published(events: list[tuple[Change, Event]], bus: Bus, deadline: Callable[[], float]) -> str | None:
     """The earliest position of what was not taken, if anything was not."""
     # The rows of one transaction reach the stream in any order; `seq` is the order that they happened in.
     waiting = sorted(events, key=lambda each: each[1].seq)
     done = 0
     try:
-        for call in _calls([event for _, event in waiting]):
+        for call in while_there_is_time(_calls([event for _, event in waiting]), deadline):
             bus.put(call)
             done += len(call)
-    except UnpublishedError:
+    except (UnpublishedError, OutOfTimeError):
         return min((change.position for change, _ in waiting[done:]), key=int)
     return None
 

@@ -29,11 +29,13 @@ from shared.ledger.errors import (
 from shared.ledger.model import Entry, EntryType, Request, entry_id
 from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState, purchase_of
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
+from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.each import for_each
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.promos import check_redeemable, promo_credit, take_one
 from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, PurchaseMovedError
+from shared.store.rows import PurchaseRow, purchase_sk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,6 +49,15 @@ PURCHASE = "purchase"
 PURCHASE_PROMO = "purchase_promo"
 FIRST_CHECK = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
+PURCHASES = Work(
+    PurchaseRow.purchase_due,
+    "purchases",
+    lambda key: [key.pk, key.sk.removeprefix(purchase_sk(""))],
+    10,  # each waits for the payment provider
+    rest=SOON,
+    longest_rest=STILL_SOON,
+)
+"""Purchases whose charge is to be asked after."""
 IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
 
 
@@ -106,23 +117,33 @@ def reconcile(
     gateway: PaymentGateway,
     due: Iterable[DuePurchase],
     deadline: Callable[[], float],
-    pending: Callable[[Purchase], object] = lambda _: None,
+    still_pending: Callable[[Purchase], object] = lambda _: None,
 ) -> int:
     """Ask the provider what became of each purchase that is still pending, and act on it. Tells how many.
 
-    Each of them is handed to ``pending`` before.
+    Args:
+        ledger: Where they are.
+        gateway: The provider.
+        due: Which are to be asked after.
+        deadline: By when to give one of them up; asked anew for each.
+        still_pending: Is handed each of which nothing has become yet, or went wrong.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some; they stay due, the others are done.
+        ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due, the others are done.
     """
 
-    def ask(found: DuePurchase) -> None:
+    def look_at(found: DuePurchase) -> None:
         purchase = read_purchase(ledger, found.account_id, found.purchase_id).purchase
-        if purchase.state is PurchaseState.PENDING:
-            pending(purchase)
-            _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline())
+        if purchase.state is not PurchaseState.PENDING:
+            return
+        after = purchase
+        try:
+            after = _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline()).purchase
+        finally:
+            if after.state is PurchaseState.PENDING:
+                still_pending(after)
 
-    return for_each(due, ask)
+    return for_each(due, look_at, deadline)
 
 
 @in_time

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
 from pynamodb.constants import STRING
@@ -356,8 +356,8 @@ class Jobs:
 
     def due(self, until: datetime) -> Iterator[DueJob]:
         """Jobs that there is something to do for by ``until``, shard by shard."""
-        for row in self._table.due(self._job.by_job_due, self._job.job_due, until):
-            yield DueJob(row.pk.removeprefix(job_pk("")), row.job_due)
+        for key in self._table.due(self._job.job_due, until):
+            yield DueJob(key.pk.removeprefix(job_pk("")), cast("datetime", key.since))
 
     def _read(self, account: dict[str, Any] | None, account_id: str) -> Account:
         if account is None:

@@ -11,6 +11,7 @@ pk                sk                       what
 ``<account id>``  ``AUDIT``                how far an audit that takes long has got, or what it found
 ``JOB#<job id>``  ``JOB``                  a job, its price, and the auction of its boosted places
 ``JOB#<job id>``  ``PROPOSAL#<account>``   an account's one proposal on it
+``WALK#<index>``  ``<shard>``              how far what is due was sent to its queue
 ================  =======================  ==========================================================
 
 ``by_time`` (local, so that it reads what was just written) lists an account's entries in the order of time. The

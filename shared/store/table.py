@@ -52,13 +52,13 @@ if TYPE_CHECKING:
     from pynamodb.attributes import Attribute
     from pynamodb.expressions.condition import Condition
     from pynamodb.expressions.update import Action
-    from pynamodb.indexes import Index
 
     from shared.ledger.model import Account, Claim, Decision, Entry, EntryType
     from shared.ledger.purchase import Purchase
     from shared.store.also import Also
 
-DUE_PAGE = 500
+DUE_PAGE = 1000
+"""Of an index of what is due: some 120 KB."""
 CALLS_A_PAGE = 10
 ROWS_LOOKED_THROUGH = 500
 
@@ -80,6 +80,26 @@ class DuePurchase:
     account_id: str
     purchase_id: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DueKey:
+    """What an index of what is due holds of an item: its key, and since which day or instant it is due."""
+
+    pk: str
+    sk: str
+    since: date
+
+
+@dataclass(frozen=True, slots=True)
+class DuePage:
+    """A part of a shard, the longest due first."""
+
+    keys: list[DueKey]
+    last: Key | None
+    """Where the next page begins; None where this one is empty."""
+    more: bool
+    """Whether there may be a next one now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,34 +368,65 @@ class Table:
 
     def due_grants(self, until: date) -> Iterator[Due]:
         """Accounts whose monthly Connects were due by ``until``, shard by shard."""
-        for row in self.due(self._account.by_grant_due, self._account.grant_due, until):
-            yield Due(row.pk, row.grant_due)
+        for key in self.due(self._account.grant_due, until):
+            yield Due(key.pk, key.since)
 
     def due_expiries(self, until: date) -> Iterator[Due]:
         """Accounts that may hold lots that expired by ``until``, shard by shard."""
-        for row in self.due(self._account.by_expiry_due, self._account.expiry_due, until):
-            yield Due(row.pk, row.expiry_due)
+        for key in self.due(self._account.expiry_due, until):
+            yield Due(key.pk, key.since)
 
     def due_notices(self, until: date) -> Iterator[Due]:
         """Accounts whose owners are to be told of lots about to expire, shard by shard."""
-        for row in self.due(self._account.by_notice_due, self._account.notice_due, until):
-            yield Due(row.pk, row.notice_due)
+        for key in self.due(self._account.notice_due, until):
+            yield Due(key.pk, key.since)
 
     def due_badges(self, until: datetime) -> Iterator[Due]:
         """Accounts whose badge is to be paid for again by ``until``, shard by shard."""
-        for row in self.due(self._account.by_badge_due, self._account.badge_due, until):
-            yield Due(row.pk, row.badge_due)
+        for key in self.due(self._account.badge_due, until):
+            yield Due(key.pk, key.since)
 
     def due_purchases(self, until: datetime) -> Iterator[DuePurchase]:
         """Purchases whose charge is to be asked after by ``until``, shard by shard."""
-        for row in self.due(self._purchase.by_purchase_due, self._purchase.purchase_due, until):
-            yield DuePurchase(row.pk, row.sk.removeprefix(purchase_sk("")), row.purchase_due)
+        for key in self.due(self._purchase.purchase_due, until):
+            yield DuePurchase(key.pk, key.sk.removeprefix(purchase_sk("")), cast("datetime", key.since))
 
-    def due(self, index: Index[Any], attribute: Attribute[Any], until: date) -> Iterator[Any]:
-        """The keys of what a due index holds until then, shard by shard."""
+    def due(self, attribute: Attribute[Any], until: date) -> Iterator[DueKey]:
+        """What is due by ``until`` of the index that ``attribute`` keys, shard by shard."""
         for shard in range(self.shards):
-            with contention_from_aws(reading=True):
-                yield from index.query(str(shard), attribute <= until, page_size=DUE_PAGE)
+            page = self.due_page(attribute, str(shard), until)
+            yield from page.keys
+            while page.more:
+                page = self.due_page(attribute, str(shard), until, after=page.last)
+                yield from page.keys
+
+    def due_page(
+        self, attribute: Attribute[Any], shard: str, until: date, *, after: Key | None = None, limit: int | None = None
+    ) -> DuePage:
+        """One call for what is due by ``until`` in a shard of the index that ``attribute`` keys, behind ``after``.
+
+        Eventually consistent, as every global index: what changed in the last second may be missing, or still there.
+        By way of pynamodb's rows it would take twice as long.
+        """
+        name = attribute.attr_name
+        if after and after[name]["S"] > attribute.serialize(until):
+            return DuePage([], None, more=False)  # DynamoDB refuses to begin where the condition has ended
+        with contention_from_aws(reading=True):
+            found = self._connection.query(
+                shard, attribute <= until, index_name=name, exclusive_start_key=after, limit=limit or DUE_PAGE
+            )
+        items = found["Items"]
+        keys = [DueKey(item["pk"]["S"], item["sk"]["S"], attribute.deserialize(item[name]["S"])) for item in items]
+        last = {key: items[-1][key] for key in ("pk", "sk", "shard", name)} if items else None
+        return DuePage(keys, last, more="LastEvaluatedKey" in found)
+
+    def count_due(self, attribute: Attribute[Any], shard: str, after: Key | None) -> tuple[int, Key | None]:
+        """One call: how many keys follow in a shard of an index, due or not, and where the next goes on, if any."""
+        with contention_from_aws(reading=True):
+            found = self._connection.query(
+                shard, index_name=attribute.attr_name, exclusive_start_key=after, select="COUNT"
+            )
+        return found["Count"], found.get("LastEvaluatedKey")
 
     def _whole(self, account: Account) -> AccountRow:
         return self._account(

@@ -16,8 +16,9 @@ from shared.ledger.job import Channel, JobEvent
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
 from shared.services.badges import renew_badges, set_price
+from shared.services.due import EXPIRIES, GRANTS
 from shared.services.history import Asked, history_json
-from tests.core.builders import noon
+from shared.services.purchasing import PURCHASES
 from tests.desk import Letters, deadline
 from tests.sizes import item_bytes
 from tests.store.fixtures import SHARDS
@@ -496,9 +497,19 @@ def test_a_sweep_over_accounts_of_which_none_is_due_is_the_empty_index_queries(u
         usual.open(name)
         usual.credit(1, account=name)
     with wire.measured() as cost:
-        assert list(usual.table.due_expiries(TODAY)) == []
-        assert list(usual.table.due_purchases(noon(TODAY))) == []
+        assert usual.dispatch(EXPIRIES) == 0
+        assert usual.dispatch(PURCHASES) == 0
     assert_costs(cost, calls=[QUERY] * SHARDS * 2, read_units=0.5 * SHARDS * 2)
+
+
+def test_a_run_that_finds_accounts_due_is_a_page_and_2_wcu_more_a_shard(usual, wire):
+    """Taking the shard and marking how far it was sent; of more than a page, another each."""
+    usual.open_many(*(f"a{number}" for number in range(20)))
+    usual.at(TODAY + timedelta(days=40))
+    with wire.measured() as cost:
+        assert usual.dispatch(GRANTS) >= 20
+    calls = [QUERY] * SHARDS + [UPDATE, QUERY, UPDATE] * SHARDS
+    assert_costs(cost, calls=calls, write_units=2 * SHARDS, read_units=2 * 0.5 * SHARDS)
 
 
 def test_a_search_for_due_grants_is_the_index_queries_alone(usual, wire):
@@ -559,7 +570,7 @@ def test_a_spend_costs_the_same_with_a_badge(with_badge, wire):
 
 def test_a_look_for_badges_of_which_none_is_due_is_the_index_queries_and_the_price(usual, wire):
     usual.badge()
-    set_price(usual.ledger)
+    set_price(usual.ledger, deadline)
     with wire.measured() as cost:
         assert usual.renew_badges() == 0
     assert_costs(cost, calls=[GET, *[QUERY] * SHARDS, GET], read_units=2 + 0.5 * SHARDS)
@@ -568,7 +579,7 @@ def test_a_look_for_badges_of_which_none_is_due_is_the_index_queries_and_the_pri
 def test_setting_the_price_is_a_count_a_shard_once_a_week(usual, wire):
     usual.badge()
     with wire.measured() as cost:
-        set_price(usual.ledger)
+        set_price(usual.ledger, deadline)
     assert_costs(cost, calls=[GET, *[QUERY] * SHARDS, TRANSACT], write_units=2, read_units=1 + 0.5 * SHARDS)
 
 

@@ -537,7 +537,7 @@ def test_renewals_among_spends_never_overdraw(desk):
 
 def test_many_who_set_a_weeks_price_at_once_set_one(desk):
     desk.open()
-    results = at_once(*[lambda: (set_price(desk.ledger), week_price(desk.ledger))[1]] * 16)
+    results = at_once(*[lambda: (set_price(desk.ledger, deadline), week_price(desk.ledger))[1]] * 16)
     assert set(results) == {4}
 
 

@@ -32,13 +32,13 @@ from shared.ledger.timeline import next_plan
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import Behaviour
 from shared.services.badges import renew_badges, set_price, week_price
-from shared.services.due import SETTLE, dispatch, settle_accounts
-from shared.services.job_sweep import sweep
+from shared.services.due import BADGES, EXPIRIES, GRANTS, NOTICES, SETTLE, settle_accounts
+from shared.services.job_sweep import JOBS
 from shared.services.jobs import end_holds
-from shared.services.purchasing import reconcile
+from shared.services.purchasing import PURCHASES, reconcile
 from shared.services.views import purchase_view
-from shared.store.jobs import Jobs
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
+from shared.store.table import DuePurchase
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import INSTANT, QUIET, Book
 from tests.core.story import check_story, interviews, left_for_interviews, week_paid_for, when
@@ -57,7 +57,15 @@ WHICHEVER = range(1_000)
 UNHEARD_OF = (0, None)
 """A job's version and price."""
 GRACE = timedelta(seconds=QUIET.auction_grace_seconds)
-SCHEDULES = ["grants", "expiries", "notices", "badges", "jobs", "purchases"]
+WORK = {
+    "grants": GRANTS,
+    "expiries": EXPIRIES,
+    "notices": NOTICES,
+    "badges": BADGES,
+    "jobs": JOBS,
+    "purchases": PURCHASES,
+}
+SCHEDULES = list(WORK)
 
 
 class Unreachable:
@@ -624,33 +632,27 @@ class Years:
             end_holds(self.desk.ledger, job, deadline=deadline())
 
     def run(self, schedule: str) -> None:
-        ledger, table, queue = self.desk.ledger, self.desk.table, Letters()
-        match schedule:
-            case "grants":
-                dispatch(table.due_grants(self.now.date()), queue, self.now)
-            case "expiries":
-                dispatch(table.due_expiries(self.now.date()), queue, self.now)
-            case "notices":
-                dispatch(table.due_notices(self.now.date()), queue, self.now)
-            case "badges":
-                set_price(ledger)
-                dispatch(table.due_badges(self.now), queue, self.now)
-            case "jobs":
-                sweep(ledger, list(Jobs(table).due(self.now)), queue)
-            case "purchases":
-                gateway = self.provider.that(Behaviour.SUCCEED)
-                reconcile(ledger, gateway, list(table.due_purchases(self.now)), deadline)
+        queue = Letters()
+        if schedule == "badges":
+            set_price(self.desk.ledger, deadline)
+        self.desk.dispatch(WORK[schedule], queue)
         self.letters += [(schedule, body) for body in queue.bodies]
 
     def handle(self, schedule: str, body: str) -> None:
-        if schedule == "jobs":
-            self.desk.handle(body)
-            return
-        accounts = json.loads(body)["accounts"]
-        if schedule == "badges":
-            renew_badges(self.desk.ledger, accounts, deadline)
-        else:
-            settle_accounts(self.desk.ledger, accounts, deadline, TellExpiring() if schedule == "notices" else SETTLE)
+        message = json.loads(body)
+        ledger = self.desk.ledger
+        match schedule:
+            case "jobs":
+                self.desk.handle(body)
+            case "purchases":
+                due = [DuePurchase(*purchase, since=self.now) for purchase in message["purchases"]]
+                reconcile(ledger, self.provider.that(Behaviour.SUCCEED), due, deadline)
+            case "badges":
+                renew_badges(ledger, message["accounts"], deadline)
+            case _:
+                settle_accounts(
+                    ledger, message["accounts"], deadline, TellExpiring() if schedule == "notices" else SETTLE
+                )
 
     # What there is
 

@@ -171,6 +171,19 @@ def received(queue: str) -> Callable[[], list[str]]:
 
 
 @pytest.fixture
+def scheduled(api: Api, received: Callable[[], list[str]]) -> Callable[[str], Any]:
+    """One run of a schedule, and all that it sends to its queue; tells what the run answered."""
+
+    def run(function: str) -> Any:
+        found = api.run(function)
+        while bodies := received():
+            assert api.deliver(function, *bodies) == []
+        return found
+
+    return run
+
+
+@pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch) -> "Listener":
     """Hears what is published."""
     from shared.edge.bus import EventBus  # noqa: PLC0415 - after Powertools' settings are there

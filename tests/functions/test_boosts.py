@@ -191,11 +191,27 @@ def test_an_auction_closes_by_the_clock_through_the_queue(api, clock, received):
     assert api.run(SWEEP) == {"found": 0}
     clock.go(minutes=1)
     assert api.run(SWEEP) == {"found": 1}
+    assert api.deliver(SWEEP, *received()) == []
     bodies = received()
     assert [json.loads(body) for body in bodies] == [{"end_holds": "j-1"}]
     assert api.deliver(SWEEP, *bodies, *bodies) == []
     assert (api.balance("ann"), api.balance("bob"), api.read()["held"]) == (40, 30, 0)
     assert api.run(SWEEP) == {"found": 0}
+
+
+def test_a_hold_tells_how_long_ago_it_should_have_ended_and_not_when_it_was_last_looked_at(api, clock, received, log):
+    """Who is asked to end it never does."""
+    fill(api, 10)
+    clock.go(days=7)
+    told = []
+    for _ in range(3):
+        clock.go(minutes=20)
+        api.run(SWEEP)
+        log.metrics()
+        api.deliver(SWEEP, *[body for body in received() if "jobs" in json.loads(body)])
+        found = log.metrics()
+        told.append((found["OldestHoldPastEndMinutes"], found["OldestDueHours"]))
+    assert told == [([20], [20 / 60]), ([40], [40 / 60]), ([60], [1])]
 
 
 def test_moving_the_sandboxs_clock_closes_auctions(api):

@@ -29,7 +29,7 @@ STORY = {
     "audit": 200,
 }
 SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals", "purchase_reconcile")
-QUEUES = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals", "audit")
+QUEUES = (*SCHEDULED, "audit")
 
 
 def test_the_event_files_of_the_api_work_one_after_the_other(api):
@@ -42,7 +42,8 @@ def test_the_event_files_of_the_api_work_one_after_the_other(api):
 
 @pytest.mark.parametrize("function", QUEUES)
 def test_the_event_files_of_the_queues_work(api, function):
-    api.send("open_account", event("open_account"))
+    for name in ("open_account", "purchase"):
+        api.send(name, event(name))
     assert api.invoke(function, event(f"{function}_queue")) == {"batchItemFailures": []}
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from shared.edge.queue import SqsQueue
 from tests.functions.conftest import client
 from tests.functions.events import STAFF, user
 
@@ -126,14 +127,13 @@ def test_an_end_that_gives_nothing_back_sends_nothing(api, received, happened):
     assert api.balance() == 43
 
 
-def test_where_the_message_is_lost_the_schedule_gives_back(api, queue, received, log):
+def test_where_the_message_is_lost_the_schedule_gives_back(api, queue, scheduled, log):
     api.propose(amount=7)
     client("sqs").delete_queue(QueueUrl=queue)
     assert api.tell().status == 202
     assert "wait for the schedule" in log.text
     client("sqs").create_queue(QueueName="due")
-    assert api.run(REFUNDS) == {"found": 1}
-    assert api.deliver(REFUNDS, *received()) == []
+    assert scheduled(REFUNDS) == {"found": 1}
     assert api.balance() == 50
 
 
@@ -158,6 +158,60 @@ def test_a_run_tells_how_long_the_oldest_job_has_waited(api, clock, log):
     clock.go(hours=3)
     api.run(REFUNDS)
     assert log.metrics()["OldestDueHours"] == [3]
+
+
+def test_a_job_tells_since_when_it_has_waited_and_not_when_it_was_last_looked_at(api, clock, log, received):
+    """Its proposals' messages are lost over and over; each time it is looked at later."""
+    api.propose(amount=7)
+    api.tell()
+    told = []
+    for _ in range(3):
+        clock.go(hours=1, minutes=30)
+        api.run(REFUNDS)
+        log.metrics()
+        api.deliver(REFUNDS, *[body for body in received() if "jobs" in json.loads(body)])
+        told += log.metrics()["OldestDueHours"]
+    assert told == [1.5, 3, 4.5]
+
+
+def test_jobs_that_are_due_are_looked_at_ten_a_message(api, received):
+    jobs = [f"j-{number}" for number in range(12)]
+    for job in jobs:
+        api.post(job, price=7)
+        api.tell(job=job)
+    received()
+    assert api.run(REFUNDS) == {"found": 12}
+    pages = [json.loads(body)["jobs"] for body in received()]
+    assert sorted(job for page in pages for job in page) == sorted(jobs)
+    assert max(map(len, pages)) <= 10
+
+
+def test_a_job_of_whose_proposals_there_is_no_time_to_send_all_is_looked_at_again(api, received, monkeypatch):
+    names = [f"a-{number}" for number in range(12)]
+    for name in names:
+        api.open(name)
+        api.propose(name, amount=7)
+    api.tell()
+    looks = received()
+    monkeypatch.setattr("shared.services.job_sweep.PROPOSALS_PER_MESSAGE", 1)
+    send = SqsQueue.send
+
+    def slowly(queue, bodies):
+        def taken():
+            for number, body in enumerate(bodies):
+                api.context.left_ms = 5_000 if number > 9 else 60_000
+                yield body
+
+        send(queue, taken())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqsQueue, "send", slowly)
+        assert api.deliver(REFUNDS, *looks) == ["message-0"]
+    assert len(bodies := received()) == 10
+    assert api.deliver(REFUNDS, *bodies) == []
+    assert api.deliver(REFUNDS, *looks) == []
+    assert api.deliver(REFUNDS, *received()) == []
+    assert {api.balance(name) for name in names} == {50}
 
 
 POISON = {

@@ -4,6 +4,9 @@ Nothing answers 5xx, and nothing comes that the document does not say: status, t
 forbids is refused. In the end, as after every test, every account holds to every invariant.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from tests.explore import SIGNED, explore, never_succeeded
 from tests.functions.api import Api
 from tests.functions.conftest import Clock
@@ -34,10 +37,10 @@ def known_to(api: Api) -> dict[str, list[str]]:
     }
 
 
-def test_nothing_answers_5xx_or_what_the_document_does_not_say(api: Api, clock: Clock):
+def test_nothing_answers_5xx_or_what_the_document_does_not_say(api: Api, clock: Clock, scheduled: Callable[[str], Any]):
     wrong, answered = explore("staff", known_to(api), examples=20, but=(SIGNED,), unasked=(IGNORED_AUTH,), app=gateway)
 
     assert not wrong, "\n\n".join(wrong)
     assert never_succeeded(answered) == {f"POST {SIGNED}"}
     clock.go(hours=2)
-    api.run("purchase_reconcile")  # some of the purchases that it made up are pending
+    scheduled("purchase_reconcile")  # some of the purchases that it made up are pending

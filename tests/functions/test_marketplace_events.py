@@ -366,13 +366,12 @@ def test_the_first_end_of_a_job_stands_whatever_is_told_late(api):
     assert api.job().body.items() >= {"job_id": "j-1", "price": 8, "status": "filled", "version": 2}.items()
 
 
-def test_a_removal_gives_back_however_the_job_had_ended_and_is_final(api, received):
+def test_a_removal_gives_back_however_the_job_had_ended_and_is_final(api, scheduled):
     api.open()
     api.propose(amount=7)
     for told_ in ("filled", "removed", "expired"):
         happens(api, f"job.{told_}", job_id="j-1")
-    api.run("job_sweep")
-    api.deliver("job_sweep", *received())
+    scheduled("job_sweep")
     assert (api.job().body["status"], api.balance()) == ("removed", 50)
 
 
@@ -446,6 +445,16 @@ def test_what_comes_too_early_comes_again(api):
     api.open()
     api.post(price=7)
     assert deliver(api, *early) == ["message-1"]
+
+
+def test_an_event_for_which_there_is_no_time_comes_again_untouched(api, monkeypatch):
+    event_ = told("account.registered", account_id="ann", kind="freelancer", plan="basic")
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "left_ms", 5_000)
+        assert deliver(api, event_) == ["message-0"]
+    assert api.call("read_account").refused == (404, "account_not_found")
+    assert deliver(api, event_) == []
+    assert api.balance() == 50
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,21 @@ def test_where_nothing_was_taken_everything_comes_again(api, listener):
     assert published(api, *items("ENTRY#")) == [1]
 
 
+def test_what_there_is_no_time_to_publish_comes_again(api, listener, monkeypatch):
+    api.open()
+    entries = items("ENTRY#")
+    put = listener.put_events
+
+    def slowly(**call):
+        api.context.left_ms = 5_000
+        return put(**call)
+
+    monkeypatch.setattr(listener, "put_events", slowly)
+    assert published(api, *entries) == [2]  # no two entries of an account go in one call
+    monkeypatch.setattr(api, "left_ms", 5_000)
+    assert published(api, *entries) == [1]
+
+
 def test_the_place_to_try_again_from_is_the_earliest_in_the_stream(api, listener):
     """Not the first in the order of publishing."""
     api.open()

@@ -325,18 +325,18 @@ def test_an_event_that_overtakes_the_answer_of_its_charge_credits_once(api, monk
     assert (bought.status, bought.body["status"], api.balance()) == (201, "completed", WITH_IT)
 
 
-def test_an_event_that_meets_the_reconciliation_credits_once(api, clock, monkeypatch, pending):
+def test_an_event_that_meets_the_reconciliation_credits_once(api, clock, monkeypatch, pending, scheduled):
     resolve = SandboxGateway.resolve
 
     def resolve_while_the_schedule_runs(gateway, charge_id):
         monkeypatch.setattr(SandboxGateway, "resolve", resolve)
-        assert api.run("purchase_reconcile") == {"purchases": 1}
+        assert scheduled("purchase_reconcile") == {"purchases": 1}
         return resolve(gateway, charge_id)
 
     monkeypatch.setattr(SandboxGateway, "resolve", resolve_while_the_schedule_runs)
     clock.go(minutes=2)
     assert tell(api, f"{pending}-1").body["status"] == "completed"
-    assert api.run("purchase_reconcile") == {"purchases": 0}
+    assert scheduled("purchase_reconcile") == {"purchases": 0}
     assert api.balance() == WITH_IT
 
 

@@ -135,13 +135,13 @@ def test_a_purchase_with_a_promo_code_answers_both_entries_every_time(api):
     assert api.balance() == 50 + 40 + 5
 
 
-def test_a_purchase_whose_code_ran_out_meanwhile_completes_and_says_so(api, clock):
+def test_a_purchase_whose_code_ran_out_meanwhile_completes_and_says_so(api, clock, scheduled):
     api.put_promo()
     pending = api.buy(body=promo_order("SPRING"), sandbox="late")
     assert (pending.status, "promo" in pending.body) == (202, False)
     api.put_promo(max_redemptions=0)
     clock.go(minutes=2)
-    api.run("purchase_reconcile")
+    scheduled("purchase_reconcile")
     read = api.call("read_purchase", path={"purchase_id": pending.body["purchase_id"]}).body
     assert (read["status"], read["entry"]["amount"], read["promo"]) == ("completed", 40, {"code": "promo_exhausted"})
     assert api.balance() == 50 + 40

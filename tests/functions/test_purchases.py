@@ -3,6 +3,8 @@
 After every test here, as after all others, charges and completed purchases match one to one.
 """
 
+import json
+
 import pytest
 
 from shared.payments import NoAnswerError
@@ -12,6 +14,7 @@ from shared.store.table import Table
 from tests.functions.conftest import charges
 from tests.wire import KilledError
 
+RECONCILE = "purchase_reconcile"
 NOTHING = 50
 WITH_IT = 90
 
@@ -46,9 +49,19 @@ def purchases_in(api):
     return [entry["amount"] for entry in api.entries(type="purchase")]
 
 
-def reconcile(api, clock, **ahead):
-    clock.go(**(ahead or {"minutes": 2}))
-    return api.run("purchase_reconcile")["purchases"]
+@pytest.fixture
+def reconcile(clock, scheduled):
+    """Time passes, and a run of the schedule is carried out with all that it sends; tells how many it sent."""
+
+    def run(**ahead):
+        clock.go(**(ahead or {"minutes": 2}))
+        return scheduled(RECONCILE)["purchases"]
+
+    return run
+
+
+def page(*purchases):
+    return json.dumps({"purchases": [["ann", purchase_id] for purchase_id in purchases]})
 
 
 def state_of(api, purchase_id):
@@ -100,69 +113,68 @@ def test_a_declined_purchase_is_named_and_shown_as_declined_with_its_reason(api)
 
 
 @pytest.mark.parametrize("behaviour", ["late", "timeout"])
-def test_a_charge_without_an_answer_is_pending_until_the_reconciliation(api, clock, behaviour):
+def test_a_charge_without_an_answer_is_pending_until_the_reconciliation(api, reconcile, behaviour):
     pending = api.buy(sandbox=behaviour)
     assert (pending.status, pending.body["status"]) == (202, "pending")
     assert "entry" not in pending.body
     assert api.balance() == NOTHING
-    assert reconcile(api, clock) == 1
+    assert reconcile() == 1
     assert (state_of(api, pending.body["purchase_id"]), api.balance()) == ("completed", WITH_IT)
     assert purchases_in(api) == [40]
 
 
 @pytest.mark.parametrize("behaviour", ["late", "timeout"])
-def test_a_pending_purchase_sent_again_is_answered_as_the_first_time(api, clock, behaviour):
+def test_a_pending_purchase_sent_again_is_answered_as_the_first_time(api, reconcile, behaviour):
     first = api.buy(sandbox=behaviour)
     while_pending = api.buy(sandbox="succeed")
-    reconcile(api, clock)
+    reconcile()
     when_completed = api.buy(sandbox="succeed")
     for again in (while_pending, when_completed):
         assert (again.status, again.text, again.replayed) == (202, first.text, True)
     assert api.balance() == WITH_IT
 
 
-def test_a_pending_purchase_keeps_its_key_for_itself(api, clock):
+def test_a_pending_purchase_keeps_its_key_for_itself(api, reconcile):
     api.buy(40, sandbox="late")
     assert api.buy(50).refused == (422, "idempotency_key_reused")
-    reconcile(api, clock)
+    reconcile()
     assert api.buy(50).refused == (422, "idempotency_key_reused")
 
 
-def test_no_reconciliation_comes_before_a_minute_has_passed(api, clock):
+def test_no_reconciliation_comes_before_a_minute_has_passed(api, reconcile):
     api.buy(sandbox="late")
-    assert reconcile(api, clock, seconds=59) == 0
-    assert reconcile(api, clock, seconds=1) == 1
+    assert reconcile(seconds=59) == 0
+    assert reconcile(seconds=1) == 1
     assert api.balance() == WITH_IT
 
 
-def test_reconciliations_that_come_twice_complete_once(api, clock):
+def test_reconciliations_that_come_twice_complete_once(api, reconcile):
     api.buy(sandbox="timeout")
-    assert [reconcile(api, clock) for _ in range(3)] == [1, 0, 0]
+    assert [reconcile() for _ in range(3)] == [1, 0, 0]
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
 
 
 def test_reconciliations_alongside_each_other_complete_once(api, clock, monkeypatch):
-    """The second runs as a whole between the first's asking the provider and its writing the answer down."""
-    api.buy(sandbox="late")
+    """Of a message that comes twice the second is done as a whole between the first's asking and its writing."""
+    bought = page(api.buy(sandbox="late").body["purchase_id"])
     clock.go(minutes=2)
     resolve = SandboxGateway.resolve
 
     def resolve_slowly(gateway, charge_id):
         result = resolve(gateway, charge_id)
         monkeypatch.setattr(SandboxGateway, "resolve", resolve)
-        assert api.run("purchase_reconcile")["purchases"] == 1
+        assert api.deliver(RECONCILE, bought) == []
         return result
 
     monkeypatch.setattr(SandboxGateway, "resolve", resolve_slowly)
-    assert api.run("purchase_reconcile")["purchases"] == 1
+    assert api.deliver(RECONCILE, bought) == []
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
 
 
-def test_a_request_sent_again_alongside_a_reconciliation_completes_once(api, clock, inject, monkeypatch):
+def test_a_request_sent_again_alongside_a_reconciliation_completes_once(api, reconcile, inject, monkeypatch):
     inject(SandboxGateway, "charge", after=KilledError())
     with pytest.raises(KilledError):
         api.buy()
-    clock.go(minutes=2)
     resolve = SandboxGateway.resolve
 
     def resolve_slowly(gateway, charge_id):
@@ -170,11 +182,11 @@ def test_a_request_sent_again_alongside_a_reconciliation_completes_once(api, clo
         return resolve(gateway, charge_id)
 
     monkeypatch.setattr(SandboxGateway, "resolve", resolve_slowly)
-    api.run("purchase_reconcile")
+    reconcile()
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
 
 
-def test_a_provider_that_stays_silent_is_asked_again_later(api, clock, monkeypatch):
+def test_a_provider_that_stays_silent_is_asked_again_later(api, reconcile, monkeypatch):
     pending = api.buy(sandbox="late")
 
     def silent(*_):
@@ -182,14 +194,14 @@ def test_a_provider_that_stays_silent_is_asked_again_later(api, clock, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(SandboxGateway, "resolve", silent)
-        assert reconcile(api, clock) == 1
+        assert reconcile() == 1
     assert state_of(api, pending.body["purchase_id"]) == "pending"
-    assert reconcile(api, clock, seconds=30) == 0
-    assert reconcile(api, clock) == 1
+    assert reconcile(seconds=30) == 0
+    assert reconcile() == 1
     assert api.balance() == WITH_IT
 
 
-def test_a_purchase_that_fails_to_reconcile_does_not_keep_the_others(api, clock, monkeypatch):
+def test_a_purchase_that_fails_to_reconcile_does_not_keep_the_others_and_comes_again(api, clock, received, monkeypatch):
     bad = api.buy(10, "bad", sandbox="late").body["purchase_id"]
     api.buy(20, "good", sandbox="late")
     resolve = SandboxGateway.resolve
@@ -199,13 +211,93 @@ def test_a_purchase_that_fails_to_reconcile_does_not_keep_the_others(api, clock,
             raise RuntimeError("the provider speaks in riddles")
         return resolve(gateway, charge_id)
 
-    monkeypatch.setattr(SandboxGateway, "resolve", broken_for_one)
-    with pytest.raises(ExceptionGroup):
-        reconcile(api, clock)
+    clock.go(minutes=2)
+    api.run(RECONCILE)
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxGateway, "resolve", broken_for_one)
+        [message] = received()
+        assert api.deliver(RECONCILE, message) == ["message-0"]
     assert purchases_in(api) == [20]
-    monkeypatch.setattr(SandboxGateway, "resolve", resolve)
-    reconcile(api, clock, hours=2)
+    assert api.deliver(RECONCILE, message) == []
     assert sorted(purchases_in(api)) == [10, 20]
+
+
+def test_a_purchase_whose_message_is_lost_is_asked_after_again_within_minutes(api, clock, received, reconcile):
+    api.buy(sandbox="late")
+    clock.go(minutes=2)
+    api.run(RECONCILE)
+    received()
+    assert [reconcile(minutes=1) for _ in range(5)] == [0, 0, 0, 0, 1]
+    assert purchases_in(api) == [40]
+
+
+def test_many_purchases_are_asked_after_ten_a_message(api, clock, received):
+    bought = {api.buy(10, f"buy-{number}", sandbox="late").body["purchase_id"] for number in range(12)}
+    clock.go(minutes=2)
+    assert api.run(RECONCILE) == {"purchases": 12}
+    pages = [json.loads(body)["purchases"] for body in received()]
+    assert [len(page) for page in pages] == [10, 2]
+    assert {purchase_id for page in pages for _, purchase_id in page} == bought
+
+
+def test_a_message_for_which_there_is_no_time_comes_again_untouched(api, clock, monkeypatch):
+    bought = page(api.buy(sandbox="late").body["purchase_id"])
+    clock.go(minutes=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "left_ms", 5_000)
+        assert api.deliver(RECONCILE, bought) == ["message-0"]
+    assert purchases_in(api) == []
+    assert api.deliver(RECONCILE, bought) == []
+    assert purchases_in(api) == [40]
+
+
+def test_a_message_whose_time_runs_out_comes_again_for_the_rest(api, clock, monkeypatch):
+    """The provider takes its time with each."""
+    bought = [api.buy(10, f"buy-{number}", sandbox="late").body["purchase_id"] for number in range(3)]
+    clock.go(minutes=2)
+    resolve = SandboxGateway.resolve
+
+    def slow(gateway, charge_id):
+        api.context.left_ms = 5_000 if charge_id.startswith(bought[1]) else 60_000
+        return resolve(gateway, charge_id)
+
+    monkeypatch.setattr(SandboxGateway, "resolve", slow)
+    assert api.deliver(RECONCILE, page(*bought)) == ["message-0"]
+    assert purchases_in(api) == [10, 10]
+    monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+    assert api.deliver(RECONCILE, page(*bought)) == []
+    assert purchases_in(api) == [10] * 3
+
+
+def test_a_purchase_tells_how_long_it_has_been_pending_and_not_since_it_was_last_asked_after(
+    api, clock, log, reconcile, monkeypatch
+):
+    def silent(*_):
+        raise NoAnswerError
+
+    api.buy(sandbox="late")
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxGateway, "resolve", silent)
+        for _ in range(72):
+            reconcile(hours=1, minutes=1)
+        log.metrics()
+        clock.go(hours=1, minutes=1)
+        reconcile(seconds=0)
+    told = log.metrics()
+    waited = 73 * 61
+    assert (told["OldestPendingPurchaseMinutes"], told["OldestDueHours"]) == ([waited], [waited / 60])
+    reconcile(hours=2)
+    assert "OldestPendingPurchaseMinutes" not in log.metrics()
+
+
+def test_a_purchase_that_fails_tells_how_long_it_has_been_pending_too(api, clock, log, monkeypatch):
+    bought = page(api.buy(sandbox="late").body["purchase_id"])
+    clock.go(minutes=20)
+    log.metrics()
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxGateway, "resolve", lambda *_: 1 / 0)
+        assert api.deliver(RECONCILE, bought) == ["message-0"]
+    assert log.metrics()["OldestPendingPurchaseMinutes"] == [20]
 
 
 # --- A process that dies, at every step
@@ -238,24 +330,24 @@ def test_sent_again_after_the_process_died_it_is_done_once(api, died):
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT), died
 
 
-def test_never_sent_again_it_ends_with_charge_and_connects_or_with_neither(api, clock, died):
-    reconcile(api, clock)
+def test_never_sent_again_it_ends_with_charge_and_connects_or_with_neither(api, reconcile, died):
+    reconcile()
     bought = died in CHARGED
     assert (len(charges()), api.balance()) == ((1, WITH_IT) if bought else (0, NOTHING))
-    assert reconcile(api, clock, hours=2) == 0
+    assert reconcile(hours=2) == 0
 
 
-def test_sent_again_after_the_reconciliation_it_is_still_done_once(api, clock, died):
-    reconcile(api, clock)
+def test_sent_again_after_the_reconciliation_it_is_still_done_once(api, reconcile, died):
+    reconcile()
     assert api.buy().status == 201
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT), died
 
 
-def test_a_charge_that_the_reconciliation_gave_up_cannot_go_through_later(api, clock, monkeypatch):
+def test_a_charge_that_the_reconciliation_gave_up_cannot_go_through_later(api, reconcile, monkeypatch):
     charge = SandboxGateway.charge
 
     def arrive_late(gateway, sent):
-        reconcile(api, clock)
+        reconcile()
         return charge(gateway, sent)
 
     monkeypatch.setattr(SandboxGateway, "charge", arrive_late)
@@ -281,7 +373,7 @@ def test_a_table_whose_answer_is_lost_at_the_purchase_is_asked_again(api, inject
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
 
 
-def test_a_table_that_is_away_after_the_charge_leaves_the_rest_to_the_reconciliation(api, clock, monkeypatch):
+def test_a_table_that_is_away_after_the_charge_leaves_the_rest_to_the_reconciliation(api, reconcile, monkeypatch):
     def away(*_, **__):
         raise OutcomeUnknownError("no answer")
 
@@ -290,25 +382,25 @@ def test_a_table_that_is_away_after_the_charge_leaves_the_rest_to_the_reconcilia
         patch.setattr("shared.edge.wiring.ANSWER_WITHIN_S", 0.3)
         pending = api.buy()
     assert (pending.status, api.balance()) == (202, NOTHING)
-    reconcile(api, clock)
+    reconcile()
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_provider_that_breaks_is_a_500_that_ends_well(api, clock, inject, when):
+def test_a_provider_that_breaks_is_a_500_that_ends_well(api, reconcile, inject, when):
     inject(SandboxGateway, "charge", **{when: RuntimeError("502 Bad Gateway from 10.1.2.3")})
     broken = api.buy()
     assert broken.refused == (500, "internal_error")
     assert "10.1.2.3" not in broken.text
-    reconcile(api, clock)
+    reconcile()
     assert len(purchases_in(api)) == len(charges()) == (1 if when == "after" else 0)
 
 
-def test_an_account_that_is_frozen_between_charge_and_credit_gets_what_it_paid_for(api, clock):
+def test_an_account_that_is_frozen_between_charge_and_credit_gets_what_it_paid_for(api, reconcile):
     api.open("acme", kind="agency", plan="plus")
     api.buy(account="acme", sandbox="late")
     api.change("acme", plan="basic", effective="now")
-    reconcile(api, clock)
+    reconcile()
     assert api.balance("acme") == 40
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.edge.queue import SqsQueue
+from shared.edge.queue import SendError, SqsQueue
 from shared.store.errors import ContentionError
 from shared.store.table import Table
 from tests.functions.conftest import client
@@ -81,8 +81,9 @@ def test_a_run_that_the_queue_takes_nothing_of_fails(api, clock, queue):
     api.open()
     clock.go(days=31)
     client("sqs").delete_queue(QueueUrl=queue)
-    with pytest.raises(client("sqs").exceptions.QueueDoesNotExist):
+    with pytest.raises(ExceptionGroup) as failed:
         api.run(GRANT)
+    assert failed.group_contains(client("sqs").exceptions.QueueDoesNotExist)
     client("sqs").create_queue(QueueName="due")
     assert api.run(GRANT) == {"accounts": 1}
 
@@ -95,12 +96,13 @@ def test_a_run_that_the_queue_takes_only_part_of_fails(api, clock, monkeypatch):
         return {"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
 
     monkeypatch.setattr("shared.edge.queue._queue", SqsQueue)  # one whose client is not yet made
-    monkeypatch.setattr("boto3.client", lambda _, **__: type("Sqs", (), {"send_message_batch": refuses}))
-    with pytest.raises(Exception, match="InternalError"):
+    monkeypatch.setattr("boto3.client", lambda *_, **__: type("Sqs", (), {"send_message_batch": refuses}))
+    with pytest.raises(ExceptionGroup) as failed:
         api.run(GRANT)
+    assert failed.group_contains(SendError, match="InternalError")
 
 
-@pytest.mark.parametrize("function", [GRANT, SWEEP, RENEWALS])
+@pytest.mark.parametrize("function", [GRANT, SWEEP, RENEWALS, "job_sweep", "purchase_reconcile"])
 def test_a_function_without_its_queue_says_so(api, restart, function):
     restart(DUE_QUEUE_URL=None)
     with pytest.raises(Exception, match="DUE_QUEUE_URL is not set"):
@@ -339,9 +341,9 @@ def test_an_account_that_is_busy_is_given_back_and_done_the_next_time(api, clock
             raise ContentionError("TransactionConflict")
         return commit(table, before, *args, **kwargs)
 
-    monkeypatch.setattr("shared.edge.wiring.ANSWER_WITHIN_S", 0.3)
     with monkeypatch.context() as patch:
         patch.setattr(Table, "commit", contended)
+        patch.setattr("shared.edge.timing.A_TRY_S", 0.1)
         assert api.deliver(GRANT, page("ann"), page("bob")) == ["message-0"]
     assert (grants_of(api), len(grants_of(api, "bob"))) == (FIRST, 3)
     assert api.deliver(GRANT, page("ann")) == []

@@ -8,7 +8,7 @@ from shared.ledger.badge import ONE_WEEK, WeekPrice
 from shared.ledger.errors import AccountNotFoundError, InsufficientConnectsError, PriceChangedError
 from shared.ledger.model import Badge
 from shared.services.badges import renew_badges, set_price, week_price
-from shared.store.badges import count_badges, read_price, save_price
+from shared.store.badges import BadgeCount, read_price, read_price_and_count, save_count, save_price
 from shared.store.errors import ContentionError
 from tests.core.builders import noon
 from tests.desk import deadline
@@ -63,7 +63,7 @@ def test_off_and_on_in_the_same_week_charges_once(desk):
 def test_a_week_is_charged_once_whatever_becomes_of_the_answer(desk, wire, fault):
     wire.on(TRANSACT, fault, fault)
     desk.badge()
-    set_price(desk.at("2026-01-22").ledger)
+    set_price(desk.at("2026-01-22").ledger, deadline)
     wire.on(TRANSACT, fault, fault)
     desk.renew_badges()
     assert desk.badge_weeks() == [("2026-01-15", 4), ("2026-01-22", 4)]
@@ -81,7 +81,7 @@ def test_a_badge_that_is_switched_while_it_is_renewed_is_charged_once(desk, wire
 def test_a_spend_that_is_faster_than_a_renewal_switches_the_badge_off(desk, wire):
     desk.badge()
     desk.at("2026-01-22")
-    set_price(desk.ledger)
+    set_price(desk.ledger, deadline)
     wire.on(TRANSACT, wire.before(lambda: desk.spend(15)))
     renew_badges(desk.ledger, ["ann"], deadline)
     assert (desk.stored().badge.enabled, desk.balance()) == (False, 1)
@@ -159,33 +159,32 @@ def test_the_price_is_set_by_how_many_badges_are_on(desk):
             desk.credit(20, account=name)
         desk.badge(account=name)
     desk.badge(account="dave", on=False)
-    assert count_badges(desk.table) == 3
-    set_price(desk.ledger)
+    set_price(desk.ledger, deadline)
     assert read_price(desk.table) == WeekPrice(MONDAY, 5, 3)
     assert desk.badge(account="bob").price == 5
 
 
 def test_a_price_stands_for_the_week_and_the_next_follows_demand(desk, wire):
     desk.under(badge_price_step=1)
-    set_price(desk.ledger)
+    set_price(desk.ledger, deadline)
     desk.badge()
     with wire.measured() as cost:
-        set_price(desk.at("2026-01-18").ledger)
+        set_price(desk.at("2026-01-18").ledger, deadline)
     assert cost.calls == [GET]
     assert week_price(desk.ledger) == 4
-    set_price(desk.at("2026-01-19").ledger)
+    set_price(desk.at("2026-01-19").ledger, deadline)
     assert read_price(desk.table) == WeekPrice(date(2026, 1, 19), 5, 1)
 
 
 def test_the_first_who_sets_a_weeks_price_sets_it(desk, wire):
     desk.badge()
     wire.on(TRANSACT, wire.before(lambda: save_price(desk.table, WeekPrice(MONDAY, 7, 3000))))
-    set_price(desk.ledger)
+    set_price(desk.ledger, deadline)
     assert week_price(desk.ledger) == 7
 
 
 def test_a_run_of_last_week_that_comes_late_takes_no_price_back(desk):
-    set_price(desk.at("2026-01-19").ledger)
+    set_price(desk.at("2026-01-19").ledger, deadline)
     save_price(desk.table, WeekPrice(MONDAY, 7, 3000))
     assert read_price(desk.table).week == date(2026, 1, 19)
 
@@ -200,12 +199,42 @@ def test_a_renewal_is_charged_what_the_week_costs_and_goes_off_above_the_maximum
     assert (desk.badge_weeks(), desk.stored().badge.enabled) == ([("2026-01-15", 4)], False)
 
 
+def test_a_count_for_which_there_is_no_time_is_gone_on_with_by_the_next_run(desk, wire):
+    desk.under(badge_price_step=1)
+    desk.badge()
+    for name in ("bob", "carol", "dave"):
+        desk.open(name)
+        desk.credit(20, account=name)
+        desk.badge(account=name)
+    left = iter([1, 1])  # two shards of the four
+    assert set_price(desk.ledger, lambda: deadline() * next(left, 0)) is False
+    assert read_price(desk.table) is None
+    with wire.measured() as cost:
+        assert set_price(desk.ledger, deadline) is True
+    assert cost.calls == [GET, QUERY, QUERY, TRANSACT]
+    assert read_price_and_count(desk.table) == (WeekPrice(MONDAY, 4 + 4, 4), None)
+
+
+def test_a_count_that_was_begun_last_week_is_begun_anew(desk):
+    desk.badge()
+    set_price(desk.ledger, lambda: 0)
+    assert read_price_and_count(desk.table) == (None, BadgeCount(MONDAY))
+    set_price(desk.at("2026-01-19").ledger, deadline)
+    assert read_price(desk.table) == WeekPrice(date(2026, 1, 19), 4, 1)
+
+
+def test_a_count_of_last_week_that_comes_late_disturbs_no_price(desk):
+    set_price(desk.at("2026-01-19").ledger, deadline)
+    save_count(desk.table, BadgeCount(MONDAY, 7, 1))
+    assert read_price_and_count(desk.table) == (WeekPrice(date(2026, 1, 19), 4, 0), None)
+
+
 def test_a_count_that_is_throttled_sets_no_price_and_the_next_run_does(desk, wire):
     wire.on(QUERY, THROTTLED)
     with pytest.raises(ContentionError):
-        set_price(desk.ledger)
+        set_price(desk.ledger, deadline)
     assert read_price(desk.table) is None
-    set_price(desk.ledger)
+    set_price(desk.ledger, deadline)
     assert read_price(desk.table) == WeekPrice(MONDAY, 4, 0)
 
 
@@ -214,7 +243,7 @@ def test_a_price_that_cannot_be_written_now_keeps_no_renewal(desk, wire):
     wire.on(TRANSACT, CONFLICT)
     desk.at("2026-01-22").renew_badges()
     assert len(desk.badge_weeks()) == 2
-    set_price(desk.ledger)
+    set_price(desk.ledger, deadline)
     assert read_price(desk.table).week == date(2026, 1, 19)
 
 

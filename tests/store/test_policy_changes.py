@@ -1,5 +1,6 @@
 """Numbers that change over a table with accounts, purchases and jobs in it, which were written under the old ones."""
 
+import json
 from copy import copy
 from dataclasses import replace
 from datetime import date, timedelta
@@ -12,12 +13,14 @@ from shared.ledger.errors import PaymentDeclinedError, PriceChangedError
 from shared.ledger.purchase import PurchaseState
 from shared.sandbox.payments import Behaviour
 from shared.services.badges import set_price, week_price
-from shared.services.due_dates import ALL, day_to_look_until
+from shared.services.due import dispatch
+from shared.services.due_dates import ALL, day_to_look_until, dispatch_notices
 from shared.services.purchasing import read_purchase
 from shared.store.jobs import Jobs
 from shared.store.rows import shard_of
+from shared.store.walks import Walks
 from tests.core.builders import noon, start_of
-from tests.desk import Desk
+from tests.desk import Desk, Letters, deadline, steps
 from tests.store.fixtures import SHARDS
 from tests.wire import GET, QUERY, UPDATE
 
@@ -32,14 +35,15 @@ def desk(desk):
     return desk
 
 
-def run_notices(desk: Desk) -> list[str]:
-    """A run of the schedule of notices, and what it sends itself; tells whom it looked at."""
-    today = desk.clock.at.date()
-    with day_to_look_until(desk.ledger, today) as until:
-        found = [due.account_id for due in desk.table.due_notices(until)]
+def run_notices(desk: Desk, by=deadline) -> list[str]:
+    """A run of the schedule of notices, and what is sent done; tells whom it looked at."""
+    queue = Letters()
+    marks, now = Walks(desk.table), desk.clock.at
+    dispatch_notices(desk.ledger, lambda work: dispatch(desk.table, marks, queue, work, now=now, deadline=by))
+    found = sorted(account for body in queue.bodies for account in json.loads(body)["accounts"])
     for account in found:
         desk.tell_expiring(account)
-    return sorted(found)
+    return found
 
 
 def told(desk, account="ann"):
@@ -72,13 +76,36 @@ def test_a_change_is_looked_for_once_and_costs_a_read_a_run(desk, wire):
         assert run_notices(desk) == []
     assert cost.calls == [GET, *[QUERY] * SHARDS]
     desk.under(expiry_notice_days=(60,))
-    with wire.measured() as cost, day_to_look_until(desk.ledger, OPENED) as until:
-        assert until == ALL
-    assert cost.calls == [GET, UPDATE]
+    assert run_notices(desk) == ["ann"]
+    with wire.measured() as cost:
+        assert run_notices(desk) == []
+    assert cost.calls == [GET, *[QUERY] * SHARDS]
+
+
+def test_a_look_at_every_account_for_which_there_is_no_time_is_gone_on_with_by_the_next_run(desk, monkeypatch):
+    monkeypatch.setattr("shared.store.table.DUE_PAGE", 1)
+    names = [f"a{number}" for number in range(8)]
+    desk.open_many(*names)
+    for name in names:
+        desk.credit(5, account=name)
+    run_notices(desk)
+    desk.under(expiry_notice_days=(60, 30, 7, 1))
+    first = run_notices(desk, by=steps(SHARDS + 5))
+    assert 0 < len(first) <= len(names)
+    desk.at(desk.clock.at + timedelta(3))
+    assert sorted(first + run_notices(desk)) == sorted(["ann", *names])
     assert run_notices(desk) == []
 
 
-def test_a_run_that_fails_leaves_the_look_to_the_next(desk):
+@pytest.mark.parametrize("back", [(30, 7, 1), (90, 7)])
+def test_every_change_has_a_look_of_its_own(desk, back):
+    run_notices(desk)
+    for days in ((60,), back, (60,)):
+        desk.under(expiry_notice_days=days)
+        assert [run_notices(desk), run_notices(desk)] == [["ann"], []]
+
+
+def test_a_step_of_the_clock_that_fails_leaves_the_look_to_the_next(desk):
     with pytest.raises(ConnectionError), day_to_look_until(desk.ledger, OPENED):
         raise ConnectionError
     with day_to_look_until(desk.ledger, OPENED) as until:
@@ -243,10 +270,10 @@ def test_a_job_keeps_the_price_of_its_posting_until_it_is_posted_anew(desk):
 
 
 def test_a_week_of_the_badge_keeps_its_price_until_the_next_monday(desk):
-    set_price(desk.ledger)
+    set_price(desk.ledger, deadline)
     assert desk.badge().price == 4
     desk.under(badge_min_price=1, badge_max_price=2)
-    set_price(desk.ledger)
+    set_price(desk.ledger, deadline)
     assert week_price(desk.ledger) == 4
     desk.at(noon(OPENED) + ONE_WEEK)
     assert desk.renew_badges() == 1

@@ -116,6 +116,7 @@ def test_nobody_may_delete_or_scan(stack):
         (
             "PurchaseReconcileFunction",
             on("purchase_due", "dynamodb:Query")
+            | on("PurchaseReconcileQueue", *QUEUE)
             | on("FailedRuns", "sqs:SendMessage")
             | on("Table", "dynamodb:BatchGetItem"),
         ),

@@ -47,7 +47,7 @@ ROUTES = {
     "POST /jobs/{job_id}/events": SERVICE,
 }
 SCHEDULED = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals", "PurchaseReconcile"]
-FANNED_OUT = ["MonthlyGrant", "ExpirySweep", "ExpiryNotices", "JobSweep", "BadgeRenewals"]
+FANNED_OUT = SCHEDULED
 QUEUES = [*FANNED_OUT, "Audit", "MarketplaceEvents"]
 WITH_A_QUEUE_OF_THEIR_OWN = [*FANNED_OUT, "Audit"]
 DEAD_LETTERS = [

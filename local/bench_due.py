@@ -1,0 +1,309 @@
+"""Of `make bench`: a million accounts, and ten, that fall due on one day, sent and settled in simulated time.
+
+What plans is the code that ships (`shared.services.due.dispatch`). The index, the queue and its consumers are
+simulated, and so are the clock and what each call takes: `Pace` says how long. The processor's share of a look is
+measured.
+"""
+
+import io
+import json
+import os
+import random
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from heapq import heappop, heappush
+from itertools import islice
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from botocore.awsrequest import AWSResponse
+from urllib3 import HTTPResponse
+
+from local.engines import CREDENTIALS
+from shared.edge.queue import BATCH
+from shared.edge.timing import LEAST_LEFT_S
+from shared.services.due import GRANTS, dispatch
+from shared.store.table import DUE_PAGE, DueKey, DuePage, Table
+from shared.store.walks import LEASE, Walk, WalkTakenError
+
+if TYPE_CHECKING:
+    from pynamodb.attributes import Attribute
+
+DAY = date(2026, 11, 22)
+SHARDS, TIMEOUT_S, VISIBILITY_S, RECEIVES = 16, 60, 360, 5
+"""As the template has them by default, for a function that is on a schedule and its queue."""
+LONGEST_DAYS = 2
+ON_TIME = 1.1
+"""As many messages as may name one account, over all that are due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds. A call is "single-digit milliseconds" to DynamoDB; to SQS, and for a page of 120 KB, some more."""
+
+    query: float = 0.010
+    look: float = 0.000_020
+    """Of processor, an account of a page; see `look_s`."""
+    send: float = 0.020
+    mark: float = 0.005
+    settle: float = 0.014
+    """Two calls, and 4 ms of processor."""
+    read: float = 0.007
+    """Of an account that is settled already, or cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """So many accounts fall due at midnight, and what meets them."""
+
+    accounts: int
+    minutes: int
+    """From one run to the next."""
+    consumers: int = 10
+    poison: float = 0
+    """The share of accounts that fail each time."""
+    dying: float = 0
+    """The share of runs that die half-way."""
+
+    def __str__(self) -> str:
+        bad = "".join(
+            f", {share:.1%} {what}" for share, what in ((self.poison, "poison"), (self.dying, "of runs die")) if share
+        )
+        return f"{self.accounts / 1e6:g}M due, a run every {self.minutes} min, {self.consumers} consumers{bad}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How it went."""
+
+    named: float
+    """How often a message named an account, for each that was due."""
+    minutes: float
+    """Until the last of those that can be was settled."""
+    runs: int
+
+
+class DiedError(BaseException):
+    """Of a run; nothing that is caught brings it back."""
+
+
+class World:
+    """Simulated time, and all that happens in it besides the runs themselves."""
+
+    def __init__(self, story: Story, pace: Pace) -> None:
+        self.story, self.pace = story, pace
+        self.now = 0.0
+        self.chance = random.Random(1)  # noqa: S311 - the same each time
+        self.poison = set(self.chance.sample(range(story.accounts), round(story.accounts * story.poison)))
+        self.index = Index(self)
+        self.queue = Queue(self)
+        self.marks = Marks(self)
+
+    def take(self, seconds: float) -> None:
+        self.now += seconds
+        self.queue.consume(self.now)
+
+    def clock(self) -> datetime:
+        return datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC) + timedelta(seconds=self.now)
+
+
+class Index:
+    """Account ``n`` is the ``n // SHARDS``-th of shard ``n % SHARDS``, and leaves it once it is settled."""
+
+    shards = SHARDS
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.settled = bytearray(world.story.accounts)
+        self.left = world.story.accounts - len(world.poison)
+
+    def settle(self, account: int) -> None:
+        if not self.settled[account]:
+            self.settled[account] = 1
+            self.left -= 1
+
+    def due_page(
+        self,
+        attribute: "Attribute[Any]",
+        shard: str,
+        _until: date,
+        *,
+        after: dict[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> DuePage:
+        limit = limit or DUE_PAGE
+        first = int(after["pk"]["S"]) + SHARDS if after else int(shard)
+        waiting = range(first, self._world.story.accounts, SHARDS)
+        found = list(islice((account for account in waiting if not self.settled[account]), limit))
+        self._world.take(self._world.pace.query + len(found) * self._world.pace.look)
+        keys = [DueKey(str(account), "ACCOUNT", DAY) for account in found]
+        last = {"pk": {"S": keys[-1].pk}, attribute.attr_name: {"S": DAY.isoformat()}} if keys else None
+        return DuePage(keys, last, more=len(found) == limit)
+
+
+@dataclass(order=True)
+class Message:
+    at: float
+    """When it can be received, or is done."""
+    accounts: list[int] = field(compare=False)
+    received: int = field(default=0, compare=False)
+
+
+class Queue:
+    """And its consumers, each of which does one message after the other."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._fresh: deque[Message] = deque()
+        self._again: list[Message] = []
+        self._doing: list[Message] = []
+        self._free = [0.0] * world.story.consumers
+        self.named = 0
+        self.dies_after = inf
+
+    def send(self, bodies: Iterable[str]) -> None:
+        waiting = iter(bodies)
+        while batch := list(islice(waiting, BATCH)):
+            self._world.take(self._world.pace.send)
+            for body in batch:
+                accounts = [int(account) for account in json.loads(body)["accounts"]]
+                self.named += len(accounts)
+                self._fresh.append(Message(self._world.now, accounts))
+            if self._world.now > self.dies_after:
+                raise DiedError
+
+    def waiting(self) -> int:
+        self._world.take(self._world.pace.send)
+        return len(self._fresh) + len(self._again) + len(self._doing)
+
+    def consume(self, now: float) -> None:
+        """All that is begun, and done, by then."""
+        while message := self._next(now):
+            begun = max(heappop(self._free), message.at)
+            seconds = sum(map(self._seconds, message.accounts))
+            heappush(self._free, begun + seconds)
+            heappush(self._doing, Message(begun + seconds, message.accounts, message.received + 1))
+            self._finish(now)
+        self._finish(now)
+
+    def _seconds(self, account: int) -> float:
+        is_short = self._world.index.settled[account] or account in self._world.poison
+        return self._world.pace.read if is_short else self._world.pace.settle
+
+    def _next(self, now: float) -> Message | None:
+        """The next that is begun by then."""
+        if self._free[0] > now:
+            return None
+        if self._again and self._again[0].at <= now:
+            return heappop(self._again)
+        return self._fresh.popleft() if self._fresh and self._fresh[0].at <= now else None
+
+    def _finish(self, now: float) -> None:
+        while self._doing and self._doing[0].at <= now:
+            done = heappop(self._doing)
+            for account in done.accounts:
+                if account not in self._world.poison:
+                    self._world.index.settle(account)
+            if done.received < RECEIVES and not self._world.poison.isdisjoint(done.accounts):
+                heappush(self._again, replace(done, at=done.at + VISIBILITY_S))
+
+
+class Marks:
+    """As `shared.store.walks.Walks` keeps them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._walks: dict[str, Walk] = {}
+        self._held: dict[str, tuple[str, datetime]] = {}
+
+    def take(self, index: str, shard: str, holder: str, now: datetime) -> Walk:
+        self._world.take(self._world.pace.mark)
+        if shard in self._held and self._held[shard][1] > now:
+            raise WalkTakenError
+        self._held[shard] = holder, now + LEASE
+        return replace(self._walks.get(shard) or Walk(index, shard, holder), holder=holder)
+
+    def save(self, walk: Walk) -> None:
+        self._world.take(self._world.pace.mark)
+        if self._held.get(walk.shard, ("",))[0] != walk.holder:
+            raise WalkTakenError
+        self._walks[walk.shard] = walk
+
+    def leave(self, walk: Walk) -> None:
+        self.save(walk)
+        del self._held[walk.shard]
+
+
+def simulate(story: Story, pace: Pace) -> Told:
+    """Run after run, until everything is settled that can be."""
+    world, runs = World(story, pace), 0
+    while world.index.left and world.now < LONGEST_DAYS * 86400:
+        began = world.now
+        ends = began + TIMEOUT_S - LEAST_LEFT_S
+        dies = world.chance.random() < story.dying
+        world.queue.dies_after = began + world.chance.uniform(0, TIMEOUT_S / 2) if dies else inf
+        with suppress(DiedError):
+            dispatch(
+                world.index,
+                world.marks,
+                world.queue,
+                GRANTS,
+                now=world.clock(),
+                deadline=lambda ends=ends: inf if world.now < ends else -inf,  # type: ignore[misc]
+            )
+        runs += 1
+        while world.index.left and world.now < began + story.minutes * 60:
+            world.take(1)
+    return Told(world.queue.named / story.accounts, world.now / 60, runs)
+
+
+def look_s(pages: int = 20) -> float:
+    """Processor seconds of an account in a page of the index: the store's own, over a canned answer."""
+    os.environ |= CREDENTIALS  # of a client that nothing is sent by
+    table = Table("ledger", shards=SHARDS, region=CREDENTIALS["AWS_REGION"], endpoint_url="http://127.0.0.1:1")
+    items = [
+        {"pk": {"S": f"account-{number:07}"}, "sk": {"S": "ACCOUNT"}, "shard": {"S": "1"}, "grant_due": {"S": str(DAY)}}
+        for number in range(DUE_PAGE)
+    ]
+    body = json.dumps({"Items": items, "Count": DUE_PAGE, "ScannedCount": DUE_PAGE}).encode()
+
+    def answer(**_: object) -> AWSResponse:
+        raw = HTTPResponse(body=io.BytesIO(body), status=200, preload_content=False)
+        return AWSResponse("", 200, {"content-type": "application/x-amz-json-1.0"}, raw)
+
+    client = table._connection.connection.client  # noqa: SLF001
+    client.meta.events.register_first("before-send.dynamodb", answer)
+    took = []
+    for _ in range(pages):
+        started = time.process_time()
+        table.due_page(GRANTS.attribute, "1", DAY)
+        took.append(time.process_time() - started)
+    return min(took) / DUE_PAGE
+
+
+STORIES = (
+    Story(1_000_000, minutes=5),
+    Story(1_000_000, minutes=1),
+    Story(1_000_000, minutes=1, poison=0.01, dying=0.2),
+    Story(10_000_000, minutes=5),
+    Story(10_000_000, minutes=1, consumers=50, dying=0.2),
+)
+
+
+def stories() -> Iterator[tuple[str, str, str, bool | None]]:
+    """What was simulated or measured, its figures, its budget, and whether it is within."""
+    look = look_s()
+    yield "a look at an account that is due, processor", f"{look * 1e6:.0f} us", "", None
+    for story in STORIES:
+        told = simulate(story, Pace(look=look))
+        figures = f"{told.named:.3f} messages an account, {told.minutes:.0f} min, {told.runs} runs"
+        yield f"simulated: {story}", figures, f"{ON_TIME}", told.named <= ON_TIME
+
+
+if __name__ == "__main__":
+    for row in stories():
+        print(*row, sep=" | ", flush=True)

@@ -1,0 +1,50 @@
+"""The facts of the store suite's module of this name, on the engines of this folder, and runs that really meet."""
+
+import json
+from collections import Counter
+from threading import Lock
+
+import pytest
+
+from shared.services.due import GRANTS, settle_accounts
+from tests.desk import Letters, deadline
+from tests.engines.test_races import at_once
+from tests.store.test_due import *  # noqa: F403
+from tests.store.test_due import NAMES
+
+
+class SharedQueue(Letters):
+    """For several threads."""
+
+    def __init__(self):
+        super().__init__()
+        self._lock = Lock()
+
+    def send(self, bodies):
+        for body in bodies:
+            with self._lock:
+                self.bodies.append(body)
+
+
+@pytest.mark.parametrize("runs", [2, 8])
+def test_runs_at_once_send_each_account_once(desk, runs):
+    queue = SharedQueue()
+    found = at_once(*[lambda: desk.dispatch(GRANTS, queue)] * runs)
+    assert sum(found) == len(NAMES)
+    assert sorted(name for body in queue.bodies for name in json.loads(body)["accounts"]) == NAMES
+
+
+def test_runs_and_settlements_at_once_send_and_settle_each_account_once(desk):
+    queue = SharedQueue()
+
+    def run_and_settle():
+        desk.dispatch(GRANTS, own := Letters())
+        queue.send(own.bodies)
+        for body in own.bodies:
+            settle_accounts(desk.ledger, json.loads(body)["accounts"], deadline)
+
+    at_once(*[run_and_settle] * 8)
+    sent = Counter(name for body in queue.bodies for name in json.loads(body)["accounts"])
+    assert set(sent) == set(NAMES)
+    assert set(sent.values()) == {1}
+    assert list(desk.table.due_grants(desk.clock.at.date())) == []
