@@ -9,17 +9,17 @@ import pytest
 
 from shared.edge import wiring as edge
 from shared.ledger.errors import BusyError, LedgerError
-from shared.ledger.job import JobStatus
+from shared.ledger.job import JobEvent
 from shared.ledger.model import Plan
 from shared.ledger.purchase import PurchaseState
 from shared.sandbox.payments import Behaviour, SandboxGateway
 from shared.sandbox.table import SandboxTable
 from shared.services.badges import week_price
-from shared.services.history import Asked, history_csv, read_history
+from shared.services.history import Asked, history_csv, history_json
 from shared.store.errors import ContentionError
 from shared.store.table import Table
 from tests.core.builders import noon
-from tests.desk import Desk
+from tests.desk import Desk, deadline
 from tests.engines.conftest import REGION
 from tests.functions.api import Api, Context
 from tests.functions.conftest import SETTINGS
@@ -29,7 +29,7 @@ from tests.store.fixtures import SHARDS
 pytestmark = pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")
 
 PROMISE_S = 5
-RANGE = {"since": noon("2025-01-01"), "until": noon("2027-01-01")}
+WHOLE = Asked("ann", limit=50, days=90, since=noon("2025-01-01"), until=noon("2027-01-01"))
 
 
 class Caller:
@@ -77,8 +77,8 @@ def desk(desk, monkeypatch):
 
 ASKED = {
     "view": lambda caller: caller.desk.balance(),
-    "history": lambda caller: read_history(caller.desk.ledger, Asked("ann", **RANGE, limit=50)),
-    "csv": lambda caller: history_csv(caller.desk.ledger, Asked("ann", **RANGE, limit=50)),
+    "history": lambda caller: history_json(caller.desk.ledger, WHOLE, deadline=deadline()),
+    "csv": lambda caller: history_csv(caller.desk.ledger, WHOLE, deadline=deadline()),
     "price": lambda caller: week_price(caller.desk.ledger),
     "open": lambda caller: caller.desk.open("bob"),
     "plan": lambda caller: caller.desk.change_plan(Plan.PLUS),
@@ -95,7 +95,7 @@ ASKED = {
     "buy": lambda caller: caller.buy(),
     "buy with a promo": lambda caller: caller.buy(key="with promo", promo="WINTER"),
     "version of a job": lambda caller: caller.desk.post(version=2, price=8),
-    "end of a job": lambda caller: caller.desk.end("j2", JobStatus.EXPIRED),
+    "end of a job": lambda caller: caller.desk.end("j2", JobEvent.EXPIRED),
     "interaction": lambda caller: caller.desk.interact(),
 }
 
