@@ -22,7 +22,7 @@ from tests.core.builders import noon
 from tests.desk import Desk, deadline
 from tests.engines.conftest import REGION
 from tests.functions.api import Api, Context
-from tests.functions.conftest import SETTINGS
+from tests.functions.conftest import SETTINGS, forget_wiring
 from tests.hanging import proxy
 from tests.store.fixtures import SHARDS
 
@@ -190,13 +190,11 @@ def functions(through, monkeypatch):
         if not name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", through.url)
-    edge.wiring.cache_clear()
-    edge._sandbox_table.cache_clear()
+    forget_wiring()
     try:
         yield Api()
     finally:
-        edge.wiring.cache_clear()
-        edge._sandbox_table.cache_clear()
+        forget_wiring()
 
 
 def test_over_http_it_is_busy_within_5_s(desk, engine, provider, monkeypatch):  # noqa: ARG001

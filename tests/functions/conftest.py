@@ -212,17 +212,19 @@ def restart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     def start(**settings: str | None) -> None:
         for name, value in settings.items():
             monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
-        _forget_wiring()
+        forget_wiring()
 
     yield start
-    _forget_wiring()
+    forget_wiring()
 
 
-def _forget_wiring() -> None:
-    from shared.edge import wiring  # noqa: PLC0415 - after Powertools' settings are there
+def forget_wiring() -> None:
+    """What a process builds once from its environment is built anew: the clients of what it was pointed at too."""
+    from shared.edge import queue, wiring  # noqa: PLC0415 - after Powertools' settings are there
 
     wiring.wiring.cache_clear()
     wiring._sandbox_table.cache_clear()
+    queue._queue.cache_clear()
 
 
 @cache
