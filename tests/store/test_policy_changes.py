@@ -117,7 +117,8 @@ def test_an_account_whose_dates_stand_is_looked_at_and_not_written(desk, wire):
     desk.under(expiry_notice_days=(7, 1))
     with wire.measured() as cost:
         assert run_notices(desk) == ["ann"]
-    assert cost.calls == [GET, *[QUERY] * SHARDS, UPDATE, GET]
+    took, sent, left, kept = UPDATE, QUERY, UPDATE, UPDATE
+    assert cost.calls == [GET, *[QUERY] * SHARDS, took, sent, left, kept, GET]
 
 
 def test_a_cycle_that_begins_sooner_by_the_new_anchor_policy_is_found_on_its_day(desk):
