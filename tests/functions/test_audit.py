@@ -173,13 +173,13 @@ def test_a_declined_purchase_that_was_charged_is_found(api, put_back):
     assert "was charged as" in problem
 
 
-def test_looking_at_the_charge_of_a_pending_purchase_decides_nothing(api, clock):
+def test_looking_at_the_charge_of_a_pending_purchase_decides_nothing(api, clock, scheduled):
     """To ask what became of a charge that has not arrived would keep it from ever happening."""
     api.open()
     assert api.buy(sandbox="late").body["status"] == "pending"
     assert ask(api)["ok"]
     clock.go(minutes=5)
-    assert api.run("purchase_reconcile") == {"purchases": 1}
+    assert scheduled("purchase_reconcile") == {"purchases": 1}
     assert api.balance() == 90
     assert ask(api)["ok"]
 

@@ -31,15 +31,19 @@ def fill(clock) -> None:
     Desk(ledger_table(), Settings.read(os.environ).policy, SetClock(clock.at)).fill(each=20, every=A_MONTH)
 
 
-def run_all(api, received) -> None:
-    received()  # what calls have sent: the schedules find it again
-    for name in SCHEDULES:
-        api.run(name)
-        for body in received():
-            assert api.deliver(name, body) == []
+@pytest.fixture
+def run_schedules(scheduled, received):
+    """Each once, and all that it sends."""
+
+    def run() -> None:
+        received()  # what calls have sent: the schedules find it again
+        for name in SCHEDULES:
+            scheduled(name)
+
+    return run
 
 
-def live(api, clock, received) -> list[Answer]:
+def live(api, clock, run_schedules) -> list[Answer]:
     """Every call once, and days on which only the schedules run."""
     answers = [api.post(price=2), api.post("j-2", size="a", scope="b"), api.put_promo()]
     spent = api.spend(5)
@@ -57,7 +61,7 @@ def live(api, clock, received) -> list[Answer]:
         api.call("change_account", path={"account_id": "ann"}, body={"plan": "plus"}),
     ]
     clock.go(days=9)
-    run_all(api, received)
+    run_schedules()
     everything = api.spend(min(api.balance(), MAX_AMOUNT), key="everything")
     answers += [
         everything,
@@ -70,19 +74,19 @@ def live(api, clock, received) -> list[Answer]:
         api.call("read_account", path={"account_id": "ann"}),
     ]
     clock.go(days=40)
-    run_all(api, received)
+    run_schedules()
     return answers
 
 
 @pytest.fixture
-def lived(api, clock, received, listener, restart):
+def lived(api, clock, run_schedules, listener, restart):
     """Have Ann's account live under other settings; everything is answered, and told to others."""
 
     def live_under(**settings):
         restart(**settings)
         api.open()
         fill(clock)
-        answers = live(api, clock, received)
+        answers = live(api, clock, run_schedules)
         assert {answer.status for answer in answers} <= {200, 201, 202, 400, 404, 409, 422}
         done = [answer for answer in answers if answer.status < 300]
         assert len(done) >= len(answers) - 6, [answer.text for answer in answers if answer.status >= 300]

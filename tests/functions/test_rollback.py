@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.desk import deadline
 from tests.functions.conftest import SETTINGS, client, ledger_table
 from tests.functions.stream import items, stream
 from tests.functions.test_mailer import NOTICES
@@ -37,7 +38,7 @@ def heard(*changes):
             self.events += [(event.type, json.loads(event.json)) for event in events]
 
     bus, aside = Bus(), []
-    assert publish(map(Change, stream(*changes)["Records"]), bus, lambda *each: aside.append(each)) is None
+    assert publish(map(Change, stream(*changes)["Records"]), bus, lambda *each: aside.append(each), deadline) is None
     return bus.events, aside
 
 

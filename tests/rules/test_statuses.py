@@ -137,13 +137,13 @@ def test_staff_correct_a_suspended_account_both_ways_and_a_closed_one_down_only(
 
 
 @pytest.mark.parametrize("status", ["suspended", "closed"])
-def test_a_charge_that_went_through_ends_in_its_connects_and_without_its_promo_code(ann, api, clock, status):
+def test_a_charge_that_went_through_ends_in_its_connects_and_without_its_promo_code(ann, api, clock, scheduled, status):
     api.put_promo()
     pending = ann.buys(40, sandbox="late", body={"promo_code": "SPRING"})
     assert pending.status == 202
     ann.becomes(status)
     clock.go(minutes=2)
-    api.run("purchase_reconcile")
+    scheduled("purchase_reconcile")
     purchase = api.call("read_purchase", path={"account_id": "ann", "purchase_id": pending.body["purchase_id"]}).body
     assert (purchase["status"], purchase["promo"]) == ("completed", {"code": f"account_{status}"})
     assert ann.balance == 90
