@@ -41,7 +41,12 @@ def statements(stack: Json, function: str) -> list[Json]:
 
 @cache
 def in_the_sandbox(function: str) -> list[Json]:
-    return statements(transform(Stage="sandbox", SenderAddress="connects@example.com"), function)
+    return statements(_sandbox(), function)
+
+
+@cache
+def _sandbox() -> Json:
+    return transform(Stage="sandbox", SenderAddress="connects@example.com")
 
 
 def denied(policy: list[Json], operation: str, params: Json) -> list[Asked]:

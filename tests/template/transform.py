@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,9 +20,14 @@ MANAGED_POLICIES = {
 
 def source(text: str | None = None) -> Json:
     """The template as it is written, or another, its short forms (`!Ref`) spelt out."""
+    return json.loads(_as_json(text or TEMPLATE.read_text()))
+
+
+@cache
+def _as_json(text: str) -> str:
     from samcli.yamlhelper import yaml_parse  # noqa: PLC0415 - slow, and only needed where it is called
 
-    return json.loads(json.dumps(yaml_parse(text or TEMPLATE.read_text())))
+    return json.dumps(yaml_parse(text))
 
 
 def transform(text: str | None = None, **parameters: str) -> Json:
