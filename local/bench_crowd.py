@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from local.aws import client
 from local.engines import CREDENTIALS, dynamodb_local
-from shared.edge.wiring import ANSWER_WITHIN_S
+from shared.aws.wiring import ANSWER_WITHIN_S
 from shared.ledger.errors import BusyError
 from shared.store.table import Table
 from tests.desk import Desk

@@ -70,7 +70,7 @@ class Bench:
         from functions.accounts.app import handler as accounts  # noqa: PLC0415
         from functions.refund.app import handler as refund  # noqa: PLC0415
         from functions.spend.app import handler as spend  # noqa: PLC0415
-        from shared.edge.wiring import wiring  # noqa: PLC0415
+        from shared.aws.wiring import wiring  # noqa: PLC0415
 
         self.accounts, self.spend, self.refund, self.ledger = accounts, spend, refund, wiring().ledger
         client = self.ledger.table._connection.connection.client  # noqa: SLF001

@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from aws_lambda_powertools.event_handler import Response
 from msgspec import UNSET, Meta, UnsetType, field
 
-from shared.edge.about import about
-from shared.edge.accept import preferred
-from shared.edge.http import answer, caller, header, request_of, router, serve
-from shared.edge.requests import JSON, Body, Id, Instant, Query, next_millisecond
-from shared.edge.wiring import deadline, wiring
+from shared.aws.wiring import deadline, wiring
+from shared.http.accept import preferred
+from shared.http.api import answer, caller, header, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import JSON, Body, Id, Instant, Query, next_millisecond
 from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
@@ -71,7 +71,7 @@ class HistoryQuery(Query):
 
 @app.post(
     "/accounts",
-    **about(
+    **operation(
         "open_account",
         "Open an account, with what it gets for signing up and its first monthly Connects",
         who="service",
@@ -93,7 +93,7 @@ def open_account(body: OpenBody) -> Response[str]:
 
 @app.get(
     "/accounts/<account_id>",
-    **about(
+    **operation(
         "read_account",
         "Balance, lots, what expires next, the cycle",
         who="self",
@@ -110,7 +110,7 @@ def read_account(account_id: Id) -> Response[str]:
 
 @app.patch(
     "/accounts/<account_id>",
-    **about(
+    **operation(
         "change_account",
         "Change the plan, the status, or both; an older change never undoes a newer one",
         who="service",
@@ -144,7 +144,7 @@ def _plan_news(body: ChangeBody) -> PlanNews | None:
 
 @app.get(
     "/accounts/<account_id>/history",
-    **about(
+    **operation(
         "history",
         "The entries, newest first: the last 7, 30 (unless told) or 90 days, or [from, to); CSV if `Accept` prefers it",
         who="self",

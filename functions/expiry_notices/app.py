@@ -8,7 +8,7 @@ at once.
 from collections.abc import Callable
 from typing import Any
 
-from shared.edge.due import look_for, serve_work
+from shared.aws.due import look_for, serve_work
 from shared.ledger.commands import TellExpiring
 from shared.services.due import NOTICES, Dispatched, settle_accounts
 from shared.services.due_dates import dispatch_notices

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from shared.edge.due import count_due, count_waiting, look_for, serve_work
-from shared.edge.queue import due_queue
+from shared.aws.due import count_due, count_waiting, look_for, serve_work
+from shared.aws.queue import due_queue
 from shared.services.due import Dispatched
 from shared.services.job_sweep import JOBS, Looked, handle_message
 from shared.services.ledger import Ledger

@@ -11,12 +11,12 @@ from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Meta
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, router, serve, told_at
-from shared.edge.observability import logger
-from shared.edge.queue import SendError, due_queue
-from shared.edge.requests import Amount, Body, Id, Instant
-from shared.edge.wiring import deadline, wiring
+from shared.aws.observability import logger
+from shared.aws.queue import SendError, due_queue
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, router, serve, told_at
+from shared.http.operations import operation
+from shared.http.requests import Amount, Body, Id, Instant
 from shared.ledger.auction import Interaction
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobAndAuction, JobEvent, Posting
@@ -56,7 +56,7 @@ class EventBody(Body):
 
 @app.put(
     "/jobs/<job_id>",
-    **about(
+    **operation(
         "put_job",
         "Tell of a job, in versions: an older one than is known is ignored",
         who="service",
@@ -73,7 +73,7 @@ def put_job(job_id: Id, body: JobBody) -> Response[str]:
 
 @app.get(
     "/jobs/<job_id>",
-    **about(
+    **operation(
         "read_job",
         "What a proposal on a job costs, whether it takes any, and what its boosted places are bid",
         who="self",
@@ -88,7 +88,7 @@ def get_job(job_id: Id) -> Response[str]:
 
 @app.post(
     "/jobs/<job_id>/events",
-    **about(
+    **operation(
         "job_event",
         "Tell what happened to a job: canceled or removed, its proposals are refunded; or of an interaction",
         who="service",

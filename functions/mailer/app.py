@@ -13,10 +13,10 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from shared.aws.mail import LONGEST_MAIL_S, SesPost
+from shared.aws.observability import logger
+from shared.aws.timing import check_time
 from shared.config import text_of
-from shared.edge.observability import logger
-from shared.edge.post import LONGEST_MAIL_S, SesPost
-from shared.edge.timing import check_time
 from shared.services.mailing import mail_notice
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

@@ -5,10 +5,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from aws_lambda_powertools.event_handler import Response
 from msgspec import Meta, field
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, request_of, router, serve
-from shared.edge.requests import Body, Id, Instant
-from shared.edge.wiring import deadline, wiring
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Body, Id, Instant
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Entry, Request
 from shared.ledger.policy import MAX_AMOUNT
@@ -55,7 +55,7 @@ class AdjustmentBody(Body):
 
 @app.post(
     "/accounts/<account_id>/rewards",
-    **about(
+    **operation(
         "reward",
         "Rising Talent, an interview or a certificate; each once",
         who="service",
@@ -82,7 +82,7 @@ def reward(account_id: Id, body: RewardBody) -> Response[str]:
 
 @app.post(
     "/accounts/<account_id>/adjustments",
-    **about(
+    **operation(
         "adjustment",
         "Give or take Connects, for a reason",
         who="staff",

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from shared.edge import wiring as edge
+from shared.aws import wiring
 from shared.ledger.errors import BusyError, LedgerError
 from shared.ledger.job import JobEvent
 from shared.ledger.model import Plan
@@ -44,7 +44,7 @@ class Caller:
         """What it comes to, and after how many seconds, where only so many requests are answered."""
         self.through.hang(after=after)
         started = time.monotonic()
-        with edge.answering(Context("tested")):
+        with wiring.answering(Context("tested")):
             try:
                 came = action(self)
             except (LedgerError, ContentionError) as error:

@@ -38,7 +38,7 @@ RUNNING: list[str] = []
 
 @contextmanager
 def permitted(function: str) -> Iterator[None]:
-    from shared.edge.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.aws.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
 
     try:
         table = wiring().ledger.table
@@ -235,7 +235,7 @@ class Api:
 
     def written(self, account: str = "ann", *types: str) -> list[dict[str, Any]]:
         """As `entries` shows them, those that are written: of what fell due, what a command or a schedule settled."""
-        from shared.edge.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
+        from shared.aws.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
         from shared.services.views import entry_view  # noqa: PLC0415 - as above
 
         shown = map(entry_view, reversed(wiring().ledger.table.journal(account)))

@@ -6,7 +6,7 @@ The other way round, that nothing is refused which the document does not tell of
 
 import pytest
 
-from shared.edge.problems import STATUS
+from shared.http.problems import STATUS
 from tests.document import document, resolved
 from tests.functions.events import FOLDER, NO_TOKEN, STAFF, event, http, user
 from tests.wire import BATCH_GET, GET, PUT, QUERY, TRANSACT, UPDATE, request_lost

@@ -109,7 +109,7 @@ def test_with_a_setting_that_makes_no_sense_a_function_names_it_and_its_value(ap
 @pytest.mark.parametrize("value", [None, "", "nonsense"])
 def test_a_wrong_setting_waits_for_the_first_request_to_be_told(restart, monkeypatch, setting, value):
     """While a function starts there is no request to answer, and Lambda would try to start it again and again."""
-    from shared.edge.wiring import warm_up  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.aws.wiring import warm_up  # noqa: PLC0415 - after Powertools' settings are there
 
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "spend")
     restart(**{setting: value})

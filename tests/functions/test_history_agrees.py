@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.edge.wiring import wiring
+from shared.aws.wiring import wiring
 from shared.ledger.commands import Settle
 from tests.functions.conftest import START
 from tests.functions.events import event

@@ -122,7 +122,7 @@ def world(aws, monkeypatch):  # noqa: ARG001
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     waits = Waits()
-    monkeypatch.setattr("shared.edge.post.time", waits)
+    monkeypatch.setattr("shared.aws.mail.time", waits)
     monkeypatch.setattr("tests.functions.api.Context.get_remaining_time_in_millis", lambda _: 60_000)
     app._post.cache_clear()
     world = World(waits=waits)

@@ -15,11 +15,11 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 
-from shared.edge.callers import Caller, caller_of
-from shared.edge.observability import count_refusal, flush_metrics, logger, metrics
-from shared.edge.problems import problem, refusal
-from shared.edge.requests import JSON, read_request
-from shared.edge.wiring import answering, warm_up, wiring
+from shared.aws.observability import count_refusal, flush_metrics, logger, metrics
+from shared.aws.wiring import answering, warm_up, wiring
+from shared.http.callers import Caller, caller_of
+from shared.http.problems import problem, refusal
+from shared.http.requests import JSON, read_request
 from shared.ledger.errors import BusyError, InvalidRequestError, LedgerError
 from shared.ledger.model import Request
 from shared.services.happened import happened_at
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from shared.edge.requests import Body
+    from shared.http.requests import Body
 
 
 class IdempotencyKeyMissingError(LedgerError):

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.aws.observability import logger
+from shared.aws.wiring import wiring
 from shared.clock import SystemClock
 from shared.config import ConfigurationError
-from shared.edge.observability import logger
-from shared.edge.requests import raw_body
-from shared.edge.wiring import wiring
+from shared.http.requests import raw_body
 from shared.ledger.errors import LedgerError
 
 if TYPE_CHECKING:

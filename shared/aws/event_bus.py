@@ -8,7 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.edge.observability import logger
+from shared.aws.observability import logger
 from shared.services.events import SOURCE
 from shared.services.outbox import UnpublishedError
 

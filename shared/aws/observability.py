@@ -35,7 +35,7 @@ def flush_metrics() -> None:
 def count_refusal(code: str) -> None:
     """What was answered with a problem: all of a function, and all of a code over the functions of the stack.
 
-    ``code`` is one of `shared.edge.problems.STATUS`.
+    ``code`` is one of `shared.http.problems.STATUS`.
     """
     metrics.add_metric("Refusals", MetricUnit.Count, 1)
     metrics.provider.add_dimensions(code=code)

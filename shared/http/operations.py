@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-EXTENSION = "x-about"
+EXTENSION = "x-operation"
 
 
-def about(
+def operation(
     operation_id: str,
     summary: str,
     *,
@@ -23,7 +23,7 @@ def about(
     keyed: bool = False,
     headers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """What a route's decorator takes beside the path: ``@app.post("/accounts", **about(...))``.
+    """What a route's decorator takes beside the path: ``@app.post("/accounts", **operation(...))``.
 
     Args:
         operation_id: Unique in the whole API; clients that are generated name their methods after it.

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from shared.edge.observability import count_run, flush_metrics, logger, metrics
-from shared.edge.queue import due_queue
-from shared.edge.timing import check_time, next_deadline
-from shared.edge.wiring import warm_up, wiring, working
+from shared.aws.observability import count_run, flush_metrics, logger, metrics
+from shared.aws.queue import due_queue
+from shared.aws.timing import check_time, next_deadline
+from shared.aws.wiring import warm_up, wiring, working
 from shared.services.due import Dispatched, Work, dispatch, settle_accounts
 from shared.store.walks import Walks
 

@@ -6,8 +6,8 @@ from functools import cache, cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
+from shared.aws.wiring import wiring
 from shared.config import ConfigurationError
-from shared.edge.wiring import wiring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
