@@ -172,7 +172,7 @@ class Bench:
 
     def audit(self) -> dict[str, float]:
         """What an audit takes for each entry of the account, when least disturbed."""
-        from shared.services.auditing import audit_account  # noqa: PLC0415
+        from shared.services.audits import audit_account  # noqa: PLC0415
 
         account, took = self.ledger.table.account("ann"), []
         for _ in range(AUDITS):

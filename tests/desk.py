@@ -11,12 +11,11 @@ from typing import Any
 
 from shared.ledger.auction import Auction, Interaction
 from shared.ledger.audit import audit
-from shared.ledger.badge import is_badge
+from shared.ledger.badges import is_badge
 from shared.ledger.calendar import expiry_of_lot, midnight
-from shared.ledger.campaign import Campaign, Counter, promo_claim
 from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpiring, decide, open_account
 from shared.ledger.expiry_notices import wait_for_notices
-from shared.ledger.job import Job, JobEvent, Posting, Proposal
+from shared.ledger.jobs import Job, JobEvent, Posting, Proposal
 from shared.ledger.model import (
     Account,
     Bucket,
@@ -31,20 +30,20 @@ from shared.ledger.model import (
     Status,
 )
 from shared.ledger.policy import Policy
-from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
+from shared.ledger.promos import Campaign, Counter, promo_claim
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
-from shared.services.auditing import Audited, audit_account
+from shared.services.audits import Audited, audit_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
-from shared.services.boosting import BidSent, place_bid
+from shared.services.boosts import BidSent, place_bid
 from shared.services.due import Work, dispatch
 from shared.services.job_sweep import handle_message, sweep
 from shared.services.jobs import interact_on_job, post_job, read_job, tell_of_job
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
-from shared.services.purchasing import Bought, Order, buy, read_purchase, reconcile
-from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
-from shared.services.spending import ProposalSent, refund_spend, spend_on_proposal
-from shared.store.also import Put
+from shared.services.proposals import ProposalSent, refund_spend, spend_on_proposal
+from shared.services.purchases import Bought, Order, buy, read_purchase, reconcile
+from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.store.jobs import AuctionRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
 from shared.store.rows import (
@@ -59,6 +58,7 @@ from shared.store.rows import (
     shard_of,
 )
 from shared.store.table import DuePurchase, Page, Table
+from shared.store.transaction_items import Put
 from shared.store.walks import Walks
 from tests.core.builders import QUIET, noon
 

@@ -16,7 +16,7 @@ from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
 from shared.services.accounts import OPENING, change_account, open_new_account
-from shared.services.happened import happened_at
+from shared.services.event_times import happened_at
 from shared.services.history import Asked, history_csv, history_json
 from shared.services.views import account_view
 

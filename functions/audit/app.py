@@ -17,7 +17,7 @@ from shared.http.api import answer, caller, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Id
 from shared.payments import PaymentGateway
-from shared.services.auditing import Finished, ask_for_audit, work_on_audit
+from shared.services.audits import Finished, ask_for_audit, work_on_audit
 
 app = router()
 

@@ -19,7 +19,7 @@ from shared.http.operations import operation
 from shared.http.requests import Amount, Body, Id, Instant
 from shared.ledger.auction import Interaction
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobAndAuction, JobEvent, Posting
+from shared.ledger.jobs import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobAndAuction, JobEvent, Posting
 from shared.services.job_sweep import look_at_message
 from shared.services.jobs import interact_on_job, post_job, read_job, tell_of_job
 from shared.services.views import job_view

@@ -17,7 +17,7 @@ from shared.aws.mail import LONGEST_MAIL_S, SesPost
 from shared.aws.observability import logger
 from shared.aws.timing import check_time
 from shared.config import text_of
-from shared.services.mailing import mail_notice
+from shared.services.notice_mail import mail_notice
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

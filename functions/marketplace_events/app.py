@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared.aws.observability import logger
 from shared.aws.timing import check_time
 from shared.aws.wiring import deadline, warm_up, wiring, working
-from shared.services.marketplace import act_on
+from shared.services.marketplace_events import act_on
 
 warm_up()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

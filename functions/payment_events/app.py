@@ -8,7 +8,7 @@ from shared.http.operations import operation
 from shared.http.requests import Body, Id
 from shared.http.signatures import require_signature
 from shared.ledger.errors import InvalidRequestError
-from shared.services.purchasing import look_at_charge
+from shared.services.purchases import look_at_charge
 
 app = router(require_signature)
 

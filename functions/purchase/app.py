@@ -6,11 +6,11 @@ from shared.aws.wiring import deadline, payment_gateway, wiring
 from shared.http.api import answer, caller, header, request_of, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Amount, Body, Id, PromoCode
-from shared.ledger.campaign import normalised_code
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.purchase import PaymentSource, PurchaseState
+from shared.ledger.promos import normalised_code
+from shared.ledger.purchases import PaymentSource, PurchaseState
 from shared.payments import PaymentGateway
-from shared.services.purchasing import Order, buy, read_purchase
+from shared.services.purchases import Order, buy, read_purchase
 from shared.services.views import purchase_view
 
 app = router()

@@ -8,10 +8,10 @@ from typing import Any
 
 from shared.aws.due import count_due, count_waiting, look_for, serve_work
 from shared.aws.wiring import payment_gateway
-from shared.ledger.purchase import Purchase
+from shared.ledger.purchases import Purchase
 from shared.services.due import Dispatched
 from shared.services.ledger import Ledger
-from shared.services.purchasing import PURCHASES, reconcile
+from shared.services.purchases import PURCHASES, reconcile
 from shared.store.table import DuePurchase
 
 

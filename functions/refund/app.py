@@ -8,7 +8,7 @@ from shared.aws.wiring import deadline, wiring
 from shared.http.api import answer, caller, request_of, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Body, Id
-from shared.services.spending import refund_spend
+from shared.services.proposals import refund_spend
 from shared.services.views import entry_view
 
 app = router()

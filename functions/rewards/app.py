@@ -12,8 +12,8 @@ from shared.http.requests import Body, Id, Instant
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Entry, Request
 from shared.ledger.policy import MAX_AMOUNT
-from shared.services.happened import happened_at
-from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
+from shared.services.event_times import happened_at
+from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.views import entry_view
 
 app = router()

@@ -18,7 +18,7 @@ from shared.services.badges import renew_badges, set_price
 from shared.services.due import settle_accounts
 from shared.services.due_dates import day_to_look_until
 from shared.services.job_sweep import handle_message, sweep
-from shared.services.purchasing import reconcile
+from shared.services.purchases import reconcile
 from shared.store.jobs import Jobs
 from shared.store.rows import instant
 

@@ -9,9 +9,9 @@ from shared.aws.wiring import deadline, wiring
 from shared.http.api import answer, caller, request_of, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Amount, Body, Id
-from shared.ledger.job import Channel
+from shared.ledger.jobs import Channel
 from shared.ledger.policy import MAX_AMOUNT
-from shared.services.spending import ProposalSent, spend_on_proposal
+from shared.services.proposals import ProposalSent, spend_on_proposal
 from shared.services.views import entry_view
 
 app = router()

@@ -15,7 +15,7 @@ from botocore.config import Config
 from shared.config import ConfigurationError
 
 if TYPE_CHECKING:
-    from shared.services.mailing import Mail
+    from shared.services.notice_mail import Mail
 
 REMEMBERED_S = 30 * 24 * 3600
 """Longer than anything repeats an event: dead letters are kept for 14 days."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import BADGE, ONE_WEEK, named
+from shared.ledger.badges import BADGE, ONE_WEEK, named
 from shared.ledger.model import Account, Bucket, Entry, EntryType
-from shared.ledger.purchase import Purchase, PurchaseState
+from shared.ledger.purchases import Purchase, PurchaseState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import RenewBadge, SwitchBadge, renew, switch
+from shared.ledger.badges import RenewBadge, SwitchBadge, renew, switch
 from shared.ledger.calendar import add_months, cycle_of_month, cycle_on, expiry_of_lot, midnight
 from shared.ledger.errors import (
     AccountClosedError,

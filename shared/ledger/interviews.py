@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import named
+from shared.ledger.badges import named
 from shared.ledger.calendar import expiry_of_lot
 from shared.ledger.errors import (
     AccountClosedError,
@@ -23,7 +23,7 @@ from shared.ledger.errors import (
     NoInterviewRewardError,
     RewardCapReachedError,
 )
-from shared.ledger.job import Channel
+from shared.ledger.jobs import Channel
 from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, Status, back
 from shared.ledger.refunds import check_on_proposal
 

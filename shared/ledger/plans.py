@@ -38,7 +38,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import go_off
+from shared.ledger.badges import go_off
 from shared.ledger.calendar import add_months, cycle_of_month, expiry_of_lot, midnight
 from shared.ledger.errors import AccountClosedError, AccountSuspendedError, InvalidRequestError
 from shared.ledger.model import Account, Bucket, EntryType, Granted, Plan, PlanNews, Request, Status

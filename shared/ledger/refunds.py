@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import is_badge
+from shared.ledger.badges import is_badge
 from shared.ledger.errors import AlreadyRefundedError, NotRefundableError
 from shared.ledger.model import Decision, Entry, EntryType, Request, back
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from shared.http.requests import Instant
-from shared.ledger.job import JobStatus
+from shared.ledger.jobs import JobStatus
 from shared.ledger.model import EntryType, Kind, Plan
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 
 SCHEMAS = "#/components/schemas/"
 

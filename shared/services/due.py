@@ -28,7 +28,7 @@ from uuid import uuid4
 
 from shared.ledger.calendar import midnight
 from shared.ledger.commands import Settle
-from shared.services.each import for_each, has_time, while_there_is_time
+from shared.services.batches import for_each, has_time, while_there_is_time
 from shared.store.errors import StoreError
 from shared.store.rows import AccountRow, DateAttribute
 from shared.store.walks import Walk, WalkTakenError

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.ledger.model import Entry, Notice
-    from shared.ledger.purchase import Purchase
+    from shared.ledger.purchases import Purchase
     from shared.store.stream import Change
 
 SOURCE = "connects.ledger"

@@ -16,12 +16,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger.errors import AlreadyRefundedError
-from shared.ledger.job import Job, JobAndAuction, JobStatus, Proposal, asked, looked
+from shared.ledger.jobs import Job, JobAndAuction, JobStatus, Proposal, asked, looked
 from shared.ledger.model import Request
+from shared.services.batches import for_each, while_there_is_time
 from shared.services.due import SOON, STILL_SOON, Work
-from shared.services.each import for_each, while_there_is_time
 from shared.services.jobs import end_holds
-from shared.services.spending import refund_spend
+from shared.services.proposals import refund_spend
 from shared.store.errors import JobMovedError
 from shared.store.jobs import JobRow, Jobs, job_pk
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from shared.ledger.auction import close_by_clock, ended, withdraw
 from shared.ledger.errors import JobNotFoundError, LedgerError
 from shared.ledger.holds import EndHold, held_up_to
-from shared.ledger.job import Job, JobAndAuction, JobEvent, Posting, happen, interact, post
-from shared.services.each import for_each
+from shared.ledger.jobs import Job, JobAndAuction, JobEvent, Posting, happen, interact, post
+from shared.services.batches import for_each
 from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, JobMovedError, StoreError
 from shared.store.jobs import Jobs

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from shared.clock import Clock
     from shared.ledger.commands import Command
     from shared.ledger.policy import Policy
-    from shared.store.also import Also
     from shared.store.table import Table
+    from shared.store.transaction_items import Also
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,7 @@ from pynamodb.constants import STRING
 
 from shared.ledger.auction import Auction, Bid, Boost, Close, Ending, Verdict, Why
 from shared.ledger.errors import AccountNotFoundError
-from shared.ledger.job import Job, JobAndAuction, JobEvent, Posting, Proposal
-from shared.store.also import Check, Put, Update
+from shared.ledger.jobs import Job, JobAndAuction, JobEvent, Posting, Proposal
 from shared.store.errors import JobMovedError, ProposalExistsError, contention_from_aws
 from shared.store.rows import (
     ACCOUNT_SK,
@@ -31,6 +30,7 @@ from shared.store.rows import (
     instant,
     shard_of,
 )
+from shared.store.transaction_items import Check, Put, Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account
-    from shared.store.also import Also
     from shared.store.table import Table
+    from shared.store.transaction_items import Also
 
 JOB_SK = "JOB"
 AUCTION_SK = "AUCTION"

@@ -17,16 +17,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shared.ledger.campaign import Campaign, Counter, shares
-from shared.store.also import Put, Update
+from shared.ledger.promos import Campaign, Counter, shares
 from shared.store.errors import CampaignMovedError, ContentionError, contention_from_aws
 from shared.store.rows import InstantAttribute, Row, WholeAttribute
+from shared.store.transaction_items import Put, Update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.store.also import Also, Refused
     from shared.store.table import Table
+    from shared.store.transaction_items import Also, Refused
 
 CAMPAIGN_SK = "CAMPAIGN"
 COUNTER_SK = "COUNTER"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.ledger.refunds import refund_claim
-from shared.store.also import Also, Put, Update
 from shared.store.errors import CameBackError
 from shared.store.rows import RefundRow, claim_sk
+from shared.store.transaction_items import Also, Put, Update
 
 if TYPE_CHECKING:
     from shared.ledger.model import Entry
-    from shared.store.also import Item
     from shared.store.table import Table
+    from shared.store.transaction_items import Item
 
 
 class Refunds:

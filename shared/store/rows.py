@@ -46,7 +46,7 @@ from shared.ledger.model import (
     PlanNews,
     Status,
 )
-from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,7 @@ from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.transactions import TransactWrite
 
 from shared.ledger.errors import AccountNotFoundError
-from shared.ledger.purchase import PurchaseState
-from shared.store.also import ALL_OLD, Update
+from shared.ledger.purchases import PurchaseState
 from shared.store.errors import (
     CONTENTION,
     ClaimedError,
@@ -44,6 +43,7 @@ from shared.store.rows import (
     time_key,
 )
 from shared.store.sending import meta, watch
+from shared.store.transaction_items import ALL_OLD, Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account, Claim, Decision, Entry, EntryType
-    from shared.ledger.purchase import Purchase
-    from shared.store.also import Also
+    from shared.ledger.purchases import Purchase
+    from shared.store.transaction_items import Also
 
 DUE_PAGE = 1000
 """Of an index of what is due: some 120 KB."""

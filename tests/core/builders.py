@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 
 from shared.ledger.audit import audit
-from shared.ledger.badge import RenewBadge, SwitchBadge
+from shared.ledger.badges import RenewBadge, SwitchBadge
 from shared.ledger.commands import (
     Adjust,
     Command,

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import pytest
 
 from shared.ledger.auction import Bid, Boost, Ending, Verdict, Why
-from shared.ledger.badge import price_for
+from shared.ledger.badges import price_for
 from shared.ledger.calendar import expiry_of_lot
 from shared.ledger.commands import Credit, EndHold, Hold, TellExpiring, decide
 from shared.ledger.errors import LedgerError

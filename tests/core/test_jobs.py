@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from shared.ledger.errors import InvalidRequestError, JobNotOpenError, PriceChangedError
-from shared.ledger.job import (
+from shared.ledger.jobs import (
     WHY,
     Channel,
     Job,

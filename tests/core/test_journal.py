@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from shared.ledger.auction import Bid, Boost, Ending, Verdict, Why
-from shared.ledger.badge import BADGE, BADGE_OFF, ONE_WEEK, RenewBadge, SwitchBadge, is_badge
+from shared.ledger.badges import BADGE, BADGE_OFF, ONE_WEEK, RenewBadge, SwitchBadge, is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
 from shared.ledger.commands import (
     Adjust,

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.badge import price_for
+from shared.ledger.badges import price_for
 from shared.ledger.calendar import AnchorPolicy, cycle_of_month
 from shared.ledger.commands import Credit, SwitchBadge, TellExpiring
 from shared.ledger.errors import LedgerError

@@ -16,7 +16,7 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.interviews import REMEMBERED, Brought, Interview, brought_around, interview_claim, remember
-from shared.ledger.job import Channel
+from shared.ledger.jobs import Channel
 from shared.ledger.model import EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
 from tests.core.builders import QUIET, Book, free, paid, start_of

@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from pynamodb.exceptions import PynamoDBException
 
 from shared.ledger.errors import BusyError
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.payments import NoAnswerError
 from shared.sandbox.clock import SandboxClock
 from shared.sandbox.payments import Behaviour

@@ -7,7 +7,7 @@ from pynamodb.exceptions import PynamoDBException
 
 from shared.ledger.errors import BusyError, InsufficientConnectsError
 from shared.ledger.policy import Policy
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour
 from shared.store.errors import ContentionError
 from shared.store.table import Table

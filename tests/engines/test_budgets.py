@@ -12,13 +12,13 @@ import pytest
 
 from shared.ledger.errors import InsufficientConnectsError, PromoExhaustedError
 from shared.ledger.interviews import REMEMBERED
-from shared.ledger.job import Channel, JobEvent
+from shared.ledger.jobs import Channel, JobEvent
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import EXPIRIES, GRANTS
 from shared.services.history import Asked, history_json
-from shared.services.purchasing import PURCHASES
+from shared.services.purchases import PURCHASES
 from tests.desk import Letters, deadline
 from tests.sizes import item_bytes
 from tests.store.fixtures import SHARDS

@@ -9,9 +9,9 @@ import pytest
 
 from shared.aws import wiring
 from shared.ledger.errors import BusyError, LedgerError
-from shared.ledger.job import JobEvent
+from shared.ledger.jobs import JobEvent
 from shared.ledger.model import Plan
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour, SandboxGateway
 from shared.sandbox.table import SandboxTable
 from shared.services.badges import week_price

@@ -15,10 +15,10 @@ from shared.ledger.errors import (
     JobNotOpenError,
     LedgerError,
 )
-from shared.ledger.job import JobEvent, JobStatus
+from shared.ledger.jobs import JobEvent, JobStatus
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.policy import Policy
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour
 from shared.services.badges import renew_badges, set_price, week_price
 from tests.desk import Letters, deadline

@@ -20,12 +20,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from shared.ledger.badge import is_badge
+from shared.ledger.badges import is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
 from shared.ledger.commands import TellExpiring, settled_view
 from shared.ledger.errors import IdempotencyKeyReusedError, LedgerError
 from shared.ledger.interviews import REMEMBERED
-from shared.ledger.job import CLOSES, Channel, JobEvent, JobStatus
+from shared.ledger.jobs import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
 from shared.ledger.refunds import BACK, NOT_BACK
 from shared.ledger.timeline import next_plan
@@ -35,7 +35,7 @@ from shared.services.badges import renew_badges, set_price, week_price
 from shared.services.due import BADGES, EXPIRIES, GRANTS, NOTICES, SETTLE, settle_accounts
 from shared.services.job_sweep import JOBS
 from shared.services.jobs import end_holds
-from shared.services.purchasing import PURCHASES, reconcile
+from shared.services.purchases import PURCHASES, reconcile
 from shared.services.views import purchase_view
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
 from shared.store.table import DuePurchase

@@ -9,7 +9,7 @@ import pytest
 from shared.ledger.audit import INVARIANTS, PURCHASES, SEQUENCE
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import SandboxGateway
-from shared.services.auditing import KEPT, PATIENCE
+from shared.services.audits import KEPT, PATIENCE
 from shared.store.audits import AUDIT_SK
 from shared.store.table import Table
 from tests.functions.conftest import client
@@ -21,7 +21,7 @@ from tests.wire import GET, PUT, QUERY, passes
 @pytest.fixture
 def long(monkeypatch):
     """Every account has too long a journal for an answer at once."""
-    monkeypatch.setattr("shared.services.auditing.ENTRIES_AT_ONCE", 0)
+    monkeypatch.setattr("shared.services.audits.ENTRIES_AT_ONCE", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -286,7 +286,7 @@ def test_a_message_of_a_job_that_is_done_does_nothing(api, received, wire):
 
 @pytest.mark.usefixtures("long")
 def test_a_job_says_how_far_it_is(api, received, monkeypatch, wire):
-    monkeypatch.setattr("shared.services.auditing.BEAT_S", 0)
+    monkeypatch.setattr("shared.services.audits.BEAT_S", 0)
     busy_account(api)
     ask(api, 202)
     seen = []

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import MockRawResponse
 
 from shared.config import ConfigurationError
-from shared.services.mailing import TEXTS, compose
+from shared.services.notice_mail import TEXTS, compose
 from tests.functions.conftest import client
 from tests.functions.events import event
 from tests.functions.stream import SCHEMAS

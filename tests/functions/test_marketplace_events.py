@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.clock import SystemClock
-from shared.services.marketplace import HAPPENINGS
+from shared.services.marketplace_events import HAPPENINGS
 from shared.store.rows import instant
 from tests.functions.conftest import everything
 from tests.functions.events import event

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.badge import ONE_WEEK, WeekPrice
+from shared.ledger.badges import ONE_WEEK, WeekPrice
 from shared.ledger.errors import AccountNotFoundError, InsufficientConnectsError, PriceChangedError
 from shared.ledger.model import Badge
 from shared.services.badges import renew_badges, set_price, week_price

@@ -17,7 +17,7 @@ from shared.ledger.errors import (
     JobNotFoundError,
     SpendNotFoundError,
 )
-from shared.ledger.job import JobEvent
+from shared.ledger.jobs import JobEvent
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.store.jobs import Jobs
 from tests.wire import BATCH_GET, TRANSACT, UPDATE, KilledError, answer_lost, dies, passes

@@ -7,10 +7,10 @@ from datetime import date, timedelta
 import pytest
 
 from shared.sandbox.payments import Behaviour
+from shared.services.batches import OutOfTimeError
 from shared.services.due import BADGES, EXPIRIES, GRANTS, NOTICES, settle_accounts
-from shared.services.each import OutOfTimeError
 from shared.services.job_sweep import JOBS
-from shared.services.purchasing import PURCHASES
+from shared.services.purchases import PURCHASES
 from shared.store.errors import ContentionError
 from shared.store.rows import shard_of
 from shared.store.walks import Walks, WalkTakenError

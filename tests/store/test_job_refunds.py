@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.ledger.errors import AlreadyRefundedError, JobNotOpenError
-from shared.ledger.job import Channel, JobEvent, JobStatus
+from shared.ledger.jobs import Channel, JobEvent, JobStatus
 from shared.ledger.model import EntryType
 from shared.store.jobs import Jobs
 from tests.desk import Letters

@@ -15,7 +15,7 @@ from shared.ledger.errors import (
     JobNotOpenError,
     PriceChangedError,
 )
-from shared.ledger.job import Channel, Job, JobAndAuction, JobEvent, JobStatus
+from shared.ledger.jobs import Channel, Job, JobAndAuction, JobEvent, JobStatus
 from shared.ledger.model import EntryType
 from shared.store.errors import JobMovedError
 from shared.store.jobs import Jobs

@@ -7,15 +7,15 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.badge import ONE_WEEK
+from shared.ledger.badges import ONE_WEEK
 from shared.ledger.calendar import AnchorPolicy
 from shared.ledger.errors import PaymentDeclinedError, PriceChangedError
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour
 from shared.services.badges import set_price, week_price
 from shared.services.due import dispatch
 from shared.services.due_dates import ALL, day_to_look_until, dispatch_notices
-from shared.services.purchasing import read_purchase
+from shared.services.purchases import read_purchase
 from shared.store.jobs import Jobs
 from shared.store.rows import shard_of
 from shared.store.walks import Walks

@@ -15,9 +15,9 @@ from shared.ledger.errors import (
     PromoUsedError,
 )
 from shared.ledger.model import EntryType, Kind, Plan
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour
-from shared.services.purchasing import read_purchase
+from shared.services.purchases import read_purchase
 from shared.services.views import purchase_view
 from tests.core.builders import free
 from tests.wire import GET, TRANSACT, answer_lost, request_lost

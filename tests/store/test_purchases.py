@@ -14,10 +14,10 @@ from shared.ledger.errors import (
     PurchaseNotFoundError,
 )
 from shared.ledger.model import Decision, EntryType, Kind, Plan
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.payments import ChargeResult, ChargeState
 from shared.sandbox.payments import Behaviour
-from shared.services.purchasing import read_purchase
+from shared.services.purchases import read_purchase
 from shared.store.errors import PurchaseMovedError
 from tests.core.builders import paid
 from tests.wire import TRANSACT, KilledError, dies

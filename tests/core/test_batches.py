@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from shared.services.each import OutOfTimeError, for_each, while_there_is_time
+from shared.services.batches import OutOfTimeError, for_each, while_there_is_time
 
 
 def always():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.ledger.model import Decision, Entry
     from shared.ledger.refunds import Refund
     from shared.services.ledger import Ledger, Outcome
-    from shared.store.also import Also
+    from shared.store.transaction_items import Also
 
 
 def give_back(ledger: Ledger, command: Refund | Interview, *, deadline: float, also: Sequence[Also] = ()) -> Outcome:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from shared.ledger.badge import calendar_week, price_for
+from shared.ledger.badges import calendar_week, price_for
 from shared.ledger.errors import (
     AccountFrozenError,
     InsufficientConnectsError,

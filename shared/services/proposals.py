@@ -13,11 +13,11 @@ from shared.ledger.errors import (
     JobNotOpenError,
     PriceChangedError,
 )
-from shared.ledger.job import WHY, Channel, Job, Proposal, quote
+from shared.ledger.jobs import WHY, Channel, Job, Proposal, quote
 from shared.ledger.model import Request, entry_id
 from shared.ledger.refunds import Refund, check_refundable
-from shared.services.giving_back import give_back
 from shared.services.ledger import Ledger, Outcome
+from shared.services.refunds import give_back
 from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, JobMovedError, ProposalExistsError
 from shared.store.jobs import Jobs
@@ -25,7 +25,7 @@ from shared.store.jobs import Jobs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.store.also import Also
+    from shared.store.transaction_items import Also
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from shared.ledger.errors import (
 )
 from shared.ledger.interviews import Interview, interview_claim
 from shared.ledger.model import Entry, EntryType, Request, entry_id
-from shared.services.giving_back import give_back
 from shared.services.ledger import Ledger, Outcome
+from shared.services.refunds import give_back
 from shared.services.retry import in_time
 from shared.store.errors import ClaimedError, ContentionError
 

@@ -27,10 +27,10 @@ from shared.ledger.errors import (
     PurchaseNotFoundError,
 )
 from shared.ledger.model import Entry, EntryType, Request, entry_id
-from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState, purchase_of
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState, purchase_of
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
+from shared.services.batches import for_each
 from shared.services.due import SOON, STILL_SOON, Work
-from shared.services.each import for_each
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.promos import check_redeemable, promo_credit, take_one
 from shared.services.retry import attempts, in_time
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from shared.ledger.campaign import Campaign
-    from shared.store.also import Also
+    from shared.ledger.promos import Campaign
     from shared.store.table import DuePurchase
+    from shared.store.transaction_items import Also
 
 PURCHASE = "purchase"
 PURCHASE_PROMO = "purchase_promo"

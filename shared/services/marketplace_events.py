@@ -32,14 +32,14 @@ from shared.ledger.errors import (
     NotRefundableError,
     RewardCapReachedError,
 )
-from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
+from shared.ledger.jobs import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
 from shared.ledger.model import Kind, Plan, PlanNews, Request, Status
 from shared.ledger.policy import MAX_AMOUNT
 from shared.ledger.timeline import ONE_INSTANT
 from shared.services.accounts import OPENING, change_account, open_new_account
-from shared.services.happened import happened_at
+from shared.services.event_times import happened_at
 from shared.services.jobs import interact_on_job, post_job, tell_of_job
-from shared.services.rewarding import reward_certification, reward_interview, reward_rising_talent
+from shared.services.rewards import reward_certification, reward_interview, reward_rising_talent
 
 if TYPE_CHECKING:
     from shared.services.ledger import Ledger

@@ -7,8 +7,8 @@ from math import ceil
 import pytest
 
 from shared.sandbox.payments import Behaviour
-from shared.services import auditing
-from shared.services.auditing import Finished, Running, UnfinishedError, ask_for_audit, audit_account, work_on_audit
+from shared.services import audits
+from shared.services.audits import Finished, Running, UnfinishedError, ask_for_audit, audit_account, work_on_audit
 from shared.store.audits import Audits, Job
 from shared.store.errors import AuditMovedError
 from tests.core.builders import noon
@@ -69,7 +69,7 @@ def test_purchases_are_read_in_pages(desk, provider, monkeypatch, count):
         desk.buy(10 + number, provider.that(Behaviour.SUCCEED), str(number))
     monkeypatch.setattr("shared.store.audits.PURCHASES_A_PAGE", 2)
     gateway = provider.that(Behaviour.SUCCEED)
-    read = list(auditing._purchases(desk.ledger, "ann", deadline()))
+    read = list(audits._purchases(desk.ledger, "ann", deadline()))
     assert read == purchases_of(desk.table, "ann")
     assert len(read) == count
     assert problems(desk.audit(gateway)) == []
@@ -138,7 +138,7 @@ def test_a_job_that_another_has_taken_the_place_of_is_not_written(table):
 
 
 def test_a_job_is_asked_for_sent_once_done_and_found(desk, monkeypatch):
-    monkeypatch.setattr(auditing, "ENTRIES_AT_ONCE", 0)
+    monkeypatch.setattr(audits, "ENTRIES_AT_ONCE", 0)
     desk.open()
     desk.credit(20)
     letters = Letters()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger.campaign import (
+from shared.ledger.errors import PromoNotActiveError
+from shared.ledger.promos import (
     Campaign,
     Counter,
     counters_for,
@@ -15,7 +16,6 @@ from shared.ledger.campaign import (
     normalised_code,
     shares,
 )
-from shared.ledger.errors import PromoNotActiveError
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)

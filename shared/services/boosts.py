@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.ledger.auction import Bid, Boost, place
 from shared.ledger.errors import AuctionClosedError, BidTooLowError, InvalidRequestError, JobNotFoundError
 from shared.ledger.holds import Hold, hold_reference
-from shared.ledger.job import Job, JobAndAuction
+from shared.ledger.jobs import Job, JobAndAuction
 from shared.ledger.model import Request, entry_id
 from shared.services.jobs import end_hold, end_holds_now
 from shared.services.retry import attempts, in_time

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shared.ledger.audit import Audit
 from shared.ledger.model import EntryType, entry_id
 from shared.payments import ChargeState, NoAnswerError
-from shared.services.purchasing import PURCHASE
+from shared.services.purchases import PURCHASE
 from shared.services.retry import attempts
 from shared.services.views import audit_view
 from shared.store.audits import Audits, Job
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from shared.ledger.audit import Finding
     from shared.ledger.model import Account, Entry
-    from shared.ledger.purchase import Purchase
+    from shared.ledger.purchases import Purchase
     from shared.payments import PaymentGateway
     from shared.services.due import Queue
     from shared.services.ledger import Ledger
