@@ -17,11 +17,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.desk import problems_in
+from tests.driver import problems_in
+from tests.faults import FaultInjector
 from tests.functions.api import Api
 from tests.functions.events import PAYMENT_SECRET
 from tests.table import SANDBOX, create_table
-from tests.wire import Wire
 
 if TYPE_CHECKING:
     from tests.functions.stream import Listener
@@ -196,13 +196,13 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> "Listener":
 
 
 @pytest.fixture
-def wire(tables: None) -> Iterator[Wire]:  # noqa: ARG001
+def faults(tables: None) -> Iterator[FaultInjector]:  # noqa: ARG001
     """What passes between the functions and DynamoDB, to tamper with."""
     from shared.aws.wiring import wiring  # noqa: PLC0415 - as above
 
-    wire = Wire(wiring().ledger.table._connection.connection.client)
-    yield wire
-    wire.detach()
+    faults = FaultInjector(wiring().ledger.table._connection.connection.client)
+    yield faults
+    faults.detach()
 
 
 @pytest.fixture

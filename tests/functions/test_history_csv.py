@@ -13,7 +13,7 @@ from shared.services.history import ANSWER_BYTES, CSV_PAGE, Asked, history_csv, 
 from shared.services.ledger import Ledger
 from shared.store.rows import time_key
 from shared.store.table import Page
-from tests.desk import SetClock
+from tests.driver import SetClock
 from tests.functions.conftest import START
 from tests.functions.test_history import ask, table_of
 

@@ -11,8 +11,8 @@ from shared.payments import NoAnswerError
 from shared.sandbox.payments import SandboxGateway
 from shared.store.errors import OutcomeUnknownError
 from shared.store.table import Table
+from tests.faults import KilledError
 from tests.functions.conftest import charges
-from tests.wire import KilledError
 
 RECONCILE = "purchase_reconcile"
 NOTHING = 50

@@ -12,8 +12,8 @@ from shared.services.audits import Finished, Running, UnfinishedError, ask_for_a
 from shared.store.audits import Audits, Job
 from shared.store.errors import AuditMovedError
 from tests.core.builders import noon
-from tests.desk import Letters, deadline, purchases_of
-from tests.wire import GET, QUERY
+from tests.driver import RecordingQueue, deadline, purchases_of
+from tests.faults import GET, QUERY
 
 
 @pytest.fixture
@@ -35,15 +35,15 @@ def problems(audited):
 
 
 @pytest.mark.parametrize("entries", [1, 2, 4, 5, 6])
-def test_an_account_is_audited_in_pages_of_any_size(desk, pages_of, wire, entries):
-    desk.open()
-    desk.credit(20)
-    desk.refund(desk.spend(5).entry.entry_id)
-    desk.spend(3, "other")
-    desk.badge()
+def test_an_account_is_audited_in_pages_of_any_size(driver, pages_of, faults, entries):
+    driver.open()
+    driver.credit(20)
+    driver.refund(driver.spend(5).entry.entry_id)
+    driver.spend(3, "other")
+    driver.badge()
     pages_of(entries)
-    with wire.measured() as cost:
-        audited = desk.audit()
+    with faults.measured() as cost:
+        audited = driver.audit()
     assert (problems(audited), audited.as_of_seq) == ([], 5)
     first, *queries = cost.calls
     assert (first, set(queries)) == (GET, {QUERY})
@@ -51,73 +51,73 @@ def test_an_account_is_audited_in_pages_of_any_size(desk, pages_of, wire, entrie
     assert len(queries) - 1 in {ceil(5 / entries), ceil(6 / entries)}
 
 
-def test_what_an_audit_reads_of_an_entry_is_what_the_journal_holds(desk, table):
-    desk.open()
-    desk.credit(20)
-    desk.credit_often([(noon("2026-01-15").date(), 3, True)])
-    desk.spend(22)
+def test_what_an_audit_reads_of_an_entry_is_what_the_journal_holds(driver, table):
+    driver.open()
+    driver.credit(20)
+    driver.credit_often([(noon("2026-01-15").date(), 3, True)])
+    driver.spend(22)
     lines, key = Audits(table).lines("ann")
     assert key is None
     looked_at = [{name: getattr(line, name) for name in line.__slots__} for line in lines]
-    assert looked_at == [{name: getattr(entry, name) for name in looked_at[0]} for entry in desk.journal()]
+    assert looked_at == [{name: getattr(entry, name) for name in looked_at[0]} for entry in driver.journal()]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
-def test_purchases_are_read_in_pages(desk, provider, monkeypatch, count):
-    desk.open()
+def test_purchases_are_read_in_pages(driver, provider, monkeypatch, count):
+    driver.open()
     for number in range(count):
-        desk.buy(10 + number, provider.that(Behaviour.SUCCEED), str(number))
+        driver.buy(10 + number, provider.that(Behaviour.SUCCEED), str(number))
     monkeypatch.setattr("shared.store.audits.PURCHASES_A_PAGE", 2)
     gateway = provider.that(Behaviour.SUCCEED)
-    read = list(audits._purchases(desk.ledger, "ann", deadline()))
-    assert read == purchases_of(desk.table, "ann")
+    read = list(audits._purchases(driver.ledger, "ann", deadline()))
+    assert read == purchases_of(driver.table, "ann")
     assert len(read) == count
-    assert problems(desk.audit(gateway)) == []
+    assert problems(driver.audit(gateway)) == []
 
 
-def test_purchases_in_every_state_match_their_charges(desk, provider):
-    desk.open()
-    desk.buy(10, provider.that(Behaviour.SUCCEED), "succeeds")
-    desk.buy(20, provider.that(Behaviour.TIMEOUT), "times out")
-    desk.buy(30, provider.that(Behaviour.LATE), "late")
+def test_purchases_in_every_state_match_their_charges(driver, provider):
+    driver.open()
+    driver.buy(10, provider.that(Behaviour.SUCCEED), "succeeds")
+    driver.buy(20, provider.that(Behaviour.TIMEOUT), "times out")
+    driver.buy(30, provider.that(Behaviour.LATE), "late")
     with pytest.raises(Exception, match="declined"):
-        desk.buy(40, provider.that(Behaviour.DECLINE), "declined")
+        driver.buy(40, provider.that(Behaviour.DECLINE), "declined")
     with pytest.raises(Exception, match="declined"):
-        desk.buy(50, provider.that(Behaviour.DECLINE), "tried again")
-    desk.buy(50, provider.that(Behaviour.SUCCEED), "tried again")
+        driver.buy(50, provider.that(Behaviour.DECLINE), "tried again")
+    driver.buy(50, provider.that(Behaviour.SUCCEED), "tried again")
     gateway = provider.that(Behaviour.SUCCEED)
-    assert problems(desk.audit(gateway)) == []
-    for purchase in purchases_of(desk.table, "ann"):
-        desk.reconcile(purchase.purchase_id, gateway)
-    audited = desk.audit(gateway)
+    assert problems(driver.audit(gateway)) == []
+    for purchase in purchases_of(driver.table, "ann"):
+        driver.reconcile(purchase.purchase_id, gateway)
+    audited = driver.audit(gateway)
     assert (problems(audited), audited.charges_compared) == ([], True)
-    assert desk.balance() == 10 + 20 + 30 + 50
+    assert driver.balance() == 10 + 20 + 30 + 50
 
 
-def test_looking_at_a_charge_that_never_arrived_leaves_it_possible(desk, provider):
+def test_looking_at_a_charge_that_never_arrived_leaves_it_possible(driver, provider):
     gateway = provider.that(Behaviour.SUCCEED)
-    desk.open()
+    driver.open()
     assert gateway.look("p-1") is None
     assert gateway.look("p-1") is None
-    bought = desk.buy(10, gateway)
+    bought = driver.buy(10, gateway)
     assert gateway.look(bought.purchase.charge_id).state.value == "charged"
 
 
-def test_entries_that_come_while_the_journal_is_read_are_left_alone(desk, pages_of, wire):
-    desk.open()
-    desk.credit(20)
+def test_entries_that_come_while_the_journal_is_read_are_left_alone(driver, pages_of, faults):
+    driver.open()
+    driver.credit(20)
     for number in range(5):
-        desk.spend(1, str(number))
+        driver.spend(1, str(number))
     pages_of(2)
-    wire.on(QUERY, *[wire.before(lambda at=at: desk.spend(1, f"meanwhile {at}")) for at in range(4)])
-    audited = desk.audit()
-    assert (problems(audited), audited.as_of_seq, desk.stored().seq) == ([], 6, 10)
+    faults.on(QUERY, *[faults.before(lambda at=at: driver.spend(1, f"meanwhile {at}")) for at in range(4)])
+    audited = driver.audit()
+    assert (problems(audited), audited.as_of_seq, driver.stored().seq) == ([], 6, 10)
 
 
-def test_an_audit_gives_up_at_its_deadline(desk):
-    desk.open()
+def test_an_audit_gives_up_at_its_deadline(driver):
+    driver.open()
     with pytest.raises(UnfinishedError):
-        audit_account(desk.ledger, desk.stored(), None, deadline=0)
+        audit_account(driver.ledger, driver.stored(), None, deadline=0)
 
 
 # --- Jobs
@@ -137,20 +137,20 @@ def test_a_job_that_another_has_taken_the_place_of_is_not_written(table):
     assert audits.job("ann") == a_job(run=2)
 
 
-def test_a_job_is_asked_for_sent_once_done_and_found(desk, monkeypatch):
+def test_a_job_is_asked_for_sent_once_done_and_found(driver, monkeypatch):
     monkeypatch.setattr(audits, "ENTRIES_AT_ONCE", 0)
-    desk.open()
-    desk.credit(20)
-    letters = Letters()
+    driver.open()
+    driver.credit(20)
+    recorded = RecordingQueue()
 
     def ask():
-        return ask_for_audit(desk.ledger, "ann", None, lambda: letters, deadline=deadline())
+        return ask_for_audit(driver.ledger, "ann", None, lambda: recorded, deadline=deadline())
 
     assert [ask(), ask()] == [Running(0, 1), Running(0, 1)]
-    [message] = letters.bodies
-    work_on_audit(desk.ledger, json.loads(message), None, deadline=deadline())
+    [message] = recorded.bodies
+    work_on_audit(driver.ledger, json.loads(message), None, deadline=deadline())
     found = ask()
     assert isinstance(found, Finished)
     assert (found.view["ok"], found.view["as_of_seq"], found.view["charges_compared"]) == (True, 1, False)
-    desk.clock.at += timedelta(hours=2)
-    assert (ask(), len(letters.bodies)) == (Running(0, 1), 2)
+    driver.clock.at += timedelta(hours=2)
+    assert (ask(), len(recorded.bodies)) == (Running(0, 1), 2)

@@ -1,4 +1,4 @@
-"""A `Desk`: the services over one store, at a time that the test sets, each request one line."""
+"""A `Driver` of the services over one store, at a time that the test sets: each request is one line."""
 
 import json
 import time
@@ -92,14 +92,14 @@ def steps(number: int) -> Callable[[], float]:
 class AtOnce:
     """In the place of a queue: what is sent is handled in the same moment."""
 
-    desk: "Desk"
+    driver: "Driver"
 
     def send(self, bodies: Iterable[str]) -> None:
         for body in bodies:
-            self.desk.handle(body, self)
+            self.driver.handle(body, self)
 
 
-class Letters:
+class RecordingQueue:
     """A queue that keeps what is sent, may break after some, and says that it holds as many as it is told to."""
 
     def __init__(self, takes=1_000, holds=0):
@@ -120,7 +120,7 @@ class Letters:
 
 
 @dataclass
-class Desk:
+class Driver:
     """Asks for Ann's account where no other is named. Requests fingerprint what they ask for, as the functions do."""
 
     table: Table
@@ -131,11 +131,11 @@ class Desk:
     def ledger(self) -> Ledger:
         return Ledger(self.table, self.policy, self.clock)
 
-    def at(self, day: str | date | datetime) -> "Desk":
+    def at(self, day: str | date | datetime) -> "Driver":
         self.clock.at = day if isinstance(day, datetime) else noon(day)
         return self
 
-    def under(self, **numbers: Any) -> "Desk":
+    def under(self, **numbers: Any) -> "Driver":
         """With other numbers than those by which nothing comes by itself."""
         self.policy = replace(self.policy, **numbers)
         return self
@@ -244,7 +244,7 @@ class Desk:
 
     def dispatch(self, work: Work, queue: Any = None, *, by: Callable[[], float] = deadline) -> int:
         """One run of a schedule: sends what is due and was not sent. Tells how many."""
-        queue = queue or Letters()
+        queue = queue or RecordingQueue()
         return dispatch(self.table, Walks(self.table), queue, work, now=self.clock.at, deadline=by).found
 
     def handle(self, body: str, queue: Any = None) -> None:

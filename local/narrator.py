@@ -44,7 +44,7 @@ def short_ids(text: str) -> str:
     return LONG_ID.sub(lambda found: found[0][:ID_SHOWN] + "…", text)
 
 
-class Teller:
+class Narrator:
     def __init__(self, console: Console, api_url: str, tokens: dict[str, str]) -> None:
         self.console = console
         self.calls = 0

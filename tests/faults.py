@@ -40,8 +40,8 @@ class Cost:
         return f"{len(self.calls)} calls {self.calls}, {self.write_units:g} WCU, {self.read_units:g} RCU"
 
 
-class Wire:
-    """Attached to one botocore client until `detach`."""
+class FaultInjector:
+    """Between a botocore client and its endpoint until `detach`: lets requests fail, and meters those that pass."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
