@@ -126,7 +126,7 @@ class Bench:
 
     def prepare(self) -> None:
         """An account with 24 buckets, on both tables."""
-        from shared.ledger.commands import Credit  # noqa: PLC0415
+        from shared.ledger.credits import Credit  # noqa: PLC0415
         from shared.ledger.model import EntryType, Request  # noqa: PLC0415
 
         def open_and_fill() -> None:

@@ -9,12 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.auction import Auction, Interaction
 from shared.ledger.audit import audit
 from shared.ledger.badges import is_badge
 from shared.ledger.calendar import expiry_of_lot, midnight
-from shared.ledger.commands import Credit, OpenAccount, Settle, Spend, TellExpiring, decide, open_account
-from shared.ledger.expiry_notices import wait_for_notices
+from shared.ledger.commands import Settle, decide
+from shared.ledger.credits import Credit
+from shared.ledger.expiry_notices import TellExpiring, wait_for_notices
 from shared.ledger.jobs import Job, JobEvent, Posting, Proposal
 from shared.ledger.model import (
     Account,
@@ -31,6 +33,7 @@ from shared.ledger.model import (
 )
 from shared.ledger.policy import Policy
 from shared.ledger.promos import Campaign, Counter, promo_claim
+from shared.ledger.proposals import Spend
 from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.audits import Audited, audit_account

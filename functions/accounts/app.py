@@ -12,7 +12,7 @@ from shared.http.accept import preferred
 from shared.http.api import answer, caller, header, request_of, router, serve
 from shared.http.operations import operation
 from shared.http.requests import JSON, Body, Id, Instant, Query, next_millisecond
-from shared.ledger.commands import OpenAccount
+from shared.ledger.accounts import OpenAccount
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
 from shared.services.accounts import OPENING, change_account, open_new_account

@@ -56,6 +56,24 @@ class SwitchBadge:
         if self.enabled and not self.max_per_week:
             raise InvalidRequestError("body.max_per_week", "is needed to switch the badge on")
 
+    def apply(self, settled: Decision, now: datetime, _policy: Policy, /) -> Decision:
+        """Within a week that was paid for nothing is charged. A renewal that is due is, unless it goes off.
+
+        Raises:
+            AccountClosedError, AccountSuspendedError, AccountFrozenError, PriceChangedError,
+            InsufficientConnectsError: in this order of precedence.
+        """
+        badge = settled.account.badge
+        if badge is None:
+            return _pay(settled, self, self.max_per_week or 0, now, now) if self.enabled else settled
+        most = self.max_per_week or badge.max_per_week
+        if self.enabled and badge.paid_until <= now:
+            start = _week_of(now, badge.paid_until) if badge.enabled else now
+            return _pay(settled, self, most, start, now)
+        if self.enabled:
+            settled.account.check_may_use()
+        return _show(settled, replace(badge, enabled=self.enabled, max_per_week=most))
+
 
 @dataclass(frozen=True, slots=True)
 class RenewBadge:
@@ -63,6 +81,17 @@ class RenewBadge:
 
     price: int
     request: Request
+
+    def apply(self, settled: Decision, now: datetime, _policy: Policy, /) -> Decision:
+        """A week that cannot be paid for switches the badge off, and nothing is charged. Its owner is told why."""
+        badge = settled.account.badge
+        if badge is None or not badge.enabled or now < badge.paid_until:
+            return settled
+        start = _week_of(now, badge.paid_until)
+        try:
+            return _pay(settled, self, badge.max_per_week, start, now)
+        except LedgerError as refusal:
+            return _off(settled, badge, refusal, start, now, price=self.price)
 
 
 def price_for(active: int, policy: Policy) -> int:
@@ -83,37 +112,6 @@ def is_badge(entry: Entry) -> bool:
 def named(at: datetime) -> str:
     """An instant in keys and references, ``2026-11-22T10:00:00.000Z``."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def switch(settled: Decision, command: SwitchBadge, now: datetime) -> Decision:
-    """Within a week that was paid for nothing is charged. A renewal that is due is, unless it goes off.
-
-    Raises:
-        AccountClosedError, AccountSuspendedError, AccountFrozenError, PriceChangedError, InsufficientConnectsError: in
-            this order of precedence.
-    """
-    badge = settled.account.badge
-    if badge is None:
-        return _pay(settled, command, command.max_per_week or 0, now, now) if command.enabled else settled
-    most = command.max_per_week or badge.max_per_week
-    if command.enabled and badge.paid_until <= now:
-        start = _week_of(now, badge.paid_until) if badge.enabled else now
-        return _pay(settled, command, most, start, now)
-    if command.enabled:
-        settled.account.check_may_use()
-    return _show(settled, replace(badge, enabled=command.enabled, max_per_week=most))
-
-
-def renew(settled: Decision, command: RenewBadge, now: datetime) -> Decision:
-    """A week that cannot be paid for switches the badge off, and nothing is charged. Its owner is told why."""
-    badge = settled.account.badge
-    if badge is None or not badge.enabled or now < badge.paid_until:
-        return settled
-    start = _week_of(now, badge.paid_until)
-    try:
-        return _pay(settled, command, badge.max_per_week, start, now)
-    except LedgerError as refusal:
-        return _off(settled, badge, refusal, start, now, price=command.price)
 
 
 def go_off(settled: Decision, why: LedgerError, now: datetime) -> Decision:

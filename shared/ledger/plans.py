@@ -77,26 +77,25 @@ class ChangeAccount:
         if self.plan is None and self.status is None:
             raise InvalidRequestError("body", "needs plan, status, or both")
 
+    def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
+        """Put news where it belongs, and bring what the remembered cycles lack by all that is known.
 
-def change(settled: Decision, command: ChangeAccount, now: datetime, policy: Policy) -> Decision:
-    """Put news where it belongs, and bring what the remembered cycles lack by all that is known.
+        What had fallen due came by what was known, as its owner was shown it, whether a schedule had run or not. A
+        badge goes off where the account may no longer act.
 
-    What had fallen due came by what was known, as its owner was shown it, whether a schedule had run or not. A badge
-    goes off where the account may no longer act.
-
-    Raises:
-        AccountClosedError: it is closed, and that is not what it is told.
-    """
-    settled = replace(settled, account=_told(settled.account, command, now, policy))
-    status = settled.account.status
-    if status is Status.CLOSED:
-        return go_off(settled, AccountClosedError(), now)
-    if status is Status.SUSPENDED:
-        settled = go_off(settled, AccountSuspendedError(), now)
-    for month in remembered_months(settled.account):
-        cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
-        settled = _make_up(settled, cycle, command.request.actor, now, policy)
-    return settled
+        Raises:
+            AccountClosedError: it is closed, and that is not what it is told.
+        """
+        settled = replace(settled, account=_told(settled.account, self, now, policy))
+        status = settled.account.status
+        if status is Status.CLOSED:
+            return go_off(settled, AccountClosedError(), now)
+        if status is Status.SUSPENDED:
+            settled = go_off(settled, AccountSuspendedError(), now)
+        for month in remembered_months(settled.account):
+            cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
+            settled = _make_up(settled, cycle, self.request.actor, now, policy)
+        return settled
 
 
 def _told(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.ledger.errors import PlanRequiredError
+from shared.ledger.model import Account, Kind, Plan
+
 
 class PurchaseState(StrEnum):
     PENDING = "pending"
@@ -64,3 +67,16 @@ class Purchase:
 def purchase_of(charge_id: str) -> str:
     """The id of the purchase whose attempt a provider knows by this one."""
     return charge_id.rpartition("-")[0]
+
+
+def check_may_buy(account: Account) -> None:
+    """Agencies may buy only on plus.
+
+    Raises:
+        AccountClosedError, AccountSuspendedError
+        AccountFrozenError: an agency that fell back to basic.
+        PlanRequiredError: an agency that has not been on plus.
+    """
+    account.check_may_use()
+    if account.kind is Kind.AGENCY and account.plan is Plan.BASIC:
+        raise PlanRequiredError

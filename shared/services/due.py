@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pynamodb.attributes import Attribute
 
-    from shared.ledger.commands import TellExpiring
+    from shared.ledger.expiry_notices import TellExpiring
     from shared.services.ledger import Ledger
     from shared.store.table import DueKey, DuePage, Key
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import settling
 from shared.ledger.errors import InvalidRequestError
+from shared.ledger.settling import settling
 from shared.services.retry import attempts
 from shared.services.views import entry_view
 from shared.store.errors import ContentionError

@@ -18,8 +18,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shared.ledger.accounts import OpenAccount
 from shared.ledger.auction import Interaction
-from shared.ledger.commands import OpenAccount
 from shared.ledger.errors import (
     AccountClosedError,
     AlreadyAwardedError,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Spend
 from shared.ledger.errors import (
     AlreadyExistsError,
     InsufficientConnectsError,
@@ -15,6 +14,7 @@ from shared.ledger.errors import (
 )
 from shared.ledger.jobs import WHY, Channel, Job, Proposal, quote
 from shared.ledger.model import Request, entry_id
+from shared.ledger.proposals import Spend
 from shared.ledger.refunds import Refund, check_refundable
 from shared.services.ledger import Ledger, Outcome
 from shared.services.refunds import give_back
@@ -25,7 +25,7 @@ from shared.store.jobs import Jobs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.store.transaction_items import Also
+    from shared.store.transaction_items import TransactionItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def refund_spend(
     reason: str,
     request: Request,
     deadline: float,
-    also: Sequence[Also] = (),
+    also: Sequence[TransactionItem] = (),
 ) -> Outcome:
     """Give back what is still out of one spend, to the lots it came from: in all at most what it took, whoever asks.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Credit, check_may_buy
+from shared.ledger.credits import Credit
 from shared.ledger.errors import (
     AccountClosedError,
     AccountSuspendedError,
@@ -27,7 +27,7 @@ from shared.ledger.errors import (
     PurchaseNotFoundError,
 )
 from shared.ledger.model import Entry, EntryType, Request, entry_id
-from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState, purchase_of
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState, check_may_buy, purchase_of
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
 from shared.services.batches import for_each
 from shared.services.due import SOON, STILL_SOON, Work
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from shared.ledger.promos import Campaign
     from shared.store.table import DuePurchase
-    from shared.store.transaction_items import Also
+    from shared.store.transaction_items import TransactionItem
 
 PURCHASE = "purchase"
 PURCHASE_PROMO = "purchase_promo"
@@ -268,7 +268,7 @@ def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadl
     """
     request = Request(PURCHASE_PROMO, purchase.purchase_id, purchase.fingerprint, purchase.actor)
 
-    def take(campaign: Campaign, taking: Also) -> Bought:
+    def take(campaign: Campaign, taking: TransactionItem) -> Bought:
         bonus = promo_credit(campaign, request, purchase_id=purchase.purchase_id)
         return _pay_out(ledger, purchase, bonus, taking, deadline=deadline)
 
@@ -278,7 +278,9 @@ def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadl
         return _pay_out(ledger, replace(purchase, promo_refused=refusal.code), deadline=deadline)
 
 
-def _pay_out(ledger: Ledger, purchase: Purchase, bonus: Credit | None = None, *also: Also, deadline: float) -> Bought:
+def _pay_out(
+    ledger: Ledger, purchase: Purchase, bonus: Credit | None = None, *also: TransactionItem, deadline: float
+) -> Bought:
     credit = Credit(
         EntryType.PURCHASE,
         purchase.quantity,

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from shared.ledger.model import Decision, Entry
     from shared.ledger.refunds import Refund
     from shared.services.ledger import Ledger, Outcome
-    from shared.store.transaction_items import Also
+    from shared.store.transaction_items import TransactionItem
 
 
-def give_back(ledger: Ledger, command: Refund | Interview, *, deadline: float, also: Sequence[Also] = ()) -> Outcome:
+def give_back(
+    ledger: Ledger, command: Refund | Interview, *, deadline: float, also: Sequence[TransactionItem] = ()
+) -> Outcome:
     """Carry it out on what of its spend has come back, which is nothing until the write is refused for it.
 
     So the first refund of a spend, as most are the only one, reads nothing more.
@@ -42,8 +44,8 @@ def give_back(ledger: Ledger, command: Refund | Interview, *, deadline: float, a
 
 
 def _written_with(
-    refunds: Refunds, command: Refund | Interview, also: Sequence[Also], decision: Decision
-) -> Sequence[Also]:
+    refunds: Refunds, command: Refund | Interview, also: Sequence[TransactionItem], decision: Decision
+) -> Sequence[TransactionItem]:
     spend = command.spend
     refund = next((entry for entry in decision.entries if _gives_back(entry, spend)), None)
     return [refunds.grown(spend, command.came_back, refund), *also] if refund else also

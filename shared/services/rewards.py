@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Adjust, Credit
+from shared.ledger.credits import Adjust, Credit
 from shared.ledger.errors import (
     AlreadyAwardedError,
     AlreadyRefundedError,

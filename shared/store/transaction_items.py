@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ALL_OLD = "ALL_OLD"
 
 
-class Also(Protocol):
+class TransactionItem(Protocol):
     """One such item: ``row`` names it, ``refused`` tells of the item that stood against it."""
 
     @property

@@ -12,10 +12,11 @@ import pytest
 from shared.ledger.auction import Bid, Boost, Ending, Verdict, Why
 from shared.ledger.badges import price_for
 from shared.ledger.calendar import expiry_of_lot
-from shared.ledger.commands import Credit, EndHold, Hold, TellExpiring, decide
+from shared.ledger.commands import decide
+from shared.ledger.credits import Credit
 from shared.ledger.errors import LedgerError
-from shared.ledger.expiry_notices import wait_for_notices
-from shared.ledger.holds import hold_reference
+from shared.ledger.expiry_notices import TellExpiring, wait_for_notices
+from shared.ledger.holds import EndHold, Hold, hold_reference
 from shared.ledger.model import Bucket, Decision, Entry, EntryType, Plan, entry_id
 from shared.ledger.policy import LIMITS, MAX_AMOUNT, Policy
 from tests.core.builders import Book

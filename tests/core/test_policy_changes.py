@@ -5,10 +5,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.badges import price_for
+from shared.ledger.badges import SwitchBadge, price_for
 from shared.ledger.calendar import AnchorPolicy, cycle_of_month
-from shared.ledger.commands import Credit, SwitchBadge, TellExpiring
+from shared.ledger.credits import Credit
 from shared.ledger.errors import LedgerError
+from shared.ledger.expiry_notices import TellExpiring
 from shared.ledger.model import EntryType, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT, Policy
 from tests.core.builders import DEFAULT, QUIET, Book, free, start_of
@@ -156,7 +157,7 @@ def test_lots_keep_the_day_on_which_they_expire_whatever_becomes_of_the_lifetime
 
 
 def test_a_lot_that_lives_shorter_than_all_before_is_found_when_it_expires_and_told_of_before():
-    """Also where nothing was left, and the bounds waited for a lot that lives as long as those before."""
+    """TransactionItem where nothing was left, and the bounds waited for a lot that lives as long as those before."""
     book = issued().at(GONE)
     book.do(TellExpiring())
     assert book.account.expiry_due == date(2028, 1, 11)

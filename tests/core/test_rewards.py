@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger.commands import Adjust, Credit, decide
+from shared.ledger.commands import decide
+from shared.ledger.credits import Adjust, Credit
 from shared.ledger.errors import (
     AlreadyRefundedError,
     InsufficientConnectsError,

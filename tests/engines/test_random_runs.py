@@ -22,12 +22,13 @@ from hypothesis import strategies as st
 
 from shared.ledger.badges import is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
-from shared.ledger.commands import TellExpiring, settled_view
 from shared.ledger.errors import IdempotencyKeyReusedError, LedgerError
+from shared.ledger.expiry_notices import TellExpiring
 from shared.ledger.interviews import REMEMBERED
 from shared.ledger.jobs import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
 from shared.ledger.refunds import BACK, NOT_BACK
+from shared.ledger.settling import settled_view
 from shared.ledger.timeline import next_plan
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import Behaviour
