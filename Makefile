@@ -24,7 +24,7 @@ help:
 	@echo "make clean   end it and forget what it held"
 	@echo "make test    run all tests (PYTEST='-k spend' to choose)"
 	@echo "make bench   measure times and costs, as a table"
-	@echo "make lint    ruff, mypy, and the template's linter: as it is written, and as it is deployed"
+	@echo "make lint    ruff, mypy, the arrows between floors, and the template's linter: as it is written, and as it is deployed"
 	@echo "make openapi write functions/openapi.json anew, after routes or answers changed"
 	@echo "make build   build the functions for AWS with sam"
 	@echo "make setup   only install what the others need"
@@ -106,6 +106,7 @@ lint: .venv/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict shared functions
+	$(BIN)/lint-imports --no-cache --no-logo
 	AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
 	$(BIN)/python -m tests.template.lint
 
