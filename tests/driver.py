@@ -16,7 +16,7 @@ from shared.ledger.badges import is_badge
 from shared.ledger.calendar import expiry_of_lot, midnight
 from shared.ledger.commands import Settle, decide
 from shared.ledger.credits import Credit
-from shared.ledger.expiry_notices import TellExpiring, wait_for_notices
+from shared.ledger.expiry_notices import NotifyExpiring, lower_notice_due
 from shared.ledger.jobs import Job, JobEvent, Posting, Proposal
 from shared.ledger.model import (
     Account,
@@ -41,7 +41,7 @@ from shared.services.badges import Switched, renew_badges, set_price, switch_bad
 from shared.services.boosts import BidSent, place_bid
 from shared.services.due import Work, dispatch
 from shared.services.job_sweep import handle_message, sweep
-from shared.services.jobs import interact_on_job, post_job, read_job, tell_of_job
+from shared.services.jobs import apply_job_event, interact_on_job, read_job, save_posting
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
 from shared.services.proposals import ProposalSent, refund_spend, spend_on_proposal
@@ -196,11 +196,11 @@ class Driver:
         return spend_on_proposal(self.ledger, account, sent, request, deadline=by or deadline())
 
     def post(self, job: str = "j1", *, version: int = 1, at: datetime | None = None, **said: Any) -> Job:
-        return post_job(self.ledger, job, Posting(version, **said), deadline=deadline(), at=at).job
+        return save_posting(self.ledger, job, Posting(version, **said), deadline=deadline(), at=at).job
 
     def tell(self, event: JobEvent, job: str = "j1", *, at: datetime | None = None) -> Job:
         """Of what happened to a job, now where no time is given."""
-        return tell_of_job(self.ledger, job, event, deadline=deadline(), at=at).job
+        return apply_job_event(self.ledger, job, event, deadline=deadline(), at=at).job
 
     def end(self, job: str = "j1", how: JobEvent = JobEvent.CANCELED) -> Job:
         return self.tell(how, job)
@@ -299,8 +299,8 @@ class Driver:
     def settle(self, account: str = "ann") -> Account | None:
         return self.ledger.execute(account, Settle(), deadline=deadline()).account
 
-    def tell_expiring(self, account: str = "ann") -> Account | None:
-        return self.ledger.execute(account, TellExpiring(), deadline=deadline()).account
+    def notify_expiring(self, account: str = "ann") -> Account | None:
+        return self.ledger.execute(account, NotifyExpiring(), deadline=deadline()).account
 
     def notices(self, account: str = "ann") -> list[Notice]:
         rows = self.table._notice.query(account, self.table._notice.sk.startswith(NOTICES), consistent_read=True)
@@ -401,7 +401,7 @@ class Driver:
         account, now, today = self.stored(), self.clock.at, self.clock.at.date()
         last = expiry_of_lot(today, self.policy.lot_lifetime_months)
         days = [today + timedelta(ahead) for ahead in range(1, (last - today).days + 1, every)]
-        posted = Decision(account).post(
+        posted = Decision(account).add_entry(
             EntryType.ADJUSTMENT,
             {Bucket(day, paid): each for day in days for paid in (False, True)},
             Request("fill", "fill", "f", "staff"),
@@ -410,7 +410,7 @@ class Driver:
             reason="Filled",
             reference={"type": "adjustment"},
         )
-        return self.table.commit(account, wait_for_notices(posted, today, self.policy))
+        return self.table.commit(account, lower_notice_due(posted, today, self.policy))
 
     def credit_often(self, credits_: list[tuple[date, int, bool]]) -> None:
         """Many credits (day, amount, paid) in few transactions, for an account with a long past."""

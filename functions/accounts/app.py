@@ -17,7 +17,7 @@ from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
 from shared.services.accounts import OPENING, change_account, open_new_account
 from shared.services.event_times import happened_at
-from shared.services.history import Asked, history_csv, history_json
+from shared.services.history import EntryQuery, history_csv, history_json
 from shared.services.views import account_view
 
 app = router()
@@ -161,7 +161,7 @@ def history(account_id: Id, query: HistoryQuery) -> Response[str]:
     return Response(200, JSON, history_json(wiring().ledger, asked, deadline=by), {"Vary": "Accept"})
 
 
-def _asked(account_id: str, query: HistoryQuery) -> Asked:
+def _asked(account_id: str, query: HistoryQuery) -> EntryQuery:
     if query.days and (query.since or query.until):
         raise InvalidRequestError("query.days", "cannot go together with from or to")
     since = _instant("query.from", query.since) if query.since else None
@@ -171,7 +171,7 @@ def _asked(account_id: str, query: HistoryQuery) -> Asked:
     # Entries have whole milliseconds: a range that begins or ends between two of them does so at the later one.
     since, until = since and next_millisecond(since), until and next_millisecond(until)
     cursor = None if query.cursor is UNSET else query.cursor
-    return Asked(
+    return EntryQuery(
         account_id, query.limit, int(query.days or DEFAULT_DAYS), since, until, query.entry_type or None, cursor
     )
 

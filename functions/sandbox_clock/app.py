@@ -13,7 +13,7 @@ from shared.aws.wiring import payment_gateway, sandbox_clock, wiring
 from shared.http.api import answer, caller, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Body, Instant
-from shared.ledger.expiry_notices import TellExpiring
+from shared.ledger.expiry_notices import NotifyExpiring
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import settle_accounts
 from shared.services.due_dates import day_to_look_until
@@ -24,7 +24,7 @@ from shared.store.rows import instant
 
 app = router()
 
-TELL = TellExpiring()
+TELL = NotifyExpiring()
 
 
 class ClockBody(Body):

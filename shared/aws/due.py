@@ -79,9 +79,11 @@ def serve_work(what: str, look: Look, do: Do) -> Handler:
                 if "Records" in event:
                     return process_partial_response(event, take, processor, context)
                 ledger = wiring().ledger
-                looked = look(ledger, lambda: next_deadline(context))
-                count_run(event, found=looked.found, waited_hours=(ledger.clock.now() - looked.oldest) / ONE_HOUR)
-                return {what: looked.found}
+                dispatched = look(ledger, lambda: next_deadline(context))
+                count_run(
+                    event, found=dispatched.found, waited_hours=(ledger.clock.now() - dispatched.oldest) / ONE_HOUR
+                )
+                return {what: dispatched.found}
         finally:
             flush_metrics()
 
@@ -89,7 +91,7 @@ def serve_work(what: str, look: Look, do: Do) -> Handler:
 
 
 def count_due(ledger: Ledger, since: datetime) -> None:
-    """How long something has been due, told by who has its item: the index says when it is looked at next."""
+    """How long something has been due, told by who has its item: the index says when it is dispatched at next."""
     metrics.add_metric("OldestDueHours", MetricUnit.NoUnit, (ledger.clock.now() - since) / ONE_HOUR)
 
 

@@ -26,7 +26,7 @@ LONGEST_MAIL_S = 20.0
 """What one mail may take, a pause and a call's tries included; with less time left, none is begun."""
 
 
-class SesPost:
+class SesMailer:
     def __init__(self, sender: str, user_pool: str, table: str, *, mails_per_second: float) -> None:
         """``mails_per_second`` is this process's share of what SES takes.
 

@@ -115,7 +115,7 @@ def request_of(app: APIGatewayHttpResolver, operation: str, body: Body, actor: s
     return Request(operation, key, hashlib.sha256(asked.encode()).hexdigest()[:32], actor)
 
 
-def told_at(named: datetime | None, loc: str = "body.at") -> datetime:
+def event_time(named: datetime | None, loc: str = "body.at") -> datetime:
     """When what a request tells of happened: as it names it, else now.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.calendar import add_months, cycle_on, expiry_of_lot, midnight
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.expiry_notices import wait_for_notices
+from shared.ledger.expiry_notices import lower_notice_due
 from shared.ledger.model import Account, Bucket, Decision, EntryType, Kind, Plan, Request
 from shared.ledger.settling import settle
 
@@ -53,7 +53,7 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
     cycle = cycle_on(today, joined_on.day, policy.anchor_policy)
     decision = Decision(replace(account, granted_month=add_months(cycle.month, -1), grant_due=cycle.starts_on))
     if policy.sign_up:
-        decision = decision.post(
+        decision = decision.add_entry(
             EntryType.GRANT,
             {Bucket(expiry_of_lot(today, policy.lot_lifetime_months), paid=False): policy.sign_up},
             command.request,
@@ -62,4 +62,4 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
             reason="Sign-up Connects",
             reference={"type": "sign_up"},
         )
-    return wait_for_notices(settle(decision, now, policy), now.date(), policy)
+    return lower_notice_due(settle(decision, now, policy), now.date(), policy)

@@ -128,7 +128,7 @@ def _off(settled: Decision, badge: Badge, why: LedgerError, since: datetime, now
         "balance": settled.account.balance,
     }
     off = _show(settled, replace(badge, enabled=False))
-    return off.tell(BADGE_OFF, named(since), at=now, facts=facts | price)
+    return off.notify(BADGE_OFF, named(since), at=now, facts=facts | price)
 
 
 def _week_of(now: datetime, paid_until: datetime) -> datetime:
@@ -145,7 +145,7 @@ def _pay(
     """Charge the week from ``start`` on, under a key of its own."""
     _check_payable(settled.account, max_per_week, command.price)
     end = start + ONE_WEEK
-    paid = settled.post(
+    paid = settled.add_entry(
         EntryType.SPEND,
         settled.account.burn(command.price),
         Request(BADGE, named(start), "", command.request.actor),

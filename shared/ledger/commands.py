@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from shared.ledger.expiry_notices import wait_for_notices
+from shared.ledger.expiry_notices import lower_notice_due
 from shared.ledger.model import Account, Decision, Request
 from shared.ledger.settling import settle
 
@@ -64,7 +64,7 @@ def decide(account: Account, command: Command, now: datetime, policy: Policy) ->
     now = max(now, account.last_at or now)
     settled = settle(Decision(account), now, policy)
     if not settled.complete:
-        return wait_for_notices(settled, now.date(), policy)
+        return lower_notice_due(settled, now.date(), policy)
     decided = command.apply(settled, now, policy)
     # What came back may expire at once, by a grace of 0 days.
-    return wait_for_notices(settle(decided, now, policy), now.date(), policy)
+    return lower_notice_due(settle(decided, now, policy), now.date(), policy)

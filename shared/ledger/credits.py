@@ -48,7 +48,7 @@ class Credit:
         bucket = Bucket(expiry_of_lot(issued_at.date(), policy.lot_lifetime_months), paid=self.paid)
         if self.once:
             settled = settled.once(self.once)
-        settled = settled.post(
+        settled = settled.add_entry(
             self.type,
             {bucket: self.amount},
             self.request,
@@ -82,7 +82,7 @@ class Adjust:
             raise InsufficientConnectsError(balance=account.balance, required=-self.amount)
         else:
             slices = account.burn(-self.amount)
-        return settled.post(
+        return settled.add_entry(
             EntryType.ADJUSTMENT,
             slices,
             self.request,

@@ -33,7 +33,7 @@ fit: `MOST_NOTICES` of the policy."""
 
 
 @dataclass(frozen=True, slots=True)
-class TellExpiring:
+class NotifyExpiring:
     """Tell the owner of lots that are about to expire."""
 
     request: None = None
@@ -65,13 +65,13 @@ class TellExpiring:
                     "amount": expiring[expires_on],
                     "balance": account.balance,
                 }
-                settled = settled.tell(EXPIRING, f"{expires_on}.{ahead}", at=now, facts=facts)
+                settled = settled.notify(EXPIRING, f"{expires_on}.{ahead}", at=now, facts=facts)
         due = go_on or _next_day(since, today, expiring, policy)
         return replace(settled, account=replace(account, notice_due=due), complete=go_on is None)
 
 
-def wait_for_notices(decided: Decision, today: date, policy: Policy) -> Decision:
-    """Have the days of lots that came in mind. One whose day is today or past is told of on its next."""
+def lower_notice_due(decided: Decision, today: date, policy: Policy) -> Decision:
+    """Lower ``notice_due`` for lots added here. A lot whose day is today or past has its notice on its next day."""
     account = decided.account
     gained: Iterable[date] = {
         bucket.expires_on for entry in decided.entries for bucket, amount in entry.slices.items() if amount > 0

@@ -58,7 +58,7 @@ class Hold:
 
     def apply(self, settled: Decision, now: datetime, _policy: Policy, /) -> Decision:
         """Raises AccountFrozenError, InsufficientConnectsError."""
-        posted = settled.post(
+        posted = settled.add_entry(
             EntryType.HOLD,
             settled.account.use(self.amount),
             self.request,
@@ -134,7 +134,7 @@ def _post(settled: Decision, entry_type: EntryType, command: EndHold, now: datet
     taken: Counter[Bucket] = Counter()
     for entry in command.holds:
         taken.update(entry.slices)
-    return settled.post(
+    return settled.add_entry(
         entry_type,
         back(taken, amount, now.date(), policy.refund_grace_days),
         request,
@@ -154,9 +154,9 @@ def _tell(released: Decision, command: EndHold, now: datetime) -> Decision:
         "balance": released.account.balance,
     }
     if why is Why.OUTBID:
-        return released.tell(OUTBID, boost.hold_id, at=now, facts=facts)
+        return released.notify(OUTBID, boost.hold_id, at=now, facts=facts)
     more: dict[str, str | int] = {"why": why.value, "reason": REASONS[why]}
-    return released.tell(BOOST_RELEASED, boost.hold_id, at=now, facts=facts | more)
+    return released.notify(BOOST_RELEASED, boost.hold_id, at=now, facts=facts | more)
 
 
 def _held(decision: Decision, more: int) -> Decision:

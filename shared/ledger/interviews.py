@@ -79,7 +79,7 @@ class Interview:
         reference = {"type": "interview", "spend_id": spend.entry_id} | ({"at": named(at)} if at != now else {})
         request = self.request
         if refunded:
-            settled = settled.post(
+            settled = settled.add_entry(
                 EntryType.REFUND,
                 back(spend.slices, refunded, now.date(), policy.refund_grace_days, before=came_back),
                 request,
@@ -90,7 +90,7 @@ class Interview:
             )
             request = replace(request, operation="interview_reward")
         if rewarded:
-            settled = settled.post(
+            settled = settled.add_entry(
                 EntryType.REWARD,
                 {Bucket(expiry_of_lot(at.date(), policy.lot_lifetime_months), paid=False): rewarded},
                 request,

@@ -121,7 +121,7 @@ class Job:
     refunds_due: datetime | None = None
     """When to look next for proposals to refund; none where there are none left, or none come back."""
     looks: int = 0
-    """How often it was looked."""
+    """How many sweeps have looked for its proposals."""
     revision: int = 0
     """Counts writes."""
 
@@ -170,7 +170,7 @@ class Proposal:
     cost: int
 
 
-def post(known: JobAndAuction, posting: Posting, at: datetime, now: datetime, policy: Policy) -> JobAndAuction:
+def with_posting(known: JobAndAuction, posting: Posting, at: datetime, now: datetime, policy: Policy) -> JobAndAuction:
     """A job as of a posting, or as it was where a newer version is known.
 
     An older version that comes late counts for nothing but the time at which the auction closes: some days after the
@@ -250,16 +250,16 @@ def interact(known: JobAndAuction, interaction: Interaction, now: datetime, poli
     return replace(known, auction=auctions.close_by_clock(auction, now, policy))
 
 
-def looked(job: Job, left: int, now: datetime) -> Job:
-    """A job for whose refunds was looked, and ``left`` were still to be made: when to look again, if at all."""
+def after_sweep(job: Job, left: int, now: datetime) -> Job:
+    """A job after a sweep that found ``left`` refunds still to be made: when to sweep again, if at all."""
     if not left and job.refunds_since and now - job.refunds_since >= SETTLES_WITHIN:
         return replace(job, refunds_due=None)
     wait = min(FIRST_WAIT * (1 << min(job.looks, 10)), LONGEST_WAIT)
     return replace(job, refunds_due=now + wait, looks=job.looks + 1)
 
 
-def asked(auction: Auction, now: datetime) -> Auction:
-    """An auction of which somebody was asked to end the holds: when to ask again, should nobody have."""
+def endings_requested(auction: Auction, now: datetime) -> Auction:
+    """An auction whose holds a message asks to end: when to send another, should that one be lost."""
     return replace(auction, due=now + FIRST_WAIT)
 
 

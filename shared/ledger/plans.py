@@ -48,9 +48,9 @@ from shared.ledger.timeline import (
     granted_in,
     newest,
     remembered_months,
-    told_plan,
-    told_status,
     with_granted,
+    with_plan_news,
+    with_status_news,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ChangeAccount:
         Raises:
             AccountClosedError: it is closed, and that is not what it is told.
         """
-        settled = replace(settled, account=_told(settled.account, self, now, policy))
+        settled = replace(settled, account=_with_news_of(settled.account, self, now, policy))
         status = settled.account.status
         if status is Status.CLOSED:
             return go_off(settled, AccountClosedError(), now)
@@ -98,14 +98,14 @@ class ChangeAccount:
         return settled
 
 
-def _told(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:
+def _with_news_of(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:
     if account.status is Status.CLOSED and (command.plan or command.status is not Status.CLOSED):
         raise AccountClosedError
     # Nobody's clock may rule out the changes to come.
     at = min(command.at, now) if command.at else max(now, newest(account) + ONE_INSTANT)
     if command.plan:
-        account = told_plan(account, at, command.plan, policy)
-    return told_status(account, at, command.status) if command.status else account
+        account = with_plan_news(account, at, command.plan, policy)
+    return with_status_news(account, at, command.status) if command.status else account
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def _bring(decision: Decision, cycle: Cycle, wanted: Granted, row: _Row, policy:
     expires_on = expiry_of_lot(row.issued_on, policy.lot_lifetime_months)
     slices = {Bucket(expires_on, paid=False): free, Bucket(expires_on, paid=True): amount - free}
     if amount:
-        decision = decision.post(
+        decision = decision.add_entry(
             EntryType.GRANT,
             {bucket: part for bucket, part in slices.items() if part},
             row.request,

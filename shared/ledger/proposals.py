@@ -30,7 +30,7 @@ class Spend:
 
     def apply(self, settled: Decision, now: datetime, _policy: Policy, /) -> Decision:
         """Raises InsufficientConnectsError, and what `Account.check_may_use` raises."""
-        return settled.post(
+        return settled.add_entry(
             EntryType.SPEND,
             settled.account.use(self.amount),
             self.request,

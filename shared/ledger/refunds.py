@@ -47,7 +47,7 @@ class Refund:
         check_on_proposal(self.spend)
         spend, before = self.spend, self.came_back
         left = still_out(spend, before)
-        return settled.post(
+        return settled.add_entry(
             EntryType.REFUND,
             back(spend.slices, left, now.date(), policy.refund_grace_days, before=before or 0),
             self.request,

@@ -68,7 +68,7 @@ def _grant_due(account: Account, policy: Policy) -> date | None:
 def _expire(decision: Decision, day: date, now: datetime, policy: Policy) -> Decision:
     slices = {bucket: -left for bucket, left in decision.account.lots.items() if bucket.expires_on == day}
     if slices:
-        decision = decision.post(
+        decision = decision.add_entry(
             EntryType.EXPIRY,
             slices,
             Request("expiry", day.isoformat() + f".{decision.account.seq}", "", "system"),

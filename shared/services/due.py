@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pynamodb.attributes import Attribute
 
-    from shared.ledger.expiry_notices import TellExpiring
+    from shared.ledger.expiry_notices import NotifyExpiring
     from shared.services.ledger import Ledger
     from shared.store.table import DueKey, DuePage, Key
 
@@ -253,7 +253,7 @@ class _Run:
 
 
 def settle_accounts(
-    ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float], command: Settle | TellExpiring = SETTLE
+    ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float], command: Settle | NotifyExpiring = SETTLE
 ) -> int:
     """Settle each account, which every command does first; ``deadline`` is asked anew for each. Tells how many.
 

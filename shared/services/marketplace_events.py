@@ -38,7 +38,7 @@ from shared.ledger.policy import MAX_AMOUNT
 from shared.ledger.timeline import ONE_INSTANT
 from shared.services.accounts import OPENING, change_account, open_new_account
 from shared.services.event_times import happened_at
-from shared.services.jobs import interact_on_job, post_job, tell_of_job
+from shared.services.jobs import apply_job_event, interact_on_job, save_posting
 from shared.services.rewards import reward_certification, reward_interview, reward_rising_talent
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class MalformedEventError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class IncomingEvent:
     """One event's detail, read field by field."""
 
     name: str
@@ -149,8 +149,8 @@ class Happening:
 
         An Idempotency-Key has no space in it.
         """
-        told = json.dumps([self.name, self.detail], sort_keys=True)
-        fingerprint = hashlib.sha256(told.encode()).hexdigest()[:32]
+        content = json.dumps([self.name, self.detail], sort_keys=True)
+        fingerprint = hashlib.sha256(content.encode()).hexdigest()[:32]
         return Request(operation, f"event {what}", fingerprint, ACTOR)
 
     def _matching(self, name: str, pattern: re.Pattern[str]) -> str:
@@ -169,76 +169,76 @@ class Happening:
             raise MalformedEventError(f"{self.name}: {name}: {error}") from error
 
 
-def _registered(ledger: Ledger, told: Happening, deadline: float) -> None:
-    joined_on = told.where_given("joined_on", told.day)
-    request = told.request(OPENING, told.name)
-    kind, plan = told.one_of("kind", Kind), told.one_of("plan", Plan)
-    command = OpenAccount(told.id("account_id"), kind, plan, joined_on, request, told.at())
+def _registered(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
+    joined_on = event.where_given("joined_on", event.day)
+    request = event.request(OPENING, event.name)
+    kind, plan = event.one_of("kind", Kind), event.one_of("plan", Plan)
+    command = OpenAccount(event.id("account_id"), kind, plan, joined_on, request, event.at())
     open_new_account(ledger, command, deadline=deadline)
 
 
-def _plan_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
-    plan = PlanNews(told.one_of("plan", Plan).value)
-    at_once = told.where_given("effective", lambda name: told.one_of(name, Effective))
+def _plan_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
+    plan = PlanNews(event.one_of("plan", Plan).value)
+    at_once = event.where_given("effective", lambda name: event.one_of(name, Effective))
     if at_once and plan is PlanNews.BASIC:
         plan = PlanNews.BASIC_NOW
-    at = told.changed_at()
-    change_account(ledger, told.id("account_id"), ACTOR, deadline=deadline, plan=plan, at=at)
+    at = event.changed_at()
+    change_account(ledger, event.id("account_id"), ACTOR, deadline=deadline, plan=plan, at=at)
 
 
-def _status_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
-    status = told.one_of("status", Status)
-    change_account(ledger, told.id("account_id"), ACTOR, deadline=deadline, status=status, at=told.changed_at())
+def _status_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
+    status = event.one_of("status", Status)
+    change_account(ledger, event.id("account_id"), ACTOR, deadline=deadline, status=status, at=event.changed_at())
 
 
-def _interview_won(ledger: Ledger, told: Happening, deadline: float) -> None:
-    spend_id = told.id("spend_id")
-    request = told.request("reward", f"interview#{spend_id}")
-    reward_interview(ledger, told.id("account_id"), spend_id, request, deadline=deadline, at=told.at())
+def _interview_won(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
+    spend_id = event.id("spend_id")
+    request = event.request("reward", f"interview#{spend_id}")
+    reward_interview(ledger, event.id("account_id"), spend_id, request, deadline=deadline, at=event.at())
 
 
-def _rising_talent(ledger: Ledger, told: Happening, deadline: float) -> None:
-    request = told.request("reward", "rising_talent")
-    reward_rising_talent(ledger, told.id("account_id"), request, deadline=deadline, at=told.at())
+def _rising_talent(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
+    request = event.request("reward", "rising_talent")
+    reward_rising_talent(ledger, event.id("account_id"), request, deadline=deadline, at=event.at())
 
 
-def _certified(ledger: Ledger, told: Happening, deadline: float) -> None:
-    certificate = told.id("certificate")
-    request = told.request("reward", f"certification#{certificate}")
-    reward_certification(ledger, told.id("account_id"), certificate, request, deadline=deadline, at=told.at())
+def _certified(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
+    certificate = event.id("certificate")
+    request = event.request("reward", f"certification#{certificate}")
+    reward_certification(ledger, event.id("account_id"), certificate, request, deadline=deadline, at=event.at())
 
 
-def _job_changed(ledger: Ledger, told: Happening, deadline: float) -> None:
+def _job_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
     posting = Posting(
-        version=told.number("version", 0, LARGEST),
-        size=told.where_given("size", told.text),
-        scope=told.where_given("scope", told.text),
-        budget_cents=told.where_given("budget_cents", lambda name: told.number(name, 0, LARGEST)),
-        price=told.where_given("price", lambda name: told.number(name, 1, MAX_AMOUNT)),
-        posted_at=told.where_given("posted_at", told.instant),
+        version=event.number("version", 0, LARGEST),
+        size=event.where_given("size", event.text),
+        scope=event.where_given("scope", event.text),
+        budget_cents=event.where_given("budget_cents", lambda name: event.number(name, 0, LARGEST)),
+        price=event.where_given("price", lambda name: event.number(name, 1, MAX_AMOUNT)),
+        posted_at=event.where_given("posted_at", event.instant),
     )
-    post_job(ledger, told.id("job_id"), posting, deadline=deadline, at=told.at())
+    save_posting(ledger, event.id("job_id"), posting, deadline=deadline, at=event.at())
 
 
-def _job_event(ledger: Ledger, told: Happening, deadline: float) -> None:
+def _job_event(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
     """Proposals that come back are found by the schedule, within a minute: nobody waits here as a caller does."""
-    event = JobEvent(told.name.removeprefix("job."))
-    tell_of_job(ledger, told.id("job_id"), event, deadline=deadline, at=told.at())
+    happened = JobEvent(event.name.removeprefix("job."))
+    apply_job_event(ledger, event.id("job_id"), happened, deadline=deadline, at=event.at())
 
 
-def _interaction(ledger: Ledger, told: Happening, deadline: float) -> None:
-    account_id, proposal_id = (told.where_given(name, told.id) for name in ("account_id", "proposal_id"))
-    interaction = Interaction(account_id, proposal_id, told.at("interacted_at"))
-    interact_on_job(ledger, told.id("job_id"), interaction, deadline=deadline)
+def _interaction(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
+    account_id, proposal_id = (event.where_given(name, event.id) for name in ("account_id", "proposal_id"))
+    interaction = Interaction(account_id, proposal_id, event.at("interacted_at"))
+    interact_on_job(ledger, event.id("job_id"), interaction, deadline=deadline)
 
 
-def _read(ledger: Ledger, kind: str, event: Mapping[str, Any]) -> Happening:
-    envelope = Happening(kind, event, None, ledger.clock.now())
+def _read(ledger: Ledger, kind: str, event: Mapping[str, Any]) -> IncomingEvent:
+    envelope = IncomingEvent(kind, event, None, ledger.clock.now())
     sent_at = envelope.where_given("time", envelope.instant)
-    return Happening(kind, event["detail"], sent_at and ledger.clock.at_real(sent_at), envelope.now)
+    return IncomingEvent(kind, event["detail"], sent_at and ledger.clock.at_real(sent_at), envelope.now)
 
 
-HAPPENINGS: Mapping[str, Callable[[Ledger, Happening, float], None]] = {
+HAPPENINGS: Mapping[str, Callable[[Ledger, IncomingEvent, float], None]] = {
     "account.registered": _registered,
     "account.plan_changed": _plan_changed,
     "account.status_changed": _status_changed,

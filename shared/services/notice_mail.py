@@ -26,7 +26,7 @@ class Mail:
     text: str
 
 
-class Post(Protocol):
+class Mailer(Protocol):
     """What sends mail, and remembers what it sent."""
 
     def address_of(self, account_id: str) -> str | None:
@@ -37,7 +37,7 @@ class Post(Protocol):
     def send(self, notice_id: str, address: str, mail: Mail) -> None: ...
 
 
-def mail_notice(post: Post, event: Mapping[str, Any]) -> bool:
+def mail_notice(mailer: Mailer, event: Mapping[str, Any]) -> bool:
     """Send the e-mail of a notice, if it was not sent before and there is anybody to send it to. Tells if it did.
 
     It is remembered after it was sent: one that fails half-way may come twice, and never not at all.
@@ -46,12 +46,12 @@ def mail_notice(post: Post, event: Mapping[str, Any]) -> bool:
     if kind not in KINDS:
         return False
     mail = compose(kind, detail)
-    if post.was_sent(detail["id"]):
+    if mailer.was_sent(detail["id"]):
         return False
-    address = post.address_of(detail["account_id"])
+    address = mailer.address_of(detail["account_id"])
     if address is None:
         return False
-    post.send(detail["id"], address, mail)
+    mailer.send(detail["id"], address, mail)
     return True
 
 

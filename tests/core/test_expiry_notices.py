@@ -8,7 +8,7 @@ import pytest
 from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.commands import Settle, decide
 from shared.ledger.credits import Adjust, Credit
-from shared.ledger.expiry_notices import TellExpiring
+from shared.ledger.expiry_notices import NotifyExpiring
 from shared.ledger.model import EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
 from shared.ledger.proposals import Spend
@@ -47,7 +47,7 @@ class Owner:
 
     def look(self, day):
         """Tells what a look on this day tells: (days ahead, days left, amount) of each notice."""
-        notices = self.do(TellExpiring(), day).notices
+        notices = self.do(NotifyExpiring(), day).notices
         return [(notice.facts["days_ahead"], notice.facts["days_left"], notice.facts["amount"]) for notice in notices]
 
     def looks(self, since, until):
@@ -108,7 +108,7 @@ def test_a_look_after_the_expiry_tells_nothing_more(ann):
 
 
 def test_a_look_settles_first(ann):
-    decision = ann.do(TellExpiring(), GONE)
+    decision = ann.do(NotifyExpiring(), GONE)
     assert [entry.type for entry in decision.entries] == [EntryType.EXPIRY]
 
 

@@ -17,7 +17,7 @@ from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import EXPIRIES, GRANTS
-from shared.services.history import Asked, history_json
+from shared.services.history import EntryQuery, history_json
 from shared.services.purchases import PURCHASES
 from tests.driver import RecordingQueue, deadline
 from tests.faults import BATCH_GET, GET, QUERY, TRANSACT, UPDATE, Cost
@@ -284,7 +284,7 @@ def test_an_audit_is_1_call_a_megabyte_and_1_for_the_purchases(usual, faults):
 
 def page_of(driver, **asked):
     page = json.loads(
-        history_json(driver.ledger, Asked("ann", **{"limit": 50, "days": 90, **asked}), deadline=deadline())
+        history_json(driver.ledger, EntryQuery("ann", **{"limit": 50, "days": 90, **asked}), deadline=deadline())
     )
     return page["entries"], page["next_cursor"]
 
@@ -467,7 +467,7 @@ def test_a_notice_is_2_calls_6_wcu(usual, faults):
     """The account and its place in the index, and the notice."""
     settled_on_the_eve_of(usual, usual.stored().notice_due)
     with faults.measured() as cost:
-        usual.tell_expiring()
+        usual.notify_expiring()
     assert len(usual.notices()) == 1
     assert_costs(cost, calls=[GET, TRANSACT], write_units=6, read_units=1)
 
@@ -476,7 +476,7 @@ def test_a_look_at_lots_that_were_spent_is_2_calls_4_wcu(usual, faults):
     usual.spend(2400)
     settled_on_the_eve_of(usual, usual.stored().notice_due)
     with faults.measured() as cost:
-        usual.tell_expiring()
+        usual.notify_expiring()
     assert usual.notices() == []
     assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
 
@@ -484,11 +484,11 @@ def test_a_look_at_lots_that_were_spent_is_2_calls_4_wcu(usual, faults):
 def test_a_look_after_a_change_of_the_days_ahead_is_1_call_and_2_calls_4_wcu_where_a_date_moves(usual, faults):
     usual.under(expiry_notice_days=(7, 1))
     with faults.measured() as cost:
-        usual.tell_expiring()
+        usual.notify_expiring()
     assert_costs(cost, calls=[GET], read_units=1)
     usual.under(expiry_notice_days=(60, 30, 7, 1))
     with faults.measured() as cost:
-        usual.tell_expiring()
+        usual.notify_expiring()
     assert_costs(cost, calls=[GET, TRANSACT], write_units=4, read_units=1)
 
 

@@ -15,7 +15,7 @@ from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour, SandboxGateway
 from shared.sandbox.table import SandboxTable
 from shared.services.badges import week_price
-from shared.services.history import Asked, history_csv, history_json
+from shared.services.history import EntryQuery, history_csv, history_json
 from shared.store.errors import ContentionError
 from shared.store.table import Table
 from tests.core.builders import noon
@@ -29,7 +29,7 @@ from tests.store.fixtures import SHARDS
 pytestmark = pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")
 
 PROMISE_S = 5
-WHOLE = Asked("ann", limit=50, days=90, since=noon("2025-01-01"), until=noon("2027-01-01"))
+WHOLE = EntryQuery("ann", limit=50, days=90, since=noon("2025-01-01"), until=noon("2027-01-01"))
 
 
 class Caller:

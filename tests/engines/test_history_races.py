@@ -4,7 +4,7 @@ import json
 
 from shared.ledger.model import Entry
 from shared.ledger.policy import Policy
-from shared.services.history import Asked, history_json
+from shared.services.history import EntryQuery, history_json
 from shared.services.views import entry_view
 from tests.driver import deadline
 from tests.engines.test_races import at_once
@@ -14,7 +14,7 @@ def story(driver, limit):
     """All rows of the last years, page by page."""
     rows, cursor = [], None
     while True:
-        asked = Asked("ann", limit, 90, driver.clock.at.replace(year=2000), None, None, cursor)
+        asked = EntryQuery("ann", limit, 90, driver.clock.at.replace(year=2000), None, None, cursor)
         page = json.loads(history_json(driver.ledger, asked, deadline=deadline()))
         rows += page["entries"]
         if (cursor := page["next_cursor"]) is None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from shared.ledger.badges import is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
 from shared.ledger.errors import IdempotencyKeyReusedError, LedgerError
-from shared.ledger.expiry_notices import TellExpiring
+from shared.ledger.expiry_notices import NotifyExpiring
 from shared.ledger.interviews import REMEMBERED
 from shared.ledger.jobs import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
@@ -360,7 +360,7 @@ class Years:
             assert bought["status"] == ("completed" if behaviour is Behaviour.SUCCEED else "pending")
 
     @step(often=2, job=jobs_and_another, version=range(1, 7), price=AMOUNTS)
-    def post_job(self, job, version, price):
+    def save_posting(self, job, version, price):
         known = self.jobs.get(job, UNHEARD_OF)
         if job not in self.job_ids:
             self.job_ids.append(job)
@@ -454,7 +454,7 @@ class Years:
     @step(often=3, price=AMOUNTS)
     def everybody_wants_a_job(self, price):
         job = jobs_and_another(self)[-1]
-        self.post_job(job, 1, price)
+        self.save_posting(job, 1, price)
         for name in NAMES:
             self.propose(name, job, 0, Channel.SEARCH)
             self.boost(name, job, self.random.choice(AMOUNTS))
@@ -652,7 +652,7 @@ class Years:
                 renew_badges(ledger, message["accounts"], deadline)
             case _:
                 settle_accounts(
-                    ledger, message["accounts"], deadline, TellExpiring() if schedule == "notices" else SETTLE
+                    ledger, message["accounts"], deadline, NotifyExpiring() if schedule == "notices" else SETTLE
                 )
 
     # What there is

@@ -96,15 +96,15 @@ def test_a_change_of_plan_and_a_badge(driver):
 def test_notices_that_fell_due_while_the_schedule_was_dead_come_in_portions_each_once(driver, transactions):
     driver.at(FILLED + timedelta(29))
     before = len(transactions)
-    driver.tell_expiring()
+    driver.notify_expiring()
     assert len(driver.notices()) == 29 * len(TEN_AHEAD)
     assert len(transactions) - before >= SEVERAL_PORTIONS
-    driver.tell_expiring()
+    driver.notify_expiring()
     assert len(driver.notices()) == 29 * len(TEN_AHEAD)
 
 
 def test_a_year_without_any_schedule(driver):
-    driver.at(FILLED + timedelta(366)).tell_expiring()
+    driver.at(FILLED + timedelta(366)).notify_expiring()
     assert driver.balance() == 2 * ((date(2031, 1, 16) - FILLED).days - 366)
 
 

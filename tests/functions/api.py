@@ -11,7 +11,7 @@ from typing import Any
 from shared.config import ConfigurationError
 from tests.document import check_answer
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, event, http, signed, sqs, user
-from tests.permissions import LEDGER, Asked, denied, in_the_sandbox
+from tests.permissions import LEDGER, TableAction, denied, in_the_sandbox
 
 HANDLER_OF = {
     "open_account": "accounts",
@@ -49,7 +49,7 @@ def permitted(function: str) -> Iterator[None]:
         return
     events = table._connection.connection.client.meta.events
     policy = in_the_sandbox("".join(map(str.title, function.split("_"))) + "Function")
-    refused: list[Asked] = []
+    refused: list[TableAction] = []
 
     def check(params: dict[str, Any], model: Any, **_: object) -> None:
         if RUNNING[-1] == function:

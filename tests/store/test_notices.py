@@ -27,7 +27,7 @@ def due(driver, until):
 
 
 def test_a_notice_lies_in_the_table_as_it_was_told(driver):
-    driver.at(DAY).tell_expiring()
+    driver.at(DAY).notify_expiring()
     (notice,) = driver.notices()
     assert notice.account_id == "ann"
     assert notice.at == driver.clock.at
@@ -44,7 +44,7 @@ def test_the_index_names_who_is_to_be_told_and_since_when(driver):
     driver.open("bob")
     assert due(driver, DAY - timedelta(1)) == {}
     assert due(driver, DAY) == {"ann": DAY}
-    driver.at(DAY).tell_expiring()
+    driver.at(DAY).notify_expiring()
     assert due(driver, DAY) == {}
     assert due(driver, date(2027, 1, 9)) == {"ann": date(2027, 1, 9)}
 
@@ -52,26 +52,26 @@ def test_the_index_names_who_is_to_be_told_and_since_when(driver):
 def test_telling_before_the_day_reads_and_writes_nothing(driver, faults):
     driver.at(DAY - timedelta(1)).settle()
     with faults.measured() as cost:
-        driver.tell_expiring()
+        driver.notify_expiring()
     assert cost.calls == [GET]
 
 
 def test_two_who_tell_at_once_tell_once(driver, faults):
     driver.at(DAY)
-    faults.on(TRANSACT, faults.before(driver.tell_expiring))
-    driver.tell_expiring()
+    faults.on(TRANSACT, faults.before(driver.notify_expiring))
+    driver.notify_expiring()
     assert told(driver) == [("expiring", "2027-01-16.30", 10)]
 
 
 def test_a_lost_answer_tells_once(driver, faults):
     driver.at(DAY)
     faults.on(TRANSACT, answer_lost)
-    driver.tell_expiring()
+    driver.notify_expiring()
     assert told(driver) == [("expiring", "2027-01-16.30", 10)]
 
 
 def test_a_spend_that_comes_between_is_not_told_of(driver, faults):
     driver.at(DAY)
     faults.on(TRANSACT, faults.before(lambda: driver.spend(10)))
-    driver.tell_expiring()
+    driver.notify_expiring()
     assert told(driver) == []

@@ -42,7 +42,7 @@ def run_notices(driver: Driver, by=deadline) -> list[str]:
     dispatch_notices(driver.ledger, lambda work: dispatch(driver.table, marks, queue, work, now=now, deadline=by))
     found = sorted(account for body in queue.bodies for account in json.loads(body)["accounts"])
     for account in found:
-        driver.tell_expiring(account)
+        driver.notify_expiring(account)
     return found
 
 
