@@ -6,7 +6,6 @@ A route's parameter is a segment of the path, where the path has its name; a `Qu
 from __future__ import annotations
 
 import base64
-import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 import msgspec
 from msgspec import NODEFAULT, Meta
 
+from shared.http.validation import check
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.policy import MAX_AMOUNT
 
@@ -82,10 +82,10 @@ def read_request(app: APIGatewayHttpResolver, call: NextMiddleware) -> Response[
 
 def _read(event: APIGatewayProxyEventV2, wanted: Any, name: str, segments: dict[str, str]) -> Any:  # noqa: ANN401
     if name in segments:
-        return _checked(segments[name], wanted, f"path.{name}")
+        return check(segments[name], wanted, f"path.{name}")
     if issubclass(wanted, Query):
-        return _checked(event.query_string_parameters, wanted, "query", strict=False)  # numbers come as text
-    return _checked(_json(event), wanted, "body")
+        return check(event.query_string_parameters, wanted, "query", strict=False)  # numbers come as text
+    return check(_json(event), wanted, "body")
 
 
 def raw_body(event: APIGatewayProxyEventV2) -> bytes:
@@ -132,22 +132,3 @@ def next_millisecond(at: datetime) -> datetime:
     """The first whole millisecond that is not before ``at``: what begins or ends a range of whole milliseconds."""
     rest = timedelta(microseconds=at.microsecond % 1000)
     return at - rest + A_MILLISECOND if rest else at
-
-
-def _checked(value: Any, wanted: Any, where: str, *, strict: bool = True) -> Any:  # noqa: ANN401
-    try:
-        return msgspec.convert(value, wanted, strict=strict)
-    except msgspec.ValidationError as error:
-        raise _refusal(where, str(error)) from error
-
-
-_COMPLAINT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<inside>[^`]*)`)?", re.DOTALL)
-_FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
-
-
-def _refusal(where: str, complaint: str) -> InvalidRequestError:
-    """Msgspec tells the place at the end of its message, and a field that should or should not be there within it."""
-    found = _COMPLAINT.fullmatch(complaint)
-    what, inside = (found["what"], found["inside"] or "") if found else (complaint, "")
-    field = _FIELD.fullmatch(what)
-    return InvalidRequestError(where + inside + (f".{field['name']}" if field else ""), what)
