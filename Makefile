@@ -145,6 +145,7 @@ $(DEPENDENCIES)/.installed: functions/requirements.txt | .venv/.installed
 build-%: $(DEPENDENCIES)/.installed
 	@cp -R $(DEPENDENCIES)/. functions shared "$(ARTIFACTS_DIR)"
 	@find "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared" -name __pycache__ -prune -exec rm -rf {} +
+	@find "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared" -name '*.md' -delete
 	@if $(COMPILES); then $(COMPILE) -s "$(ARTIFACTS_DIR)" "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared"; fi
 	@size=$$(du -sk "$(ARTIFACTS_DIR)" | cut -f1); [ $$size -le $(PACKAGE_KILOBYTES) ] || \
 	  { echo "$* is $$size KB unzipped; at most $(PACKAGE_KILOBYTES) are allowed" >&2; exit 1; }
