@@ -102,10 +102,12 @@ class Ledger:
         tries = attempts(deadline)
         for _ in tries:
             try:
-                return self._change(read or self.table.account(account_id), command, request, also, deadline)
+                account = read or self.table.account(account_id)
+                return self._change(account, command, request, also, deadline)
             except VersionMovedError as error:
                 tries.met(error)
-                read = error.current if tries.may_be_at_once() else None
+                by_one = error.current.version == account.version + 1
+                read = error.current if by_one and tries.may_be_at_once() else None
             except ContentionError as error:
                 tries.met(error)
                 read = None
