@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
+import msgspec.structs
 
 from shared.ledger.errors import InvalidRequestError
 
@@ -79,7 +80,7 @@ def _choices(wanted: Any, inside: str) -> list[str]:  # noqa: ANN401
     """The values that a place allows, found by the names on the way to it."""
     for name in re.findall(r"\w+", inside):
         struct = next(each for each in _parts(wanted) if isinstance(each, type) and issubclass(each, msgspec.Struct))
-        wanted = get_type_hints(struct, include_extras=True)[name]
+        wanted = next(field.type for field in msgspec.structs.fields(struct) if field.encode_name == name)
     return [
         str(value)
         for part in _parts(wanted)

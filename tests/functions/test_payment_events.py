@@ -69,7 +69,7 @@ def test_the_signature_is_that_of_the_standard():
 
 def test_a_secret_is_the_same_with_and_without_its_prefix():
     text = "c2V2ZW4gdGltZXMgc2V2ZW4gbGV0dGVycw=="
-    assert secret_of(f" whsec_{text}\n") == secret_of(text) == b"seven times seven recorded"
+    assert secret_of(f" whsec_{text}\n") == secret_of(text) == b"seven times seven letters"
 
 
 @pytest.mark.parametrize("text", ["", "whsec_", "c2hvcnQ=", "not base64, however long it may be", "é" * 40])

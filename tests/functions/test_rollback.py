@@ -137,7 +137,7 @@ from pathlib import Path
 import shared
 assert Path(shared.__file__).is_relative_to(Path.cwd()), shared.__file__
 from shared.services.events import events_of
-from shared.services.notice_mail import compose
+from shared.services.mailing import compose
 from shared.store import jobs, promos, rows
 from shared.store.stream import Change
 
