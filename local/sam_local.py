@@ -14,13 +14,14 @@ import time
 
 from local.aws import client
 from local.ministack import ROOT, EngineError, end, server_environment, wait_until_it_answers
-from tests.table import LEDGER, SANDBOX, create_table
+from tests.table import LEDGER, SANDBOX, create_table, template
 
 BRIDGE = "172.17.0.1"
 PORT = 4790
 # `sam local` puts a resource's logical id where the template refers to the resource.
 TABLES = (LEDGER, SANDBOX)
-QUEUES = ("MonthlyGrantQueue", "ExpirySweepQueue", "BadgeRenewalsQueue", "PurchaseReconcileQueue", "AuditQueue")
+RESOURCES = {name: each for name, each in template()["Resources"].items() if not name.startswith("Fn::ForEach")}
+QUEUES = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::SQS::Queue"]
 
 
 def main(address: str = BRIDGE) -> None:
