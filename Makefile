@@ -22,9 +22,10 @@ help:
 	@echo "make token   print a token: ACCOUNT=ann [AGENCIES=acme,foo], or CLIENT=service, or CLIENT=staff"
 	@echo "make down    end it; what it holds is kept for the next make up"
 	@echo "make clean   end it and forget what it held"
+	@echo "make check   the inner loop: ruff, mypy, the imports between layers, and the core's tests"
 	@echo "make test    run all tests (PYTEST='-k spend' to choose)"
 	@echo "make bench   measure times and costs, as a table"
-	@echo "make lint    ruff, mypy, and the template's linter: as it is written, and as it is deployed"
+	@echo "make lint    ruff, mypy, the imports between layers, and the template's linter: as it is written, and as it is deployed"
 	@echo "make openapi write functions/openapi.json anew, after routes or answers changed"
 	@echo "make build   build the functions for AWS with sam"
 	@echo "make setup   only install what the others need"
@@ -70,9 +71,10 @@ java: .venv/.installed
 up: .venv/.installed
 	@$(BIN)/python -m local.stack up $(PORT)
 
+# Without tools there is nothing that runs.
 .PHONY: down
-down: .venv/.installed
-	@$(BIN)/python -m local.stack down
+down:
+	@[ ! -e .venv/.installed ] || $(BIN)/python -m local.stack down
 
 .PHONY: token
 token: .venv/.installed
@@ -101,11 +103,20 @@ test: setup
 bench: setup
 	@$(BIN)/python -m local.bench
 
-.PHONY: lint
-lint: .venv/.installed
+# The inner loop: what can be known without a stack, in half a minute.
+.PHONY: check
+check: types
+	$(BIN)/python -m pytest -q -n auto --dist worksteal tests/core tests/template/test_markdown.py
+
+.PHONY: types
+types: .venv/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict shared functions
+	$(BIN)/lint-imports --no-cache --no-logo
+
+.PHONY: lint
+lint: types
 	AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
 	$(BIN)/python -m tests.template.lint
 
@@ -144,6 +155,7 @@ $(DEPENDENCIES)/.installed: functions/requirements.txt | .venv/.installed
 build-%: $(DEPENDENCIES)/.installed
 	@cp -R $(DEPENDENCIES)/. functions shared "$(ARTIFACTS_DIR)"
 	@find "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared" -name __pycache__ -prune -exec rm -rf {} +
+	@find "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared" -name '*.md' -delete
 	@if $(COMPILES); then $(COMPILE) -s "$(ARTIFACTS_DIR)" "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared"; fi
 	@size=$$(du -sk "$(ARTIFACTS_DIR)" | cut -f1); [ $$size -le $(PACKAGE_KILOBYTES) ] || \
 	  { echo "$* is $$size KB unzipped; at most $(PACKAGE_KILOBYTES) are allowed" >&2; exit 1; }

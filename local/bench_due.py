@@ -24,8 +24,8 @@ from botocore.awsrequest import AWSResponse
 from urllib3 import HTTPResponse
 
 from local.engines import CREDENTIALS
-from shared.edge.queue import BATCH
-from shared.edge.timing import LEAST_LEFT_S
+from shared.aws.queue import BATCH
+from shared.aws.timing import LEAST_LEFT_S
 from shared.services.due import GRANTS, dispatch
 from shared.store.table import DUE_PAGE, DueKey, DuePage, Table
 from shared.store.walks import LEASE, Walk, WalkTakenError

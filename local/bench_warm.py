@@ -70,7 +70,7 @@ class Bench:
         from functions.accounts.app import handler as accounts  # noqa: PLC0415
         from functions.refund.app import handler as refund  # noqa: PLC0415
         from functions.spend.app import handler as spend  # noqa: PLC0415
-        from shared.edge.wiring import wiring  # noqa: PLC0415
+        from shared.aws.wiring import wiring  # noqa: PLC0415
 
         self.accounts, self.spend, self.refund, self.ledger = accounts, spend, refund, wiring().ledger
         client = self.ledger.table._connection.connection.client  # noqa: SLF001
@@ -126,7 +126,7 @@ class Bench:
 
     def prepare(self) -> None:
         """An account with 24 buckets, on both tables."""
-        from shared.ledger.commands import Credit  # noqa: PLC0415
+        from shared.ledger.credits import Credit  # noqa: PLC0415
         from shared.ledger.model import EntryType, Request  # noqa: PLC0415
 
         def open_and_fill() -> None:
@@ -172,7 +172,7 @@ class Bench:
 
     def audit(self) -> dict[str, float]:
         """What an audit takes for each entry of the account, when least disturbed."""
-        from shared.services.auditing import audit_account  # noqa: PLC0415
+        from shared.services.audits import audit_account  # noqa: PLC0415
 
         account, took = self.ledger.table.account("ann"), []
         for _ in range(AUDITS):

@@ -15,9 +15,9 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from local.narrator import WIDEST, DemoError, Narrator, day, dollars
 from local.stack import describe
 from local.statement import Entry, Mark, chart, statement, totals
-from local.teller import WIDEST, DemoError, Teller, day, dollars
 from local.tokens import TokenError, client_token, user_token
 
 MONTH = "P31D"  # never shorter than a cycle, and twelve of them never a cycle too many
@@ -36,10 +36,10 @@ ORDINARY_MONTHS = (
 class Freelancer:
     """Ann: what she and the marketplace ask of the API on her behalf."""
 
-    def __init__(self, account_id: str, teller: Teller) -> None:
+    def __init__(self, account_id: str, narrator: Narrator) -> None:
         self.account_id = account_id
         self.path = f"/accounts/{account_id}"
-        self.tell = teller
+        self.tell = narrator
         self.balance = 0
         self.seen = 0
         self.marks: list[Mark] = []
@@ -285,14 +285,14 @@ def boost_a_proposal(ann: Freelancer) -> None:
     tell.outcome(f"Place {rank}, and the client has seen her there: from held, the 8 become paid.", ann.balance)
 
 
-def bid(tell: Teller, account_id: str, job: str, connects: int, *, aside: bool = False) -> dict[str, Any]:
+def bid(tell: Narrator, account_id: str, job: str, connects: int, *, aside: bool = False) -> dict[str, Any]:
     headers = {"Idempotency-Key": f"boost-{job}-{connects}"}
     named = {"job_id": job, "proposal_id": f"proposal-{account_id}"}
     path = f"POST /accounts/{account_id}/boosts"
     return tell.call("service", path, 201, aside=aside, headers=headers, bid=connects, **named).body
 
 
-def open_rival(tell: Teller, name: str) -> None:
+def open_rival(tell: Narrator, name: str) -> None:
     headers = {"Idempotency-Key": "sign-up"}
     who = {"account_id": name, "kind": "freelancer", "plan": "basic"}
     tell.call("service", "POST /accounts", 201, aside=True, headers=headers, **who)
@@ -429,14 +429,14 @@ def main() -> None:
     console.print("It takes the calendar of the stack a year on, for all accounts in it.")
     console.print("Before each call stands whose token it carries: Ann's, a service's, or staff's.", highlight=False)
     tokens = {"ann": user_token(stack, account_id)} | {name: client_token(stack, name) for name in ("service", "staff")}
-    teller = Teller(console, stack["api_url"], tokens)
-    ann = Freelancer(account_id, teller)
-    teller.begin()
+    narrator = Narrator(console, stack["api_url"], tokens)
+    ann = Freelancer(account_id, narrator)
+    narrator.begin()
     play(ann)
     close(ann)
     next_steps(ann, stack["api_url"])
     took = time.monotonic() - started
-    console.print(f"\nA year in {took:.0f} s and {teller.calls} calls. The API stays up; `make down` ends it.")
+    console.print(f"\nA year in {took:.0f} s and {narrator.calls} calls. The API stays up; `make down` ends it.")
 
 
 if __name__ == "__main__":

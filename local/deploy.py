@@ -123,10 +123,10 @@ def outputs(endpoint_url: str) -> dict[str, str]:
 
 
 def fingerprint() -> str:
-    """Changes with anything that a deployment is made from."""
+    """Changes with anything that a deployment is made from; the READMEs in between are not packaged."""
     digest = hashlib.sha256()
     for top in (ROOT / source for source in SOURCES):
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and path.suffix != ".md" and "__pycache__" not in path.parts:
                 digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -1,6 +1,6 @@
 """Connects Ledger: what the functions share.
 
-The arrow of imports points one way: ``functions`` -> ``edge`` and ``services`` -> ``ledger`` <- ``store``.
+Imports point one way: ``functions`` -> ``http`` -> ``aws`` -> ``services`` -> ``store`` -> ``ledger``; see README.md.
 ``ledger`` is pure (standard library only, no clock, no I/O) and holds every rule about Connects; ``store`` turns
 one of its decisions into one conditional DynamoDB transaction.
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from shared.ledger.purchase import PaymentSource
+from shared.ledger.purchases import PaymentSource
 
 
 class ChargeState(Enum):

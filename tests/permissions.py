@@ -14,7 +14,7 @@ TRANSACTION = {"Put": "PutItem", "Update": "UpdateItem", "ConditionCheck": "Cond
 
 
 @dataclass(frozen=True)
-class Asked:
+class TableAction:
     """One action on the table, or on one of its indexes, and what IAM knows of it."""
 
     action: str
@@ -49,17 +49,17 @@ def _sandbox() -> Json:
     return transform(Stage="sandbox", SenderAddress="connects@example.com")
 
 
-def denied(policy: list[Json], operation: str, params: Json) -> list[Asked]:
+def denied(policy: list[Json], operation: str, params: Json) -> list[TableAction]:
     """What of a call to DynamoDB a policy does not allow."""
     return [asked for asked in actions(operation, params) if not allows(policy, asked)]
 
 
-def allows(policy: list[Json], asked: Asked) -> bool:
+def allows(policy: list[Json], asked: TableAction) -> bool:
     effects = {statement["Effect"] for statement in policy if applies(statement, asked)}
     return effects == {"Allow"}
 
 
-def actions(operation: str, params: Json) -> Iterator[Asked]:
+def actions(operation: str, params: Json) -> Iterator[TableAction]:
     match operation:
         case "TransactWriteItems":
             for item in params["TransactItems"]:
@@ -67,19 +67,19 @@ def actions(operation: str, params: Json) -> Iterator[Asked]:
                 yield action(TRANSACTION[kind], inner, EnclosingOperation={operation})
         case "BatchGetItem":
             for table, asked in params["RequestItems"].items():
-                yield Asked(operation, table, {"LeadingKeys": {key["pk"]["S"] for key in asked["Keys"]}})
+                yield TableAction(operation, table, {"LeadingKeys": {key["pk"]["S"] for key in asked["Keys"]}})
         case _:
             yield action(operation, params)
 
 
-def action(operation: str, params: Json, **more: set[str]) -> Asked:
+def action(operation: str, params: Json, **more: set[str]) -> TableAction:
     resource, item = params.get("IndexName", params["TableName"]), params.get("Item", {})
     key = params.get("Key") or item or {"pk": params["ExpressionAttributeValues"][":0"]}
     attributes = set(params.get("ExpressionAttributeNames", {}).values()) | set(item)
-    return Asked(operation, resource, {"LeadingKeys": {key["pk"]["S"]}, "Attributes": attributes} | more)
+    return TableAction(operation, resource, {"LeadingKeys": {key["pk"]["S"]}, "Attributes": attributes} | more)
 
 
-def applies(statement: Json, asked: Asked) -> bool:
+def applies(statement: Json, asked: TableAction) -> bool:
     return (
         f"dynamodb:{asked.action}" in many(statement["Action"])
         and asked.resource in map(resource_name, many(statement["Resource"]))

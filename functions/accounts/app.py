@@ -7,17 +7,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from aws_lambda_powertools.event_handler import Response
 from msgspec import UNSET, Meta, UnsetType, field
 
-from shared.edge.about import about
-from shared.edge.accept import preferred
-from shared.edge.http import answer, caller, header, request_of, router, serve
-from shared.edge.requests import JSON, Body, Id, Instant, Query, next_millisecond
-from shared.edge.wiring import deadline, wiring
-from shared.ledger.commands import OpenAccount
+from shared.aws.wiring import deadline, wiring
+from shared.http.accept import preferred
+from shared.http.api import answer, caller, header, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import JSON, Body, Id, Instant, Query, next_millisecond
+from shared.ledger.accounts import OpenAccount
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
 from shared.services.accounts import OPENING, change_account, open_new_account
-from shared.services.happened import happened_at
-from shared.services.history import Asked, history_csv, history_json
+from shared.services.event_times import happened_at
+from shared.services.history import EntryQuery, history_csv, history_json
 from shared.services.views import account_view
 
 app = router()
@@ -71,7 +71,7 @@ class HistoryQuery(Query):
 
 @app.post(
     "/accounts",
-    **about(
+    **operation(
         "open_account",
         "Open an account, with what it gets for signing up and its first monthly Connects",
         who="service",
@@ -93,7 +93,7 @@ def open_account(body: OpenBody) -> Response[str]:
 
 @app.get(
     "/accounts/<account_id>",
-    **about(
+    **operation(
         "read_account",
         "Balance, lots, what expires next, the cycle",
         who="self",
@@ -110,7 +110,7 @@ def read_account(account_id: Id) -> Response[str]:
 
 @app.patch(
     "/accounts/<account_id>",
-    **about(
+    **operation(
         "change_account",
         "Change the plan, the status, or both; an older change never undoes a newer one",
         who="service",
@@ -144,7 +144,7 @@ def _plan_news(body: ChangeBody) -> PlanNews | None:
 
 @app.get(
     "/accounts/<account_id>/history",
-    **about(
+    **operation(
         "history",
         "The entries, newest first: the last 7, 30 (unless told) or 90 days, or [from, to); CSV if `Accept` prefers it",
         who="self",
@@ -161,7 +161,7 @@ def history(account_id: Id, query: HistoryQuery) -> Response[str]:
     return Response(200, JSON, history_json(wiring().ledger, asked, deadline=by), {"Vary": "Accept"})
 
 
-def _asked(account_id: str, query: HistoryQuery) -> Asked:
+def _asked(account_id: str, query: HistoryQuery) -> EntryQuery:
     if query.days and (query.since or query.until):
         raise InvalidRequestError("query.days", "cannot go together with from or to")
     since = _instant("query.from", query.since) if query.since else None
@@ -171,7 +171,7 @@ def _asked(account_id: str, query: HistoryQuery) -> Asked:
     # Entries have whole milliseconds: a range that begins or ends between two of them does so at the later one.
     since, until = since and next_millisecond(since), until and next_millisecond(until)
     cursor = None if query.cursor is UNSET else query.cursor
-    return Asked(
+    return EntryQuery(
         account_id, query.limit, int(query.days or DEFAULT_DAYS), since, until, query.entry_type or None, cursor
     )
 

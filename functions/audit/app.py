@@ -9,22 +9,22 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from shared.aws.observability import logger
+from shared.aws.queue import due_queue
+from shared.aws.wiring import RESERVE_S, deadline, payment_gateway, wiring
 from shared.config import ConfigurationError
-from shared.edge.about import about
-from shared.edge.http import answer, caller, router, serve
-from shared.edge.observability import logger
-from shared.edge.queue import due_queue
-from shared.edge.requests import Id
-from shared.edge.wiring import RESERVE_S, deadline, payment_gateway, wiring
+from shared.http.api import answer, caller, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Id
 from shared.payments import PaymentGateway
-from shared.services.auditing import Finished, ask_for_audit, work_on_audit
+from shared.services.audits import Finished, ask_for_audit, work_on_audit
 
 app = router()
 
 
 @app.get(
     "/accounts/<account_id>/audit",
-    **about(
+    **operation(
         "audit",
         "The invariants, checked against the whole journal and all purchases; 202 while that takes long: ask again",
         who="staff",

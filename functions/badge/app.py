@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, router, serve
-from shared.edge.requests import Amount, Body, Id
-from shared.edge.wiring import deadline, wiring
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Amount, Body, Id
 from shared.services.badges import switch_badge
 from shared.services.views import badge_view
 
@@ -28,7 +28,7 @@ class BadgeBody(Body):
 
 @app.put(
     "/accounts/<account_id>/badge",
-    **about(
+    **operation(
         "switch_badge",
         "Switch the availability badge on or off, and say what a week may cost; repeating it changes nothing",
         who="self",

@@ -6,7 +6,7 @@ The first run of a calendar week sets what a week costs, before it looks for bad
 from collections.abc import Callable
 from typing import Any
 
-from shared.edge.due import look_for, serve_work
+from shared.aws.due import look_for, serve_work
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import BADGES, Dispatched
 from shared.services.ledger import Ledger

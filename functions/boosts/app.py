@@ -2,12 +2,12 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, request_of, router, serve
-from shared.edge.requests import Amount, Body, Id
-from shared.edge.wiring import deadline, wiring
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Amount, Body, Id
 from shared.ledger.holds import BOOST
-from shared.services.boosting import BidSent, place_bid
+from shared.services.boosts import BidSent, place_bid
 from shared.services.views import boost_view
 
 app = router()
@@ -23,7 +23,7 @@ class BoostBody(Body):
 
 @app.post(
     "/accounts/<account_id>/boosts",
-    **about(
+    **operation(
         "boost",
         "Bid for one of the boosted places on a job, or raise the bid; it is held until the auction decides",
         who="service",

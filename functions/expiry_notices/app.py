@@ -8,13 +8,13 @@ at once.
 from collections.abc import Callable
 from typing import Any
 
-from shared.edge.due import look_for, serve_work
-from shared.ledger.commands import TellExpiring
+from shared.aws.due import look_for, serve_work
+from shared.ledger.expiry_notices import NotifyExpiring
 from shared.services.due import NOTICES, Dispatched, settle_accounts
 from shared.services.due_dates import dispatch_notices
 from shared.services.ledger import Ledger
 
-TELL = TellExpiring()
+TELL = NotifyExpiring()
 
 
 def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:

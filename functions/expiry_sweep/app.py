@@ -4,7 +4,7 @@ No balance waits for it: an expired lot is never spendable. The sweep gives the 
 of expiry.
 """
 
-from shared.edge.due import serve_due
+from shared.aws.due import serve_due
 from shared.services.due import EXPIRIES
 
 handler = serve_due(EXPIRIES)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from shared.edge.due import count_due, count_waiting, look_for, serve_work
-from shared.edge.queue import due_queue
+from shared.aws.due import count_due, count_waiting, look_for, serve_work
+from shared.aws.queue import due_queue
 from shared.services.due import Dispatched
-from shared.services.job_sweep import JOBS, Looked, handle_message
+from shared.services.job_sweep import JOBS, SweepResult, handle_message
 from shared.services.ledger import Ledger
 
 
@@ -21,14 +21,14 @@ def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:
 
 
 def do(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
-    handle_message(ledger, message, due_queue(), deadline, partial(count_looked, ledger))
+    handle_message(ledger, message, due_queue(), deadline, partial(count_result, ledger))
 
 
-def count_looked(ledger: Ledger, looked: Looked) -> None:
-    if looked.proposals or looked.auctions:
-        count_due(ledger, looked.oldest)
-    if looked.holds_since:
-        count_waiting("OldestHoldPastEndMinutes", ledger, looked.holds_since)
+def count_result(ledger: Ledger, result: SweepResult) -> None:
+    if result.proposals or result.auctions:
+        count_due(ledger, result.oldest)
+    if result.holds_since:
+        count_waiting("OldestHoldPastEndMinutes", ledger, result.holds_since)
 
 
 handler = serve_work("found", look, do)

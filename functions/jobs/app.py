@@ -11,17 +11,17 @@ from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Meta
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, router, serve, told_at
-from shared.edge.observability import logger
-from shared.edge.queue import SendError, due_queue
-from shared.edge.requests import Amount, Body, Id, Instant
-from shared.edge.wiring import deadline, wiring
+from shared.aws.observability import logger
+from shared.aws.queue import SendError, due_queue
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, event_time, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Amount, Body, Id, Instant
 from shared.ledger.auction import Interaction
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.job import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobAndAuction, JobEvent, Posting
+from shared.ledger.jobs import EARLIEST, LARGEST, LATEST, LONGEST_NAME, Job, JobAndAuction, JobEvent, Posting
 from shared.services.job_sweep import look_at_message
-from shared.services.jobs import interact_on_job, post_job, read_job, tell_of_job
+from shared.services.jobs import apply_job_event, interact_on_job, read_job, save_posting
 from shared.services.views import job_view
 
 app = router()
@@ -56,7 +56,7 @@ class EventBody(Body):
 
 @app.put(
     "/jobs/<job_id>",
-    **about(
+    **operation(
         "put_job",
         "Tell of a job, in versions: an older one than is known is ignored",
         who="service",
@@ -68,12 +68,12 @@ def put_job(job_id: Id, body: JobBody) -> Response[str]:
     _check_plausible("body.posted_at", body.posted_at)
     posting = Posting(body.version, body.size, body.scope, body.budget_cents, body.price, body.posted_at)
     until = deadline(app.lambda_context)
-    return _shown(post_job(wiring().ledger, job_id, posting, deadline=until, at=told_at(body.at)))
+    return _shown(save_posting(wiring().ledger, job_id, posting, deadline=until, at=event_time(body.at)))
 
 
 @app.get(
     "/jobs/<job_id>",
-    **about(
+    **operation(
         "read_job",
         "What a proposal on a job costs, whether it takes any, and what its boosted places are bid",
         who="self",
@@ -88,7 +88,7 @@ def get_job(job_id: Id) -> Response[str]:
 
 @app.post(
     "/jobs/<job_id>/events",
-    **about(
+    **operation(
         "job_event",
         "Tell what happened to a job: canceled or removed, its proposals are refunded; or of an interaction",
         who="service",
@@ -100,11 +100,11 @@ def tell(job_id: Id, body: EventBody) -> Response[str]:
     """Telling it twice is telling it once, so that it needs no key."""
     caller(app).require_service()
     ledger, until = wiring().ledger, deadline(app.lambda_context)
-    at = told_at(body.at) if body.at else told_at(body.interacted_at, "body.interacted_at")
+    at = event_time(body.at) if body.at else event_time(body.interacted_at, "body.interacted_at")
     if body.type == "interaction":
         interaction = Interaction(body.account_id, body.proposal_id, at)
         return _shown(interact_on_job(ledger, job_id, interaction, deadline=until), 202)
-    known = tell_of_job(ledger, job_id, JobEvent(body.type), deadline=until, at=at)
+    known = apply_job_event(ledger, job_id, JobEvent(body.type), deadline=until, at=at)
     if known.job.refunds_due and not known.job.looks and time.monotonic() < until:
         _look_now(known.job)
     return _shown(known, 202)

@@ -13,11 +13,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from shared.aws.mail import LONGEST_MAIL_S, SesMailer
+from shared.aws.observability import logger
+from shared.aws.timing import check_time
 from shared.config import text_of
-from shared.edge.observability import logger
-from shared.edge.post import LONGEST_MAIL_S, SesPost
-from shared.edge.timing import check_time
-from shared.services.mailing import mail_notice
+from shared.services.notice_mail import mail_notice
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -32,7 +32,7 @@ def _mail(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         check_time(lambda_context, LONGEST_MAIL_S)
         notice = record.json_body
-        sent = mail_notice(_post(), notice)
+        sent = mail_notice(_mailer(), notice)
     except Exception:
         logger.exception("a notice was not mailed", message_id=record.message_id)
         raise
@@ -40,7 +40,7 @@ def _mail(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 
 @cache
-def _post() -> SesPost:
+def _mailer() -> SesMailer:
     names = ("SENDER_ADDRESS", "USER_POOL_ID", "MAILS_TABLE_NAME")
     rate, sharers = (int(text_of(os.environ, name)) for name in ("MAILS_PER_SECOND", "MAIL_CONCURRENCY"))
-    return SesPost(*(text_of(os.environ, name) for name in names), mails_per_second=rate / sharers)
+    return SesMailer(*(text_of(os.environ, name) for name in names), mails_per_second=rate / sharers)

@@ -7,10 +7,10 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared.edge.observability import logger
-from shared.edge.timing import check_time
-from shared.edge.wiring import deadline, warm_up, wiring, working
-from shared.services.marketplace import act_on
+from shared.aws.observability import logger
+from shared.aws.timing import check_time
+from shared.aws.wiring import deadline, warm_up, wiring, working
+from shared.services.marketplace_events import act_on
 
 warm_up()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

@@ -3,7 +3,7 @@
 Each cycle's come exactly once, issued on its first day, however late or often this runs.
 """
 
-from shared.edge.due import serve_due
+from shared.aws.due import serve_due
 from shared.services.due import GRANTS
 
 handler = serve_due(GRANTS)

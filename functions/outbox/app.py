@@ -12,10 +12,10 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from shared.aws.event_bus import EventBus
+from shared.aws.observability import logger
+from shared.aws.timing import next_deadline
 from shared.config import ConfigurationError, Settings
-from shared.edge.bus import EventBus
-from shared.edge.observability import logger
-from shared.edge.timing import next_deadline
 from shared.services.outbox import publish
 from shared.store.stream import Change
 

@@ -2,13 +2,13 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.edge.about import about
-from shared.edge.http import answer, router, serve
-from shared.edge.requests import Body, Id
-from shared.edge.signatures import require_signature
-from shared.edge.wiring import deadline, payment_gateway, wiring
+from shared.aws.wiring import deadline, payment_gateway, wiring
+from shared.http.api import answer, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Body, Id
+from shared.http.signatures import require_signature
 from shared.ledger.errors import InvalidRequestError
-from shared.services.purchasing import look_at_charge
+from shared.services.purchases import look_at_charge
 
 app = router(require_signature)
 
@@ -28,7 +28,7 @@ class PaymentEvent(Body, forbid_unknown_fields=False):
 
 @app.post(
     "/payments/webhook",
-    **about(
+    **operation(
         "payment_event",
         "Tell that something happened to a charge: the provider is asked what, and its purchase settled",
         who="provider",

@@ -6,12 +6,12 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from msgspec import Meta, field
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, request_of, router, serve
-from shared.edge.requests import Amount, Body, Id, Instant, PromoCode, next_millisecond
-from shared.edge.wiring import deadline, wiring
-from shared.ledger.campaign import Campaign, normalised_code
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Amount, Body, Id, Instant, PromoCode, next_millisecond
 from shared.ledger.errors import InvalidRequestError
+from shared.ledger.promos import Campaign, normalised_code
 from shared.services.promos import PROMO, put_campaign, redeem
 from shared.services.views import campaign_view, entry_view
 
@@ -37,7 +37,7 @@ class RedemptionBody(Body):
 
 @app.put(
     "/promos/<code>",
-    **about(
+    **operation(
         "put_promo",
         "Create a campaign or change its terms",
         who="staff",
@@ -60,7 +60,7 @@ def put(code: PromoCode, body: CampaignBody) -> Response[str]:
 
 @app.post(
     "/accounts/<account_id>/promo-redemptions",
-    **about(
+    **operation(
         "redeem_promo",
         "Redeem a promo code; once an account",
         who="self",

@@ -2,15 +2,15 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, header, request_of, router, serve
-from shared.edge.requests import Amount, Body, Id, PromoCode
-from shared.edge.wiring import deadline, payment_gateway, wiring
-from shared.ledger.campaign import normalised_code
+from shared.aws.wiring import deadline, payment_gateway, wiring
+from shared.http.api import answer, caller, header, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Amount, Body, Id, PromoCode
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.purchase import PaymentSource, PurchaseState
+from shared.ledger.promos import normalised_code
+from shared.ledger.purchases import PaymentSource, PurchaseState
 from shared.payments import PaymentGateway
-from shared.services.purchasing import Order, buy, read_purchase
+from shared.services.purchases import Order, buy, read_purchase
 from shared.services.views import purchase_view
 
 app = router()
@@ -34,7 +34,7 @@ class PurchaseBody(Body):
 
 @app.post(
     "/accounts/<account_id>/purchases",
-    **about(
+    **operation(
         "purchase",
         "Buy Connects; pending where the payment provider has not said yet what became of the charge",
         who="self",
@@ -72,7 +72,7 @@ def purchase(account_id: Id, body: PurchaseBody) -> Response[str]:
 
 @app.get(
     "/accounts/<account_id>/purchases/<purchase_id>",
-    **about(
+    **operation(
         "read_purchase",
         "What became of a purchase",
         who="self",

@@ -6,12 +6,12 @@ A run sends the purchases that are due to the queue, some a message; who takes o
 from collections.abc import Callable
 from typing import Any
 
-from shared.edge.due import count_due, count_waiting, look_for, serve_work
-from shared.edge.wiring import payment_gateway
-from shared.ledger.purchase import Purchase
+from shared.aws.due import count_due, count_waiting, look_for, serve_work
+from shared.aws.wiring import payment_gateway
+from shared.ledger.purchases import Purchase
 from shared.services.due import Dispatched
 from shared.services.ledger import Ledger
-from shared.services.purchasing import PURCHASES, reconcile
+from shared.services.purchases import PURCHASES, reconcile
 from shared.store.table import DuePurchase
 
 

@@ -4,11 +4,11 @@ from typing import Literal
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, request_of, router, serve
-from shared.edge.requests import Body, Id
-from shared.edge.wiring import deadline, wiring
-from shared.services.spending import refund_spend
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Body, Id
+from shared.services.proposals import refund_spend
 from shared.services.views import entry_view
 
 app = router()
@@ -20,7 +20,7 @@ class RefundBody(Body):
 
 @app.post(
     "/accounts/<account_id>/spends/<spend_id>/refund",
-    **about(
+    **operation(
         "refund",
         "Give one spend back, to its lots",
         who="service",

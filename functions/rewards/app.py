@@ -5,15 +5,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from aws_lambda_powertools.event_handler import Response
 from msgspec import Meta, field
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, request_of, router, serve
-from shared.edge.requests import Body, Id, Instant
-from shared.edge.wiring import deadline, wiring
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Body, Id, Instant
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Entry, Request
 from shared.ledger.policy import MAX_AMOUNT
-from shared.services.happened import happened_at
-from shared.services.rewarding import adjust, reward_certification, reward_interview, reward_rising_talent
+from shared.services.event_times import happened_at
+from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.views import entry_view
 
 app = router()
@@ -55,7 +55,7 @@ class AdjustmentBody(Body):
 
 @app.post(
     "/accounts/<account_id>/rewards",
-    **about(
+    **operation(
         "reward",
         "Rising Talent, an interview or a certificate; each once",
         who="service",
@@ -82,7 +82,7 @@ def reward(account_id: Id, body: RewardBody) -> Response[str]:
 
 @app.post(
     "/accounts/<account_id>/adjustments",
-    **about(
+    **operation(
         "adjustment",
         "Give or take Connects, for a reason",
         who="staff",

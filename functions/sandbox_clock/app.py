@@ -8,23 +8,23 @@ from typing import Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, router, serve
-from shared.edge.requests import Body, Instant
-from shared.edge.timing import next_deadline
-from shared.edge.wiring import payment_gateway, sandbox_clock, wiring
-from shared.ledger.commands import TellExpiring
+from shared.aws.timing import next_deadline
+from shared.aws.wiring import payment_gateway, sandbox_clock, wiring
+from shared.http.api import answer, caller, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Body, Instant
+from shared.ledger.expiry_notices import NotifyExpiring
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import settle_accounts
 from shared.services.due_dates import day_to_look_until
 from shared.services.job_sweep import handle_message, sweep
-from shared.services.purchasing import reconcile
+from shared.services.purchases import reconcile
 from shared.store.jobs import Jobs
 from shared.store.rows import instant
 
 app = router()
 
-TELL = TellExpiring()
+TELL = NotifyExpiring()
 
 
 class ClockBody(Body):
@@ -44,7 +44,7 @@ class ClockBody(Body):
 
 @app.post(
     "/sandbox/clock",
-    **about(
+    **operation(
         "move_clock",
         "Move the product's clock and run what has fallen due. There only where Stage is sandbox",
         who="staff",

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler import Response
 from msgspec import Meta
 
-from shared.edge.about import about
-from shared.edge.http import answer, caller, request_of, router, serve
-from shared.edge.requests import Amount, Body, Id
-from shared.edge.wiring import deadline, wiring
-from shared.ledger.job import Channel
+from shared.aws.wiring import deadline, wiring
+from shared.http.api import answer, caller, request_of, router, serve
+from shared.http.operations import operation
+from shared.http.requests import Amount, Body, Id
+from shared.ledger.jobs import Channel
 from shared.ledger.policy import MAX_AMOUNT
-from shared.services.spending import ProposalSent, spend_on_proposal
+from shared.services.proposals import ProposalSent, spend_on_proposal
 from shared.services.views import entry_view
 
 app = router()
@@ -35,7 +35,7 @@ class SpendBody(Body):
 
 @app.post(
     "/accounts/<account_id>/spends",
-    **about(
+    **operation(
         "spend",
         "Spend Connects on a proposal",
         who="service",

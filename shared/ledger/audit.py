@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import BADGE, ONE_WEEK, named
+from shared.ledger.badges import BADGE, ONE_WEEK, named
 from shared.ledger.model import Account, Bucket, Entry, EntryType
-from shared.ledger.purchase import Purchase, PurchaseState
+from shared.ledger.purchases import Purchase, PurchaseState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -173,7 +173,7 @@ class Audit:
         self._end_of_lots()
         self._end_of_journal(counted)
         self._end_of_badge()
-        return [Finding(invariant, self._told(invariant)) for invariant in INVARIANTS]
+        return [Finding(invariant, self._with_news_of(invariant)) for invariant in INVARIANTS]
 
     # Entry by entry
 
@@ -305,7 +305,7 @@ class Audit:
         else:
             self._untold[invariant] += 1
 
-    def _told(self, invariant: str) -> tuple[str, ...]:
+    def _with_news_of(self, invariant: str) -> tuple[str, ...]:
         more = self._untold[invariant]
         return (*self._problems[invariant], *([f"and {more} more"] if more else []))
 

@@ -12,7 +12,7 @@ moves on to the first day that was not: a next decision goes on from there, and 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -32,40 +32,46 @@ TOLD_AT_ONCE = 40
 fit: `MOST_NOTICES` of the policy."""
 
 
-def tell_expiring(settled: Decision, now: datetime, policy: Policy) -> Decision:
-    """Tell of all lots whose day has come since the last time, of each day of expiry only what is most urgent.
+@dataclass(frozen=True, slots=True)
+class NotifyExpiring:
+    """Tell the owner of lots that are about to expire."""
 
-    The days of all lots are computed anew, by the policy of now: ``notice_due`` may have been by an older one. A notice
-    whose day had passed when its number of days was configured is none.
+    request: None = None
 
-    Returns:
-        Not ``complete`` where more is to be told than one transaction takes.
-    """
-    account, today = settled.account, now.date()
-    since = account.notice_due
-    if since is None:
-        return settled
-    expiring: defaultdict[date, int] = defaultdict(int)
-    for bucket, left in account.lots.items():
-        expiring[bucket.expires_on] += left
-    waiting = _waiting(since, today, expiring, policy)
-    go_on = waiting[TOLD_AT_ONCE][0] if len(waiting) > TOLD_AT_ONCE else None
-    for day, expires_on, ahead in waiting:
-        if go_on is None or day < go_on:
-            facts: dict[str, str | int] = {
-                "expires_on": expires_on.isoformat(),
-                "days_ahead": ahead,
-                "days_left": (expires_on - today).days,
-                "amount": expiring[expires_on],
-                "balance": account.balance,
-            }
-            settled = settled.tell(EXPIRING, f"{expires_on}.{ahead}", at=now, facts=facts)
-    due = go_on or _next_day(since, today, expiring, policy)
-    return replace(settled, account=replace(account, notice_due=due), complete=go_on is None)
+    def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
+        """Tell of all lots whose day has come since the last time, of each day of expiry only what is most urgent.
+
+        The days of all lots are computed anew, by the policy of now: ``notice_due`` may have been by an older one. A
+        notice whose day had passed when its number of days was configured is not sent.
+
+        Returns:
+            Not ``complete`` where more is to be told than one transaction takes.
+        """
+        account, today = settled.account, now.date()
+        since = account.notice_due
+        if since is None:
+            return settled
+        expiring: defaultdict[date, int] = defaultdict(int)
+        for bucket, left in account.lots.items():
+            expiring[bucket.expires_on] += left
+        waiting = _waiting(since, today, expiring, policy)
+        go_on = waiting[TOLD_AT_ONCE][0] if len(waiting) > TOLD_AT_ONCE else None
+        for day, expires_on, ahead in waiting:
+            if go_on is None or day < go_on:
+                facts: dict[str, str | int] = {
+                    "expires_on": expires_on.isoformat(),
+                    "days_ahead": ahead,
+                    "days_left": (expires_on - today).days,
+                    "amount": expiring[expires_on],
+                    "balance": account.balance,
+                }
+                settled = settled.notify(EXPIRING, f"{expires_on}.{ahead}", at=now, facts=facts)
+        due = go_on or _next_day(since, today, expiring, policy)
+        return replace(settled, account=replace(account, notice_due=due), complete=go_on is None)
 
 
-def wait_for_notices(decided: Decision, today: date, policy: Policy) -> Decision:
-    """Have the days of lots that came in mind. One whose day is today or past is told of on its next."""
+def lower_notice_due(decided: Decision, today: date, policy: Policy) -> Decision:
+    """Lower ``notice_due`` for lots added here. A lot whose day is today or past has its notice on its next day."""
     account = decided.account
     gained: Iterable[date] = {
         bucket.expires_on for entry in decided.entries for bucket, amount in entry.slices.items() if amount > 0

@@ -56,6 +56,19 @@ class Hold:
     reference: Mapping[str, str]
     request: Request
 
+    def apply(self, settled: Decision, now: datetime, _policy: Policy, /) -> Decision:
+        """Raises AccountFrozenError, InsufficientConnectsError."""
+        posted = settled.add_entry(
+            EntryType.HOLD,
+            settled.account.use(self.amount),
+            self.request,
+            at=now,
+            now=now,
+            reason=self.reason,
+            reference=self.reference,
+        )
+        return _held(posted, self.amount)
+
 
 @dataclass(frozen=True, slots=True)
 class EndHold:
@@ -72,6 +85,20 @@ class EndHold:
     def request(self) -> Request:
         operation = "refund_hold" if self.ending.boost.captured else "end_hold"
         return Request(operation, self.ending.key, "", "system")
+
+    def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
+        """Release, capture or refund; what comes back goes to the lots it was taken from.
+
+        The owner gets a notice of a release. A capture moves nothing.
+        """
+        boost, verdict = self.ending.boost, self.ending.verdict
+        if boost.captured:
+            return _post(settled, EntryType.REFUND, self, now, policy)
+        if not verdict.pays:
+            return _tell(_held(_post(settled, EntryType.RELEASE, self, now, policy), -boost.bid), self, now)
+        if verdict.pays < boost.bid:
+            settled = _post(settled, EntryType.RELEASE, self, now, policy)
+        return _held(_post(settled, EntryType.CAPTURE, self, now, policy), -boost.bid)
 
 
 def reference_of(job_id: str, boost: Boost) -> dict[str, str]:
@@ -94,35 +121,6 @@ def held_up_to(entry: Entry) -> int:
     return int(entry.reference["bid"])
 
 
-def hold(settled: Decision, command: Hold, now: datetime) -> Decision:
-    """Raises AccountFrozenError, InsufficientConnectsError."""
-    posted = settled.post(
-        EntryType.HOLD,
-        settled.account.use(command.amount),
-        command.request,
-        at=now,
-        now=now,
-        reason=command.reason,
-        reference=command.reference,
-    )
-    return _held(posted, command.amount)
-
-
-def end_hold(settled: Decision, command: EndHold, now: datetime, policy: Policy) -> Decision:
-    """Release, capture or refund; what comes back goes to the lots it was taken from. The owner is told of a release.
-
-    A capture moves nothing.
-    """
-    boost, verdict = command.ending.boost, command.ending.verdict
-    if boost.captured:
-        return _post(settled, EntryType.REFUND, command, now, policy)
-    if not verdict.pays:
-        return _tell(_held(_post(settled, EntryType.RELEASE, command, now, policy), -boost.bid), command, now)
-    if verdict.pays < boost.bid:
-        settled = _post(settled, EntryType.RELEASE, command, now, policy)
-    return _held(_post(settled, EntryType.CAPTURE, command, now, policy), -boost.bid)
-
-
 def _post(settled: Decision, entry_type: EntryType, command: EndHold, now: datetime, policy: Policy) -> Decision:
     boost, verdict, request = command.ending.boost, command.ending.verdict, command.request
     captures = entry_type is EntryType.CAPTURE
@@ -136,7 +134,7 @@ def _post(settled: Decision, entry_type: EntryType, command: EndHold, now: datet
     taken: Counter[Bucket] = Counter()
     for entry in command.holds:
         taken.update(entry.slices)
-    return settled.post(
+    return settled.add_entry(
         entry_type,
         back(taken, amount, now.date(), policy.refund_grace_days),
         request,
@@ -156,9 +154,9 @@ def _tell(released: Decision, command: EndHold, now: datetime) -> Decision:
         "balance": released.account.balance,
     }
     if why is Why.OUTBID:
-        return released.tell(OUTBID, boost.hold_id, at=now, facts=facts)
+        return released.notify(OUTBID, boost.hold_id, at=now, facts=facts)
     more: dict[str, str | int] = {"why": why.value, "reason": REASONS[why]}
-    return released.tell(BOOST_RELEASED, boost.hold_id, at=now, facts=facts | more)
+    return released.notify(BOOST_RELEASED, boost.hold_id, at=now, facts=facts | more)
 
 
 def _held(decision: Decision, more: int) -> Decision:

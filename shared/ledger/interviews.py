@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import named
+from shared.ledger.badges import named
 from shared.ledger.calendar import expiry_of_lot
 from shared.ledger.errors import (
     AccountClosedError,
@@ -23,7 +23,7 @@ from shared.ledger.errors import (
     NoInterviewRewardError,
     RewardCapReachedError,
 )
-from shared.ledger.job import Channel
+from shared.ledger.jobs import Channel
 from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, Status, back
 from shared.ledger.refunds import check_on_proposal
 
@@ -48,6 +48,59 @@ class Interview:
     at: datetime | None = None
     """When the interview was, where that is not now."""
 
+    def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
+        """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward.
+
+        Near the cap it is filled up to that, the proposal's own Connects first; what is beyond is lost. The reward
+        lives from the day of the interview on.
+
+        Raises:
+            NotRefundableError: it stands for no proposal.
+            NoInterviewRewardError: it stands for one that was not sent on one's own.
+            RewardCapReachedError: nothing fits.
+            AlreadyRefundedError: as much as an interview brings came back before, so nothing is missing.
+            AccountClosedError: to a closed account only the proposal's own Connects come back, and none are missing.
+        """
+        check_on_proposal(self.spend)
+        _check_sent_on_ones_own(self.spend)
+        spend, came_back = self.spend, self.came_back or 0
+        at = min(self.at or now, now)
+        brought = min(_room(settled.account.interviews, at, policy), policy.interview - came_back)
+        if brought <= 0:
+            raise AlreadyRefundedError(spend.entry_id)
+        if settled.account.status is Status.CLOSED:
+            brought = min(brought, -spend.amount - came_back)
+            if brought <= 0:
+                raise AccountClosedError
+        refunded = min(-spend.amount - came_back, brought)
+        rewarded = brought - refunded
+        known = remember(settled.account.interviews, at, brought, now, timedelta(days=policy.interview_window_days))
+        settled = replace(settled, account=replace(settled.account, interviews=known)).once(interview_claim(spend))
+        reference = {"type": "interview", "spend_id": spend.entry_id} | ({"at": named(at)} if at != now else {})
+        request = self.request
+        if refunded:
+            settled = settled.add_entry(
+                EntryType.REFUND,
+                back(spend.slices, refunded, now.date(), policy.refund_grace_days, before=came_back),
+                request,
+                at=now,
+                now=now,
+                reason="Interview: the proposal's Connects",
+                reference=reference,
+            )
+            request = replace(request, operation="interview_reward")
+        if rewarded:
+            settled = settled.add_entry(
+                EntryType.REWARD,
+                {Bucket(expiry_of_lot(at.date(), policy.lot_lifetime_months), paid=False): rewarded},
+                request,
+                at=now,
+                now=now,
+                reason="Interview",
+                reference=reference,
+            )
+        return settled
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Brought:
@@ -61,60 +114,6 @@ class Brought:
 def interview_claim(spend: Entry) -> str:
     """A proposal has its interview at most once."""
     return f"interview#{spend.entry_id}"
-
-
-def interview(settled: Decision, command: Interview, now: datetime, policy: Policy) -> Decision:
-    """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward.
-
-    Near the cap it is filled up to that, the proposal's own Connects first; what is beyond is lost. The reward lives
-    from the day of the interview on.
-
-    Raises:
-        NotRefundableError: it stands for no proposal.
-        NoInterviewRewardError: it stands for one that was not sent on one's own.
-        RewardCapReachedError: nothing fits.
-        AlreadyRefundedError: as much as an interview brings came back before, so nothing is missing.
-        AccountClosedError: to a closed account only the proposal's own Connects come back, and none are missing.
-    """
-    check_on_proposal(command.spend)
-    _check_sent_on_ones_own(command.spend)
-    spend, came_back = command.spend, command.came_back or 0
-    at = min(command.at or now, now)
-    brought = min(_room(settled.account.interviews, at, policy), policy.interview - came_back)
-    if brought <= 0:
-        raise AlreadyRefundedError(spend.entry_id)
-    if settled.account.status is Status.CLOSED:
-        brought = min(brought, -spend.amount - came_back)
-        if brought <= 0:
-            raise AccountClosedError
-    refunded = min(-spend.amount - came_back, brought)
-    rewarded = brought - refunded
-    known = remember(settled.account.interviews, at, brought, now, timedelta(days=policy.interview_window_days))
-    settled = replace(settled, account=replace(settled.account, interviews=known)).once(interview_claim(spend))
-    reference = {"type": "interview", "spend_id": spend.entry_id} | ({"at": named(at)} if at != now else {})
-    request = command.request
-    if refunded:
-        settled = settled.post(
-            EntryType.REFUND,
-            back(spend.slices, refunded, now.date(), policy.refund_grace_days, before=came_back),
-            request,
-            at=now,
-            now=now,
-            reason="Interview: the proposal's Connects",
-            reference=reference,
-        )
-        request = replace(request, operation="interview_reward")
-    if rewarded:
-        settled = settled.post(
-            EntryType.REWARD,
-            {Bucket(expiry_of_lot(at.date(), policy.lot_lifetime_months), paid=False): rewarded},
-            request,
-            at=now,
-            now=now,
-            reason="Interview",
-            reference=reference,
-        )
-    return settled
 
 
 def brought_around(interviews: Sequence[Brought], at: datetime, window: timedelta) -> int:

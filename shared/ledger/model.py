@@ -312,11 +312,11 @@ class Decision:
         """Claim something that may happen once for ever."""
         return replace(self, claims=(*self.claims, claim))
 
-    def tell(self, kind: str, about: str, *, at: datetime, facts: Mapping[str, str | int]) -> Decision:
+    def notify(self, kind: str, about: str, *, at: datetime, facts: Mapping[str, str | int]) -> Decision:
         """Tell the account's owner something, in the same transaction."""
         return replace(self, notices=(*self.notices, Notice(self.account.account_id, kind, about, at, facts)))
 
-    def post(
+    def add_entry(
         self,
         entry_type: EntryType,
         slices: Mapping[Bucket, int],

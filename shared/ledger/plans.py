@@ -38,7 +38,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import go_off
+from shared.ledger.badges import go_off
 from shared.ledger.calendar import add_months, cycle_of_month, expiry_of_lot, midnight
 from shared.ledger.errors import AccountClosedError, AccountSuspendedError, InvalidRequestError
 from shared.ledger.model import Account, Bucket, EntryType, Granted, Plan, PlanNews, Request, Status
@@ -48,9 +48,9 @@ from shared.ledger.timeline import (
     granted_in,
     newest,
     remembered_months,
-    told_plan,
-    told_status,
     with_granted,
+    with_plan_news,
+    with_status_news,
 )
 
 if TYPE_CHECKING:
@@ -77,36 +77,35 @@ class ChangeAccount:
         if self.plan is None and self.status is None:
             raise InvalidRequestError("body", "needs plan, status, or both")
 
+    def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
+        """Put news where it belongs, and bring what the remembered cycles lack by all that is known.
 
-def change(settled: Decision, command: ChangeAccount, now: datetime, policy: Policy) -> Decision:
-    """Put news where it belongs, and bring what the remembered cycles lack by all that is known.
+        What had fallen due came by what was known, as its owner was shown it, whether a schedule had run or not. A
+        badge goes off where the account may no longer act.
 
-    What had fallen due came by what was known, as its owner was shown it, whether a schedule had run or not. A badge
-    goes off where the account may no longer act.
-
-    Raises:
-        AccountClosedError: it is closed, and that is not what it is told.
-    """
-    settled = replace(settled, account=_told(settled.account, command, now, policy))
-    status = settled.account.status
-    if status is Status.CLOSED:
-        return go_off(settled, AccountClosedError(), now)
-    if status is Status.SUSPENDED:
-        settled = go_off(settled, AccountSuspendedError(), now)
-    for month in remembered_months(settled.account):
-        cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
-        settled = _make_up(settled, cycle, command.request.actor, now, policy)
-    return settled
+        Raises:
+            AccountClosedError: it is closed, and that is not what it is told.
+        """
+        settled = replace(settled, account=_with_news_of(settled.account, self, now, policy))
+        status = settled.account.status
+        if status is Status.CLOSED:
+            return go_off(settled, AccountClosedError(), now)
+        if status is Status.SUSPENDED:
+            settled = go_off(settled, AccountSuspendedError(), now)
+        for month in remembered_months(settled.account):
+            cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
+            settled = _make_up(settled, cycle, self.request.actor, now, policy)
+        return settled
 
 
-def _told(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:
+def _with_news_of(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:
     if account.status is Status.CLOSED and (command.plan or command.status is not Status.CLOSED):
         raise AccountClosedError
     # Nobody's clock may rule out the changes to come.
     at = min(command.at, now) if command.at else max(now, newest(account) + ONE_INSTANT)
     if command.plan:
-        account = told_plan(account, at, command.plan, policy)
-    return told_status(account, at, command.status) if command.status else account
+        account = with_plan_news(account, at, command.plan, policy)
+    return with_status_news(account, at, command.status) if command.status else account
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ def _bring(decision: Decision, cycle: Cycle, wanted: Granted, row: _Row, policy:
     expires_on = expiry_of_lot(row.issued_on, policy.lot_lifetime_months)
     slices = {Bucket(expires_on, paid=False): free, Bucket(expires_on, paid=True): amount - free}
     if amount:
-        decision = decision.post(
+        decision = decision.add_entry(
             EntryType.GRANT,
             {bucket: part for bucket, part in slices.items() if part},
             row.request,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.ledger.calendar import AnchorPolicy
+from shared.ledger.errors import InvalidRequestError
 
 MAX_AMOUNT = 1_000_000
 """No single request moves more Connects than this."""
@@ -121,3 +122,9 @@ class Policy:
             raise ValueError(f"expiry_notice_days must be from 1 to {LONGEST_NOTICE_DAYS} each")
         if len(set(days)) < len(days) or len(days) > MOST_NOTICES:
             raise ValueError(f"expiry_notice_days must be {MOST_NOTICES} different numbers at most")
+
+
+def check_amount(amount: int) -> None:
+    """Raises InvalidRequestError: a request moves from 1 to `MAX_AMOUNT` Connects."""
+    if not 1 <= amount <= MAX_AMOUNT:
+        raise InvalidRequestError("amount", f"must be from 1 to {MAX_AMOUNT}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import is_badge
+from shared.ledger.badges import is_badge
 from shared.ledger.errors import AlreadyRefundedError, NotRefundableError
 from shared.ledger.model import Decision, Entry, EntryType, Request, back
 
@@ -35,6 +35,27 @@ class Refund:
     request: Request
     came_back: int | None = None
     """How many of its Connects came back before; None where it was never given back."""
+
+    def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
+        """All that is still out comes back.
+
+        Raises:
+            NotRefundableError: not for this reason, or it stands for no proposal.
+            AlreadyRefundedError
+        """
+        check_refundable(self.reason)
+        check_on_proposal(self.spend)
+        spend, before = self.spend, self.came_back
+        left = still_out(spend, before)
+        return settled.add_entry(
+            EntryType.REFUND,
+            back(spend.slices, left, now.date(), policy.refund_grace_days, before=before or 0),
+            self.request,
+            at=now,
+            now=now,
+            reason=BACK[self.reason],
+            reference={"type": "spend", "spend_id": spend.entry_id, "why": self.reason},
+        )
 
 
 def check_refundable(reason: str) -> None:
@@ -64,25 +85,3 @@ def still_out(spend: Entry, came_back: int | None) -> int:
     if came_back is not None and left <= 0:
         raise AlreadyRefundedError(spend.entry_id)
     return left
-
-
-def refund(settled: Decision, command: Refund, now: datetime, policy: Policy) -> Decision:
-    """All that is still out comes back.
-
-    Raises:
-        NotRefundableError: not for this reason, or it stands for no proposal.
-        AlreadyRefundedError
-    """
-    check_refundable(command.reason)
-    check_on_proposal(command.spend)
-    spend, before = command.spend, command.came_back
-    left = still_out(spend, before)
-    return settled.post(
-        EntryType.REFUND,
-        back(spend.slices, left, now.date(), policy.refund_grace_days, before=before or 0),
-        command.request,
-        at=now,
-        now=now,
-        reason=BACK[command.reason],
-        reference={"type": "spend", "spend_id": spend.entry_id, "why": command.reason},
-    )

@@ -47,7 +47,7 @@ class Step:
 # --- What is told ---------------------------------------------------------------------------------------------
 
 
-def told_plan(account: Account, at: datetime, news: PlanNews, policy: Policy) -> Account:
+def with_plan_news(account: Account, at: datetime, news: PlanNews, policy: Policy) -> Account:
     """The account with news of its plan."""
     began = PlanNews.PLUS if account.plan is Plan.PLUS else PlanNews.BASIC_NOW
     told = _with_news(account.plans or {_since(account): began}, at, news)
@@ -57,7 +57,7 @@ def told_plan(account: Account, at: datetime, news: PlanNews, policy: Policy) ->
     return replace(account, plans=plans)
 
 
-def told_status(account: Account, at: datetime, status: Status) -> Account:
+def with_status_news(account: Account, at: datetime, status: Status) -> Account:
     """The account with news of its status."""
     told = _with_news(account.statuses or {_since(account): Status.ACTIVE}, at, status)
     return replace(account, statuses=_bounded(told))

@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from shared.edge.requests import Instant
-from shared.ledger.job import JobStatus
+from shared.http.requests import Instant
+from shared.ledger.jobs import JobStatus
 from shared.ledger.model import EntryType, Kind, Plan
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 
 SCHEMAS = "#/components/schemas/"
 

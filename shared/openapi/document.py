@@ -1,4 +1,4 @@
-"""Makes the document of what the functions' resolvers know of their routes, and what the routes say in `about`."""
+"""Makes the document of what the functions' resolvers know of their routes, and what the routes say in `operation`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.api_gateway import Route
 
-from shared.edge.about import EXTENSION
-from shared.edge.callers import SERVICE, STAFF
-from shared.edge.problems import PROBLEM_JSON, STATUS
-from shared.edge.requests import JSON, Body, Query, taken_by
+from shared.http.callers import SERVICE, STAFF
+from shared.http.operations import EXTENSION
+from shared.http.problems import PROBLEM_JSON, STATUS
+from shared.http.requests import JSON, Body, Query, taken_by
 from shared.openapi import answers
 from shared.openapi.answers import SCHEMAS
 from shared.sandbox.payments import Behaviour
@@ -232,7 +232,7 @@ def _tell_apart(found: dict[str, Json]) -> None:
 def _operation(known: Json, refused: Json, where: str) -> Json:
     told = known.get(EXTENSION)
     if told is None:
-        raise UndocumentedError(f"{where} does not say what it answers: add **about(...) to its decorator")
+        raise UndocumentedError(f"{where} does not say what it answers: add **operation(...) to its decorator")
     headers = [
         *(["Idempotency-Key"] if told["keyed"] else []),
         *(SIGNATURE if told["who"] == PROVIDER else []),

@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.ledger.commands import OpenAccount, open_account, settled_view
+from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.errors import AlreadyExistsError, BusyError
 from shared.ledger.model import Account, Claim, EntryType, PlanNews, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
+from shared.ledger.settling import settled_view
 from shared.services.jobs import withdraw_boost
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.retry import attempts, in_time

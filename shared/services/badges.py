@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.badge import BADGE, RenewBadge, SwitchBadge, WeekPrice, calendar_week, price_for
+from shared.ledger.badges import BADGE, RenewBadge, SwitchBadge, WeekPrice, calendar_week, price_for
 from shared.ledger.model import Badge, Request
-from shared.services.each import for_each, has_time
+from shared.services.batches import for_each, has_time
 from shared.services.retry import in_time
 from shared.store.badges import BadgeCount, count_more, read_price, read_price_and_count, save_count, save_price
 

@@ -28,7 +28,7 @@ from uuid import uuid4
 
 from shared.ledger.calendar import midnight
 from shared.ledger.commands import Settle
-from shared.services.each import for_each, has_time, while_there_is_time
+from shared.services.batches import for_each, has_time, while_there_is_time
 from shared.store.errors import StoreError
 from shared.store.rows import AccountRow, DateAttribute
 from shared.store.walks import Walk, WalkTakenError
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pynamodb.attributes import Attribute
 
-    from shared.ledger.commands import TellExpiring
+    from shared.ledger.expiry_notices import NotifyExpiring
     from shared.services.ledger import Ledger
     from shared.store.table import DueKey, DuePage, Key
 
@@ -253,7 +253,7 @@ class _Run:
 
 
 def settle_accounts(
-    ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float], command: Settle | TellExpiring = SETTLE
+    ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float], command: Settle | NotifyExpiring = SETTLE
 ) -> int:
     """Settle each account, which every command does first; ``deadline`` is asked anew for each. Tells how many.
 

@@ -4,7 +4,7 @@ The contract is `shared/events/schemas/`, a JSON Schema for each type of event. 
 ``id`` that is the same however often the event comes, and ``account_id``.
 
 Most notices are told by an entry or by a purchase. What neither tells is written down as a `Notice`, in the transaction
-of the decision that it belongs to (`Decision.tell`), and published by its kind.
+of the decision that it belongs to (`Decision.notify`), and published by its kind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.ledger.model import Entry, Notice
-    from shared.ledger.purchase import Purchase
+    from shared.ledger.purchases import Purchase
     from shared.store.stream import Change
 
 SOURCE = "connects.ledger"

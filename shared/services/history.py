@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import settling
 from shared.ledger.errors import InvalidRequestError
+from shared.ledger.settling import settling
 from shared.services.retry import attempts
 from shared.services.views import entry_view
 from shared.store.errors import ContentionError
@@ -45,7 +45,7 @@ RUN_BY_SPREADSHEETS = tuple("=+-@\t\r\n\0＝＋－＠")  # noqa: RUF001 - the fu
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EntryQuery:
     """The last ``days`` up to now or, where it names an end of its own, ``since <= at < until``; of one type or all.
 
     Both in whole milliseconds. ``cursor`` is where an earlier page of the same query ended; ``limit`` is no part of it.
@@ -60,11 +60,11 @@ class Asked:
     cursor: str | None = None
 
     @property
-    def query(self) -> str:
+    def digest(self) -> str:
         """The same for whoever asks for the same; it is in every cursor of it."""
         ends = [at and instant(at) for at in (self.since, self.until)]
-        asked = [self.account_id, self.entry_type, self.days if self.since is None else None, *ends]
-        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+        parts = [self.account_id, self.entry_type, self.days if self.since is None else None, *ends]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class _Page:
         return replace(self.begins, below=below, pending=shown < self.pending) if below else None
 
 
-def history_json(ledger: Ledger, asked: Asked, *, deadline: float) -> str:
+def history_json(ledger: Ledger, query: EntryQuery, *, deadline: float) -> str:
     """One page as JSON, with the next one's cursor, null at the end.
 
     The first page is two calls, and one more where something is pending; each page below that is one. A page of one
@@ -116,14 +116,14 @@ def history_json(ledger: Ledger, asked: Asked, *, deadline: float) -> str:
         InvalidRequestError: a cursor that this query did not give, or a range that ends before it begins.
         ContentionError: the account was written all the while.
     """
-    page = _page(ledger, asked, _place(asked), deadline)
+    page = _page(ledger, query, _place(query), deadline)
     rows = [json.dumps(entry_view(entry)) for entry in page.entries]
     shown, _ = _fitting(rows, ANSWER_BYTES)
-    cursor = json.dumps(_cursor(asked, page.after(shown)))
+    cursor = json.dumps(_cursor(query, page.after(shown)))
     return f'{{"entries": [{", ".join(rows[:shown])}], "next_cursor": {cursor}}}'
 
 
-def history_csv(ledger: Ledger, asked: Asked, *, deadline: float) -> tuple[str, str | None]:
+def history_csv(ledger: Ledger, query: EntryQuery, *, deadline: float) -> tuple[str, str | None]:
     """The range as CSV (RFC 4180) and the cursor of what is left, if anything is.
 
     As much as one answer takes, and as can be read by ``deadline``, in monotonic seconds; raises what `history_json`
@@ -131,62 +131,62 @@ def history_csv(ledger: Ledger, asked: Asked, *, deadline: float) -> tuple[str, 
     """
     lines = [_csv_line(CSV_COLUMNS)]
     _, room = _fitting(lines, ANSWER_BYTES)
-    asked = replace(asked, limit=CSV_PAGE)
-    place = _place(asked)
+    query = replace(query, limit=CSV_PAGE)
+    place = _place(query)
     while True:
-        page = _page(ledger, asked, place, deadline)
+        page = _page(ledger, query, place, deadline)
         rows = [_csv_line(_csv_row(entry)) for entry in page.entries]
         shown, room = _fitting(rows, room)
         lines += rows[:shown]
         place = page.after(shown)
         if place is None or shown < len(rows) or time.monotonic() >= deadline:
-            return "".join(lines), _cursor(asked, place)
+            return "".join(lines), _cursor(query, place)
 
 
-def _page(ledger: Ledger, asked: Asked, place: _Place | None, deadline: float) -> _Page:
+def _page(ledger: Ledger, query: EntryQuery, place: _Place | None, deadline: float) -> _Page:
     if place and not place.pending:
-        return _written(ledger, asked, place, asked.limit, deadline)
+        return _written(ledger, query, place, query.limit, deadline)
     now = ledger.clock.now()
     for _ in attempts(deadline):
-        account = ledger.table.account(asked.account_id)
+        account = ledger.table.account(query.account_id)
         settled = settling(account, now, ledger.policy)
-        begins = place or _range(asked, now, settled.account)
-        pending = [entry for entry in reversed(settled.entries) if _shown(entry, asked, begins)]
+        begins = place or _range(query, now, settled.account)
+        pending = [entry for entry in reversed(settled.entries) if _shown(entry, query, begins)]
         if not pending:
-            return _written(ledger, asked, begins, asked.limit, deadline)
-        if len(pending) >= asked.limit:
-            shown = pending[: asked.limit]
+            return _written(ledger, query, begins, query.limit, deadline)
+        if len(pending) >= query.limit:
+            shown = pending[: query.limit]
             return _Page(shown, begins, len(pending), time_key(shown[-1]))
-        page = _written(ledger, asked, begins, asked.limit - len(pending), deadline)
+        page = _written(ledger, query, begins, query.limit - len(pending), deadline)
         # What is pending follows from this version of the account alone: another one was perhaps read with its rows.
-        if ledger.table.account(asked.account_id).version == account.version:
+        if ledger.table.account(query.account_id).version == account.version:
             return _Page(pending + page.entries, begins, len(pending), page.below)
     raise ContentionError("the account was written between every two reads")
 
 
-def _written(ledger: Ledger, asked: Asked, begins: _Place, limit: int, deadline: float) -> _Page:
+def _written(ledger: Ledger, query: EntryQuery, begins: _Place, limit: int, deadline: float) -> _Page:
     page = ledger.table.history(
-        asked.account_id,
+        query.account_id,
         since=begins.since,
         until=begins.until,
         limit=limit,
         deadline=deadline,
-        entry_type=asked.entry_type,
+        entry_type=query.entry_type,
         below=begins.below,
     )
     return _Page(page.entries, begins, below=page.next_key)
 
 
-def _shown(entry: Entry, asked: Asked, begins: _Place) -> bool:
-    return begins.holds(entry) and asked.entry_type in {None, entry.type}
+def _shown(entry: Entry, query: EntryQuery, begins: _Place) -> bool:
+    return begins.holds(entry) and query.entry_type in {None, entry.type}
 
 
-def _range(asked: Asked, now: datetime, settled: Account) -> _Place:
+def _range(query: EntryQuery, now: datetime, settled: Account) -> _Place:
     """Up to now is up to the newest entry, which another machine's clock may have dated ahead of this one's."""
-    days = timedelta(asked.days)
-    if asked.until:
-        return _Place(asked.since or asked.until - days, asked.until)
-    since, until = asked.since or now - days, max(now, settled.last_at or now) + A_MOMENT
+    days = timedelta(query.days)
+    if query.until:
+        return _Place(query.since or query.until - days, query.until)
+    since, until = query.since or now - days, max(now, settled.last_at or now) + A_MOMENT
     if since >= until:
         raise InvalidRequestError("query.from", "must lie before to")
     return _Place(since, until)
@@ -232,27 +232,27 @@ def _csv_line(cells: Sequence[str | int]) -> str:
     return text.getvalue()
 
 
-def _cursor(asked: Asked, place: _Place | None) -> str | None:
+def _cursor(query: EntryQuery, place: _Place | None) -> str | None:
     """Names the query and the range that its first page had, so that it is good whenever it is used."""
     if place is None:
         return None
-    told = [asked.query, instant(place.since), instant(place.until), place.below, place.pending]
-    return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+    parts = [query.digest, instant(place.since), instant(place.until), place.below, place.pending]
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
 
-def _place(asked: Asked) -> _Place | None:
+def _place(query: EntryQuery) -> _Place | None:
     """Where the page begins that is asked for; None for the first.
 
     Raises:
         InvalidRequestError: the query did not give this cursor.
     """
-    if asked.cursor is None:
+    if query.cursor is None:
         return None
     refused = InvalidRequestError("query.cursor", "is not one that this query gave")
     try:
-        _, since, until, below, pending = json.loads(base64.urlsafe_b64decode(asked.cursor))
+        _, since, until, below, pending = json.loads(base64.urlsafe_b64decode(query.cursor))
         place = _Place(datetime.fromisoformat(since), datetime.fromisoformat(until), below, pending)
-        given = PLACE.fullmatch(below) and _cursor(asked, place) == asked.cursor
+        given = PLACE.fullmatch(below) and _cursor(query, place) == query.cursor
     except (ValueError, TypeError, OverflowError):
         raise refused from None
     if not given or not since < below < until:

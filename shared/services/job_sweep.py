@@ -16,12 +16,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger.errors import AlreadyRefundedError
-from shared.ledger.job import Job, JobAndAuction, JobStatus, Proposal, asked, looked
+from shared.ledger.jobs import Job, JobAndAuction, JobStatus, Proposal, after_sweep, endings_requested
 from shared.ledger.model import Request
+from shared.services.batches import for_each, while_there_is_time
 from shared.services.due import SOON, STILL_SOON, Work
-from shared.services.each import for_each, while_there_is_time
 from shared.services.jobs import end_holds
-from shared.services.spending import refund_spend
+from shared.services.proposals import refund_spend
 from shared.store.errors import JobMovedError
 from shared.store.jobs import JobRow, Jobs, job_pk
 
@@ -48,7 +48,7 @@ REASON = {JobStatus.CANCELED: "job_canceled", JobStatus.REMOVED: "job_removed"}
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class SweepResult:
     """What was found to do, and since when the longest-waiting of it has waited."""
 
     proposals: int
@@ -70,11 +70,11 @@ def handle_message(
     message: dict[str, Any],
     queue: Queue,
     deadline: Callable[[], float],
-    looked_at: Callable[[Looked], object] = lambda _: None,
+    on_result: Callable[[SweepResult], object] = lambda _: None,
 ) -> None:
     """Look at jobs, end a job's holds, or refund a page of proposals.
 
-    ``looked_at`` is handed what was found at each job.
+    ``on_result`` is handed what was found at each job.
 
     Raises:
         ExceptionGroup: at the end, what went wrong with some, or that time ran out; the others are done.
@@ -84,7 +84,7 @@ def handle_message(
         return
     if "look_at" in message or "jobs" in message:
         jobs = [message["look_at"]] if "look_at" in message else message["jobs"]
-        sweep(ledger, jobs, queue, deadline, looked_at)
+        sweep(ledger, jobs, queue, deadline, on_result)
         return
     how = JobStatus(message["how"])
     page = [Proposal(message["job_id"], *proposal) for proposal in message["proposals"]]
@@ -96,22 +96,22 @@ def sweep(
     jobs: Iterable[str],
     queue: Queue,
     deadline: Callable[[], float],
-    looked_at: Callable[[Looked], object] = lambda _: None,
-) -> Looked:
+    on_result: Callable[[SweepResult], object] = lambda _: None,
+) -> SweepResult:
     """Look at each of these jobs.
 
     Raises:
         ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due.
     """
-    found: list[Looked] = [Looked(0, 0, ledger.clock.now())]
+    found: list[SweepResult] = [SweepResult(0, 0, ledger.clock.now())]
     timed = _UntilThen(queue, deadline)
 
     def look(job_id: str) -> None:
         found.append(look_at(ledger, job_id, timed))
-        looked_at(found[-1])
+        on_result(found[-1])
 
     for_each(jobs, look, deadline)
-    return Looked(
+    return SweepResult(
         sum(one.proposals for one in found),
         sum(one.auctions for one in found),
         min(one.oldest for one in found),
@@ -133,25 +133,25 @@ class _UntilThen:
         self._queue.send(while_there_is_time(bodies, self._deadline))
 
 
-def look_at(ledger: Ledger, job_id: str, queue: Queue) -> Looked:
+def look_at(ledger: Ledger, job_id: str, queue: Queue) -> SweepResult:
     """Send what is to be done for a job to the queue; let the job rest where nothing is."""
     jobs, now = Jobs(ledger.table), ledger.clock.now()
     known = jobs.job_and_auction(job_id)
     if known is None:
-        return Looked(0, 0, now)
+        return SweepResult(0, 0, now)
     job, auction = known.job, known.auction
     proposals = auctions = 0
     oldest, holds_since = now, None
     if auction.due and auction.due <= now:
         queue.send([json.dumps({"end_holds": job_id})])
         holds_since = min((ending.verdict.at for ending in auction.endings), default=auction.closes_at or auction.due)
-        auctions, oldest, auction = 1, holds_since, asked(auction, now)
+        auctions, oldest, auction = 1, holds_since, endings_requested(auction, now)
     if job.refunds_due:
         proposals = _send_proposals(jobs, job, queue)
-        oldest, job = min(oldest, job.refunds_since or now), looked(job, proposals, now)
+        oldest, job = min(oldest, job.refunds_since or now), after_sweep(job, proposals, now)
     with suppress(JobMovedError):  # whoever moved it has looked as well, or it is looked at again
         jobs.save(known, JobAndAuction(job, auction))
-    return Looked(proposals, auctions, oldest, holds_since)
+    return SweepResult(proposals, auctions, oldest, holds_since)
 
 
 def _send_proposals(jobs: Jobs, job: Job, queue: Queue) -> int:

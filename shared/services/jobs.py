@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from shared.ledger.auction import close_by_clock, ended, withdraw
 from shared.ledger.errors import JobNotFoundError, LedgerError
 from shared.ledger.holds import EndHold, held_up_to
-from shared.ledger.job import Job, JobAndAuction, JobEvent, Posting, happen, interact, post
-from shared.services.each import for_each
+from shared.ledger.jobs import Job, JobAndAuction, JobEvent, Posting, happen, interact, with_posting
+from shared.services.batches import for_each
 from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, JobMovedError, StoreError
 from shared.store.jobs import Jobs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @in_time
-def post_job(
+def save_posting(
     ledger: Ledger, job_id: str, posting: Posting, *, deadline: float, at: datetime | None = None
 ) -> JobAndAuction:
     """Take in what the marketplace says of a job; a version that is not newer changes nothing of what it is.
@@ -40,13 +40,13 @@ def post_job(
     now = ledger.clock.now()
 
     def change(known: JobAndAuction | None) -> JobAndAuction:
-        return post(known or JobAndAuction(Job(job_id)), posting, at or now, now, ledger.policy)
+        return with_posting(known or JobAndAuction(Job(job_id)), posting, at or now, now, ledger.policy)
 
     return end_holds_now(ledger, change_job(ledger, job_id, change, deadline), deadline)
 
 
 @in_time
-def tell_of_job(
+def apply_job_event(
     ledger: Ledger, job_id: str, event: JobEvent, *, deadline: float, at: datetime | None = None
 ) -> JobAndAuction:
     """Something happened to a job at ``at``, now where it is not given: what comes back by the rules will."""

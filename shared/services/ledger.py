@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.ledger.commands import Settle, TellExpiring, decide, settled_view
+from shared.ledger.commands import decide
 from shared.ledger.errors import (
     AccountNotFoundError,
     BusyError,
@@ -15,6 +15,7 @@ from shared.ledger.errors import (
     SpendNotFoundError,
 )
 from shared.ledger.model import Account, Claim, Decision, Entry, EntryType, Request, entry_id
+from shared.ledger.settling import settled_view
 from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, EntryExistsError, StoreError, VersionMovedError
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from shared.clock import Clock
     from shared.ledger.commands import Command
     from shared.ledger.policy import Policy
-    from shared.store.also import Also
     from shared.store.table import Table
+    from shared.store.transaction_items import TransactionItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Ledger:
         command: Command,
         *,
         deadline: float,
-        also: Sequence[Also] | Callable[[Decision], Sequence[Also]] = (),
+        also: Sequence[TransactionItem] | Callable[[Decision], Sequence[TransactionItem]] = (),
         read: Account | None = None,
     ) -> Outcome:
         """Carry a command out exactly once.
@@ -101,10 +102,12 @@ class Ledger:
         tries = attempts(deadline)
         for _ in tries:
             try:
-                return self._change(read or self.table.account(account_id), command, request, also, deadline)
+                account = read or self.table.account(account_id)
+                return self._change(account, command, request, also, deadline)
             except VersionMovedError as error:
                 tries.met(error)
-                read = error.current if tries.may_be_at_once() else None
+                by_one = error.current.version == account.version + 1
+                read = error.current if by_one and tries.may_be_at_once() else None
             except ContentionError as error:
                 tries.met(error)
                 read = None
@@ -137,7 +140,7 @@ class Ledger:
         account: Account,
         command: Command,
         request: Request | None,
-        also: Sequence[Also] | Callable[[Decision], Sequence[Also]],
+        also: Sequence[TransactionItem] | Callable[[Decision], Sequence[TransactionItem]],
         deadline: float,
     ) -> Outcome:
         now = self.clock.now()
@@ -174,9 +177,8 @@ def check_same_request(known_fingerprint: str, request: Request) -> None:
 
 def _keyed_request(command: Command) -> Request | None:
     """A settlement, a notice or a change of plan needs no key: what they find done they leave alone."""
-    if isinstance(command, Settle | TellExpiring) or not command.request.key:
-        return None
-    return command.request
+    request = command.request
+    return request if request and request.key else None
 
 
 def _repeat(entry: Entry, request: Request | None, *, replayed: bool) -> Outcome:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from shared.services.each import OutOfTimeError, while_there_is_time
+from shared.services.batches import OutOfTimeError, while_there_is_time
 from shared.services.events import Event, events_of
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from shared.ledger.campaign import Campaign, counters_for, first_counter, next_counter, promo_claim
-from shared.ledger.commands import Credit
+from shared.ledger.credits import Credit
 from shared.ledger.errors import BusyError, PromoError, PromoExhaustedError, PromoNotFoundError, PromoUsedError
 from shared.ledger.model import EntryType, Request
+from shared.ledger.promos import Campaign, counters_for, first_counter, next_counter, promo_claim
 from shared.services.ledger import Ledger, Outcome
 from shared.services.retry import attempts, in_time
 from shared.store.errors import CampaignMovedError, ClaimedError, ContentionError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from shared.store.also import Also
+    from shared.store.transaction_items import TransactionItem
 
 PROMO = "promo"
 
@@ -110,7 +110,13 @@ def check_redeemable(ledger: Ledger, account_id: str, code: str) -> None:
 
 
 def take_one(
-    ledger: Ledger, account_id: str, code: str, take: Callable[[Campaign, Also], T], *, now: datetime, deadline: float
+    ledger: Ledger,
+    account_id: str,
+    code: str,
+    take: Callable[[Campaign, TransactionItem], T],
+    *,
+    now: datetime,
+    deadline: float,
 ) -> T:
     """Have ``take`` write one redemption, out of the first counter that has one left.
 

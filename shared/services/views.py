@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from shared.ledger.campaign import Campaign
-    from shared.ledger.job import JobAndAuction
+    from shared.ledger.jobs import JobAndAuction
     from shared.ledger.model import Account, Badge, Bucket, Entry
     from shared.ledger.policy import Policy
-    from shared.services.auditing import Audited
-    from shared.services.purchasing import Bought
+    from shared.ledger.promos import Campaign
+    from shared.services.audits import Audited
+    from shared.services.purchases import Bought
 
 
 def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:

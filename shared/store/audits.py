@@ -18,7 +18,7 @@ from shared.store.rows import InstantAttribute, PurchaseRow, Row, WholeAttribute
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.ledger.purchase import Purchase
+    from shared.ledger.purchases import Purchase
     from shared.store.table import Key, Table
 
 AUDIT_SK = "AUDIT"

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from pynamodb.attributes import JSONAttribute
 
-from shared.ledger.badge import WeekPrice
-from shared.store.also import Update
+from shared.ledger.badges import WeekPrice
 from shared.store.errors import ContentionError, StoreError
 from shared.store.rows import AccountRow, DateAttribute, Row, WholeAttribute
+from shared.store.transaction_items import Update
 
 if TYPE_CHECKING:
     from shared.store.table import Key, Table

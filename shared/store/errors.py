@@ -163,7 +163,7 @@ def contention_from_aws(*, reading: bool = False) -> Iterator[None]:
 def is_no_answer(error: BaseException | None) -> bool:
     """Whether an error of the SDK means that no answer came, or none that can be trusted.
 
-    Also where there was no connection: the SDK may have sent the request before, and heard nothing.
+    TransactionItem where there was no connection: the SDK may have sent the request before, and heard nothing.
     """
     return isinstance(error, NO_ANSWER) and not _is_distrust(error)
 

@@ -19,8 +19,7 @@ from pynamodb.constants import STRING
 
 from shared.ledger.auction import Auction, Bid, Boost, Close, Ending, Verdict, Why
 from shared.ledger.errors import AccountNotFoundError
-from shared.ledger.job import Job, JobAndAuction, JobEvent, Posting, Proposal
-from shared.store.also import Check, Put, Update
+from shared.ledger.jobs import Job, JobAndAuction, JobEvent, Posting, Proposal
 from shared.store.errors import JobMovedError, ProposalExistsError, contention_from_aws
 from shared.store.rows import (
     ACCOUNT_SK,
@@ -31,6 +30,7 @@ from shared.store.rows import (
     instant,
     shard_of,
 )
+from shared.store.transaction_items import Check, Put, Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account
-    from shared.store.also import Also
     from shared.store.table import Table
+    from shared.store.transaction_items import TransactionItem
 
 JOB_SK = "JOB"
 AUCTION_SK = "AUCTION"
@@ -312,7 +312,7 @@ class Jobs:
         unchanged = kind.revision == revision if revision else kind.pk.does_not_exist()
         return Update(row, changes, unchanged, lambda _: JobMovedError(job_id))
 
-    def as_read(self, job_id: str, job: Job | None) -> Also:
+    def as_read(self, job_id: str, job: Job | None) -> TransactionItem:
         """That it is still open at this price, or still unknown. Refused with JobMovedError."""
         row = self._job
         unchanged: Condition = row.pk.does_not_exist()
@@ -320,7 +320,7 @@ class Jobs:
             unchanged = (row.status == job.status.value) & (row.price == job.price)
         return Check(row(pk=job_pk(job_id), sk=JOB_SK), unchanged, lambda _: JobMovedError(job_id))
 
-    def first(self, proposal: Proposal) -> Also:
+    def first(self, proposal: Proposal) -> TransactionItem:
         """The one proposal of an account on a job. Refused with ProposalExistsError."""
         row = self._proposal(
             pk=job_pk(proposal.job_id),
@@ -334,7 +334,7 @@ class Jobs:
     def has_proposal(self, job_id: str, account_id: str) -> bool:
         return self._table.get(ProposalRow, job_pk(job_id), proposal_sk(account_id)) is not None
 
-    def refunded(self, proposal: Proposal, at: datetime) -> Also:
+    def refunded(self, proposal: Proposal, at: datetime) -> TransactionItem:
         """That a proposal came back, which takes it off the list of those that have still to."""
         row, mark = self._mark(proposal, at)
         return Update(row, mark, self._proposal.pk.exists(), lambda _: ProposalExistsError(proposal.spend_id))

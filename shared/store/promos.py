@@ -17,16 +17,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shared.ledger.campaign import Campaign, Counter, shares
-from shared.store.also import Put, Update
+from shared.ledger.promos import Campaign, Counter, shares
 from shared.store.errors import CampaignMovedError, ContentionError, contention_from_aws
 from shared.store.rows import InstantAttribute, Row, WholeAttribute
+from shared.store.transaction_items import Put, Update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.store.also import Also, Refused
     from shared.store.table import Table
+    from shared.store.transaction_items import Refused, TransactionItem
 
 CAMPAIGN_SK = "CAMPAIGN"
 COUNTER_SK = "COUNTER"
@@ -98,7 +98,7 @@ def read_counters(table: Table, campaign: Campaign) -> list[Counter]:
     return [found[pk] for pk, _ in keys]
 
 
-def taking_one(table: Table, campaign: Campaign, number: int) -> Also:
+def taking_one(table: Table, campaign: Campaign, number: int) -> TransactionItem:
     """One redemption out of a counter. Refused where it has none left, or where the terms are no longer these."""
     row = table.rows(CounterRow)
     return Update(
@@ -146,7 +146,7 @@ def save_campaign(table: Table, before: Campaign, after: Campaign, counters: Seq
     return after
 
 
-def _terms(table: Table, before: Campaign, after: Campaign) -> Also:
+def _terms(table: Table, before: Campaign, after: Campaign) -> TransactionItem:
     row, pk, values = table.rows(CampaignRow), campaign_pk(after.code), CampaignRow.values(after)
     if not before.revision:
         return Put(row(pk=pk, sk=CAMPAIGN_SK, **values), _moved(after))
@@ -154,7 +154,7 @@ def _terms(table: Table, before: Campaign, after: Campaign) -> Also:
     return Update(row(pk=pk, sk=CAMPAIGN_SK), changes, row.revision == before.revision, _moved(after))
 
 
-def _share(table: Table, before: Campaign, after: Campaign, number: int, share: int, *, ends: bool) -> Also:
+def _share(table: Table, before: Campaign, after: Campaign, number: int, share: int, *, ends: bool) -> TransactionItem:
     row, pk = table.rows(CounterRow), counter_pk(after.code, number)
     if number >= before.counters:
         return Put(row(pk=pk, sk=COUNTER_SK, taken=0, share=share, revision=after.revision), _moved(after))

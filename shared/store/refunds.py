@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.ledger.refunds import refund_claim
-from shared.store.also import Also, Put, Update
 from shared.store.errors import CameBackError
 from shared.store.rows import RefundRow, claim_sk
+from shared.store.transaction_items import Put, TransactionItem, Update
 
 if TYPE_CHECKING:
     from shared.ledger.model import Entry
-    from shared.store.also import Item
     from shared.store.table import Table
+    from shared.store.transaction_items import Item
 
 
 class Refunds:
@@ -29,7 +29,7 @@ class Refunds:
         first = self._table.entry(spend.account_id, told.holder)
         return first.amount if first else -spend.amount
 
-    def grown(self, spend: Entry, before: int | None, refund: Entry) -> Also:
+    def grown(self, spend: Entry, before: int | None, refund: Entry) -> TransactionItem:
         """By one more refund, where ``before`` had come back. Refused with CameBackError."""
         row, after = self._row, (before or 0) + refund.amount
         item = row(pk=spend.account_id, sk=claim_sk(refund_claim(spend)))

@@ -1,4 +1,6 @@
-"""How things lie in the table: one item an account, one an entry, one a claim, one a purchase.
+"""How things are stored in the table: one item an account, one an entry, one a claim, one a purchase.
+
+These are the account's; all items of the table are listed in ``README.md`` beside this file.
 
 ================  =======================  ==========================================================
 pk                sk                       what
@@ -9,9 +11,6 @@ pk                sk                       what
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
 ``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
 ``<account id>``  ``AUDIT``                how far an audit that takes long has got, or what it found
-``JOB#<job id>``  ``JOB``                  a job, its price, and the auction of its boosted places
-``JOB#<job id>``  ``PROPOSAL#<account>``   an account's one proposal on it
-``WALK#<index>``  ``<shard>``              how far what is due was sent to its queue
 ================  =======================  ==========================================================
 
 ``by_time`` (local, so that it reads what was just written) lists an account's entries in the order of time. The
@@ -46,7 +45,7 @@ from shared.ledger.model import (
     PlanNews,
     Status,
 )
-from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.store.rows import NOTICES, NoticeRow, PurchaseRow, entry_from, entry_sk, purchase_sk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.ledger.model import Entry, Notice
-    from shared.ledger.purchase import Purchase
+    from shared.ledger.purchases import Purchase
 
 INSERT, MODIFY = "INSERT", "MODIFY"
 DECIDED = {PurchaseState.COMPLETED, PurchaseState.DECLINED}

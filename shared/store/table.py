@@ -10,8 +10,7 @@ from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.transactions import TransactWrite
 
 from shared.ledger.errors import AccountNotFoundError
-from shared.ledger.purchase import PurchaseState
-from shared.store.also import ALL_OLD, Update
+from shared.ledger.purchases import PurchaseState
 from shared.store.errors import (
     CONTENTION,
     ClaimedError,
@@ -44,6 +43,7 @@ from shared.store.rows import (
     time_key,
 )
 from shared.store.sending import meta, watch
+from shared.store.transaction_items import ALL_OLD, Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account, Claim, Decision, Entry, EntryType
-    from shared.ledger.purchase import Purchase
-    from shared.store.also import Also
+    from shared.ledger.purchases import Purchase
+    from shared.store.transaction_items import TransactionItem
 
 DUE_PAGE = 1000
 """Of an index of what is due: some 120 KB."""
@@ -277,7 +277,7 @@ class Table:
         *,
         own: str | None = None,
         claims: Sequence[Claim] = (),
-        also: Sequence[Also] = (),
+        also: Sequence[TransactionItem] = (),
     ) -> Account:
         """Write one decision: the account if nobody else changed it, its entries if no key was used before.
 
@@ -312,7 +312,7 @@ class Table:
         self._commit(write, own, also)
         return after
 
-    def write(self, items: Sequence[Also]) -> None:
+    def write(self, items: Sequence[TransactionItem]) -> None:
         """Items that belong to no account, all of them or none.
 
         Raises:
@@ -339,7 +339,7 @@ class Table:
                 raise item.refused({}).after(error.cause) from error
             raise
 
-    def completion(self, purchase: Purchase) -> Also:
+    def completion(self, purchase: Purchase) -> TransactionItem:
         """Of a purchase that is still pending, with the Connects that it bought. Refused with PurchaseMovedError."""
         return Update(
             self._purchase(pk=purchase.account_id, sk=purchase_sk(purchase.purchase_id)),
@@ -493,7 +493,7 @@ class Table:
         condition &= self._purchase.attempt == purchase.attempt
         return condition
 
-    def _commit(self, write: TransactWrite, own: str | None = None, also: Sequence[Also] = ()) -> None:
+    def _commit(self, write: TransactWrite, own: str | None = None, also: Sequence[TransactionItem] = ()) -> None:
         try:
             with contention_from_aws(), write:
                 pass
@@ -502,7 +502,9 @@ class Table:
                 raise refusal.after(error.cause) from error
             raise  # as it came: its cause is what names the table or the permission that is missing
 
-    def _refusal(self, error: TransactWriteError, own: str | None, also: Sequence[Also]) -> StoreError | None:
+    def _refusal(
+        self, error: TransactWriteError, own: str | None, also: Sequence[TransactionItem]
+    ) -> StoreError | None:
         """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.
 
         An entry that the calendar brought may stand there too, written by whoever moved the version on. None where it

@@ -6,25 +6,18 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 
+from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.audit import audit
-from shared.ledger.badge import RenewBadge, SwitchBadge
-from shared.ledger.commands import (
-    Adjust,
-    Command,
-    Credit,
-    OpenAccount,
-    Settle,
-    Spend,
-    decide,
-    open_account,
-    settled_view,
-    settling,
-)
+from shared.ledger.badges import RenewBadge, SwitchBadge
+from shared.ledger.commands import Command, Settle, decide
+from shared.ledger.credits import Adjust, Credit
 from shared.ledger.interviews import Interview
 from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanNews, Request, Status
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.policy import Policy
+from shared.ledger.proposals import Spend
 from shared.ledger.refunds import Refund
+from shared.ledger.settling import settled_view, settling
 
 DEFAULT = Policy()
 QUIET = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0)

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
-from shared.ledger.badge import ONE_WEEK, is_badge
+from shared.ledger.badges import ONE_WEEK, is_badge
 from shared.ledger.calendar import add_months, cycle_on, midnight
 from shared.ledger.model import Entry, EntryType, Kind
 from tests.core.builders import Book

@@ -27,7 +27,7 @@ from shared.ledger.auction import (
     withdraw,
 )
 from shared.ledger.errors import AuctionClosedError, BidTooLowError
-from shared.ledger.job import CLOSES, JobEvent
+from shared.ledger.jobs import CLOSES, JobEvent
 from tests.core.builders import QUIET, noon
 
 START = noon("2026-01-15")

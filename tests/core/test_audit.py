@@ -23,7 +23,7 @@ from shared.ledger.audit import (
 )
 from shared.ledger.audit import BADGE_WEEKS as BADGE
 from shared.ledger.model import Account, Badge, Entry, EntryType, Plan
-from shared.ledger.purchase import PaymentSource, Purchase, PurchaseState
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
 from tests.core.builders import Book, free, paid, start_of
 
 Broken = tuple[Account, list[Entry]]

@@ -2,9 +2,10 @@
 
 from datetime import date
 
-from shared.ledger.commands import SETTLED_AT_ONCE, Settle, decide
+from shared.ledger.commands import Settle, decide
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
+from shared.ledger.settling import SETTLED_AT_ONCE
 from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of, told
 
 

@@ -5,19 +5,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.commands import (
-    Adjust,
-    Credit,
-    OpenAccount,
-    Refund,
-    Settle,
-    Spend,
-    TellExpiring,
-    decide,
-    open_account,
-)
+from shared.ledger.accounts import OpenAccount, open_account
+from shared.ledger.commands import Settle, decide
+from shared.ledger.credits import Adjust, Credit
+from shared.ledger.expiry_notices import NotifyExpiring
 from shared.ledger.model import EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
+from shared.ledger.proposals import Spend
+from shared.ledger.refunds import Refund
 from tests.core.builders import QUIET, noon
 
 ISSUED = date(2025, 1, 9)
@@ -52,7 +47,7 @@ class Owner:
 
     def look(self, day):
         """Tells what a look on this day tells: (days ahead, days left, amount) of each notice."""
-        notices = self.do(TellExpiring(), day).notices
+        notices = self.do(NotifyExpiring(), day).notices
         return [(notice.facts["days_ahead"], notice.facts["days_left"], notice.facts["amount"]) for notice in notices]
 
     def looks(self, since, until):
@@ -113,7 +108,7 @@ def test_a_look_after_the_expiry_tells_nothing_more(ann):
 
 
 def test_a_look_settles_first(ann):
-    decision = ann.do(TellExpiring(), GONE)
+    decision = ann.do(NotifyExpiring(), GONE)
     assert [entry.type for entry in decision.entries] == [EntryType.EXPIRY]
 
 
@@ -164,7 +159,7 @@ def test_a_spend_moves_no_date(ann):
 
 
 def test_a_new_lot_moves_no_date_of_an_account_that_had_one(ann):
-    """Also where nothing is left and all was told: so a grant costs no write to the index."""
+    """TransactionItem where nothing is left and all was told: so a grant costs no write to the index."""
     for day in (before(30), before(7), before(1)):
         ann.look(day)
     ann.do(Settle(), GONE)

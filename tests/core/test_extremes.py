@@ -10,12 +10,13 @@ from datetime import date, timedelta
 import pytest
 
 from shared.ledger.auction import Bid, Boost, Ending, Verdict, Why
-from shared.ledger.badge import price_for
+from shared.ledger.badges import price_for
 from shared.ledger.calendar import expiry_of_lot
-from shared.ledger.commands import Credit, EndHold, Hold, TellExpiring, decide
+from shared.ledger.commands import decide
+from shared.ledger.credits import Credit
 from shared.ledger.errors import LedgerError
-from shared.ledger.expiry_notices import wait_for_notices
-from shared.ledger.holds import hold_reference
+from shared.ledger.expiry_notices import NotifyExpiring, lower_notice_due
+from shared.ledger.holds import EndHold, Hold, hold_reference
 from shared.ledger.model import Bucket, Decision, Entry, EntryType, Plan, entry_id
 from shared.ledger.policy import LIMITS, MAX_AMOUNT, Policy
 from tests.core.builders import Book
@@ -63,7 +64,7 @@ class Watched(Book):
         last = expiry_of_lot(today, self.policy.lot_lifetime_months)
         days = [today + timedelta(ahead) for ahead in range(1, (last - today).days + 1)]
         slices = {Bucket(day, paid): each for day in days for paid in (False, True)}
-        posted = Decision(self.account).post(
+        posted = Decision(self.account).add_entry(
             EntryType.ADJUSTMENT,
             slices,
             self.request("fill"),
@@ -72,7 +73,7 @@ class Watched(Book):
             reason="Filled",
             reference={"type": "test"},
         )
-        decision = wait_for_notices(posted, today, self.policy)
+        decision = lower_notice_due(posted, today, self.policy)
         self.weigh(decision)
         self.account = decision.account
         self.entries += decision.entries
@@ -115,7 +116,7 @@ def live(book: Watched) -> None:
     refused(book.switch_badge, most=MAX_AMOUNT, price=price)
     book.hold(5)
     book.hold(7)
-    book.at(book.now + A_DEAD_SCHEDULE).do(TellExpiring())
+    book.at(book.now + A_DEAD_SCHEDULE).do(NotifyExpiring())
     everything = book.spend(book.all_of_it())
     book.refund(everything)
     book.change_plan(Plan.PLUS)
@@ -129,7 +130,7 @@ def live(book: Watched) -> None:
     book.do(Credit(EntryType.PURCHASE, MAX_AMOUNT, True, "Bought", {}, book.request("buy"), bonus=once))
     book.adjust(-book.all_of_it())
     book.end_hold(Why.CANCELED)
-    book.at(book.now + timedelta(days=400)).do(TellExpiring())
+    book.at(book.now + timedelta(days=400)).do(NotifyExpiring())
 
 
 @pytest.mark.parametrize(("parameter", "value"), ENDS)
@@ -208,21 +209,21 @@ def crowded():
 def test_more_notices_than_a_transaction_takes_come_in_several_each_once(crowded):
     wanted = waiting_for(crowded, 29, FILLED)
     assert len(wanted) == 290
-    crowded.at(FILLED + timedelta(29)).do(TellExpiring())
+    crowded.at(FILLED + timedelta(29)).do(NotifyExpiring())
     assert sorted(told_amounts(crowded)) == sorted(wanted.items())
     assert_within_limits(crowded)
-    crowded.do(TellExpiring())
+    crowded.do(NotifyExpiring())
     assert len(crowded.heard) == len(wanted)
 
 
 def test_a_run_that_dies_between_two_portions_is_gone_on_with_on_another_day(crowded):
     """What was told is not told again, and what waits longer is told by its most urgent notice."""
     crowded.at(FILLED + timedelta(29))
-    first = decide(crowded.account, TellExpiring(), crowded.now, crowded.policy)
+    first = decide(crowded.account, NotifyExpiring(), crowded.now, crowded.policy)
     assert not first.complete
     crowded.account, crowded.heard = first.account, [*first.notices]
     crowded.entries += first.entries
-    crowded.at(FILLED + timedelta(31)).do(TellExpiring())
+    crowded.at(FILLED + timedelta(31)).do(NotifyExpiring())
     abouts = [notice.about for notice in crowded.heard]
     assert len(abouts) == len(set(abouts))
     assert set(abouts) >= set(waiting_for(crowded, 31, FILLED)) - {notice.about for notice in first.notices}
@@ -232,13 +233,13 @@ def test_a_run_that_dies_between_two_portions_is_gone_on_with_on_another_day(cro
 
 
 def test_what_expired_and_what_is_to_be_told_after_a_dead_schedule_fit_together(crowded):
-    crowded.at(FILLED + timedelta(39)).do(TellExpiring())
+    crowded.at(FILLED + timedelta(39)).do(NotifyExpiring())
     assert crowded.most_items <= A_TRANSACTION
     assert len(crowded.of_type(EntryType.EXPIRY)) == 39
 
 
 def test_an_account_of_a_missed_life_is_told_and_settled_within_limits():
     book = full(Policy(expiry_notice_days=DAYS_APART))
-    book.at(FILLED + timedelta(days=366)).do(TellExpiring())
+    book.at(FILLED + timedelta(days=366)).do(NotifyExpiring())
     assert {bucket.expires_on > book.now.date() for bucket in book.account.lots} == {True}
     assert_within_limits(book)

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.calendar import ONE_DAY, AnchorPolicy, add_months, cycle_of_month, midnight
-from shared.ledger.commands import SETTLED_AT_ONCE, OpenAccount, Settle, Spend, decide, open_account
+from shared.ledger.commands import Settle, decide
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan, Request, entry_id
 from shared.ledger.policy import Policy
+from shared.ledger.proposals import Spend
+from shared.ledger.settling import SETTLED_AT_ONCE
 from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of
 
 LONG_LIVED = Policy(lot_lifetime_months=60)

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from shared.ledger.errors import InvalidRequestError, JobNotOpenError, PriceChangedError
-from shared.ledger.job import (
+from shared.ledger.jobs import (
     WHY,
     Channel,
     Job,
@@ -15,11 +15,11 @@ from shared.ledger.job import (
     JobEvent,
     JobStatus,
     Posting,
+    after_sweep,
     happen,
-    looked,
-    post,
     price_of,
     quote,
+    with_posting,
 )
 from shared.ledger.policy import JOB_PRICES, Policy
 from tests.core.builders import QUIET, noon
@@ -35,7 +35,7 @@ NOTHING = JobAndAuction(Job("j1"))
 
 def told(known, *postings, at=NOW):
     for posting in postings:
-        known = post(known, posting, at, NOW, QUIET)
+        known = with_posting(known, posting, at, NOW, QUIET)
     return known
 
 
@@ -218,7 +218,7 @@ def test_a_post_that_broke_the_terms_gives_back_however_it_ended(first):
 
 
 def test_a_removal_after_a_cancellation_starts_nothing_anew():
-    refunded = looked(ended((CANCELED, 2)), 0, NOW + timedelta(hours=1))
+    refunded = after_sweep(ended((CANCELED, 2)), 0, NOW + timedelta(hours=1))
     after = ended((REMOVED, 1), job=refunded)
     assert (after.status, after.refunds_due) == (CANCELED, None)
 
@@ -240,19 +240,19 @@ def test_a_job_may_end_before_anything_else_is_heard_of_it():
 def test_a_job_is_looked_at_again_later_and_later_while_anything_is_left():
     job, at, waits = ended(CANCELED), NOW, []
     for _ in range(8):
-        job = looked(job, 5, at)
+        job = after_sweep(job, 5, at)
         waits.append((job.refunds_due - at) / timedelta(minutes=1))
         at = job.refunds_due
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_a_job_rests_once_nothing_is_left():
-    assert looked(looked(ended(CANCELED), 5, NOW), 0, NOW + timedelta(minutes=2)).refunds_due is None
+    assert after_sweep(after_sweep(ended(CANCELED), 5, NOW), 0, NOW + timedelta(minutes=2)).refunds_due is None
 
 
 def test_a_job_is_looked_at_once_more_after_its_end():
     """What was written just before the end may be seen just after the first look."""
-    assert looked(ended(CANCELED), 0, NOW + timedelta(seconds=1)).refunds_due
+    assert after_sweep(ended(CANCELED), 0, NOW + timedelta(seconds=1)).refunds_due
 
 
 # --- What a proposal costs

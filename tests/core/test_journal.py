@@ -21,15 +21,10 @@ from hypothesis.stateful import (
 )
 
 from shared.ledger.auction import Bid, Boost, Ending, Verdict, Why
-from shared.ledger.badge import BADGE, BADGE_OFF, ONE_WEEK, RenewBadge, SwitchBadge, is_badge
+from shared.ledger.badges import BADGE, BADGE_OFF, ONE_WEEK, RenewBadge, SwitchBadge, is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
-from shared.ledger.commands import (
-    Adjust,
-    Command,
-    Credit,
-    Settle,
-    Spend,
-)
+from shared.ledger.commands import Command, Settle
+from shared.ledger.credits import Adjust, Credit
 from shared.ledger.errors import (
     AccountClosedError,
     AccountFrozenError,
@@ -45,6 +40,7 @@ from shared.ledger.holds import BOOST, REASONS, EndHold, Hold, held_up_to, hold_
 from shared.ledger.interviews import Interview
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, PlanNews, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
+from shared.ledger.proposals import Spend
 from shared.ledger.refunds import BACK, Refund
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import INSTANT, Book, problems, told

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger.commands import Credit, Settle, decide
+from shared.ledger.commands import Settle, decide
+from shared.ledger.credits import Credit
 from shared.ledger.errors import InsufficientConnectsError, InvalidRequestError
 from shared.ledger.model import EntryType, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT

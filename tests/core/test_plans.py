@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.ledger.calendar import AnchorPolicy, cycle_on
-from shared.ledger.commands import check_may_buy
 from shared.ledger.errors import AccountFrozenError, InsufficientConnectsError, PlanRequiredError
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.policy import Policy
+from shared.ledger.purchases import check_may_buy
 from tests.core.builders import INSTANT, Book, noon, paid, start_of
 
 NO_SIGN_UP = Policy(sign_up=0)

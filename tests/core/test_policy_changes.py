@@ -5,10 +5,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.ledger.badge import price_for
+from shared.ledger.badges import SwitchBadge, price_for
 from shared.ledger.calendar import AnchorPolicy, cycle_of_month
-from shared.ledger.commands import Credit, SwitchBadge, TellExpiring
+from shared.ledger.credits import Credit
 from shared.ledger.errors import LedgerError
+from shared.ledger.expiry_notices import NotifyExpiring
 from shared.ledger.model import EntryType, Plan, Request
 from shared.ledger.policy import MAX_AMOUNT, Policy
 from tests.core.builders import DEFAULT, QUIET, Book, free, start_of
@@ -35,7 +36,7 @@ def aheads(book: Book) -> list[int]:
 
 def look_daily(book: Book, until: date) -> None:
     while book.now.date() < until:
-        book.at(book.now + timedelta(1)).do(TellExpiring())
+        book.at(book.now + timedelta(1)).do(NotifyExpiring())
 
 
 # --- Days ahead ---
@@ -44,7 +45,7 @@ def look_daily(book: Book, until: date) -> None:
 def test_an_owner_is_told_on_a_day_that_was_configured_later_of_lots_that_were_there():
     book = under(issued(), expiry_notice_days=(60, 30, 7, 1))
     assert book.account.notice_due == GONE - timedelta(30)
-    book.do(TellExpiring())
+    book.do(NotifyExpiring())
     assert book.account.notice_due == GONE - timedelta(60)
     look_daily(book, GONE)
     assert aheads(book) == [60, 30, 7, 1]
@@ -52,7 +53,7 @@ def test_an_owner_is_told_on_a_day_that_was_configured_later_of_lots_that_were_t
 
 def test_a_day_that_had_passed_when_it_was_configured_is_not_told():
     book = issued().at(GONE - timedelta(45))
-    under(book, expiry_notice_days=(60, 30, 7, 1)).do(TellExpiring())
+    under(book, expiry_notice_days=(60, 30, 7, 1)).do(NotifyExpiring())
     look_daily(book, GONE)
     assert aheads(book) == [30, 7, 1]
 
@@ -74,7 +75,7 @@ def test_a_change_after_a_notice_tells_none_again():
 def test_a_look_under_the_same_days_moves_nothing():
     book = issued()
     before = book.account
-    book.do(TellExpiring())
+    book.do(NotifyExpiring())
     assert book.account == before
 
 
@@ -156,9 +157,9 @@ def test_lots_keep_the_day_on_which_they_expire_whatever_becomes_of_the_lifetime
 
 
 def test_a_lot_that_lives_shorter_than_all_before_is_found_when_it_expires_and_told_of_before():
-    """Also where nothing was left, and the bounds waited for a lot that lives as long as those before."""
+    """TransactionItem where nothing was left, and the bounds waited for a lot that lives as long as those before."""
     book = issued().at(GONE)
-    book.do(TellExpiring())
+    book.do(NotifyExpiring())
     assert book.account.expiry_due == date(2028, 1, 11)
     under(book, lot_lifetime_months=1).credit(5)
     assert (book.account.expiry_due, book.account.notice_due) == (date(2027, 2, 11), date(2027, 1, 12))
@@ -242,11 +243,11 @@ def test_any_number_may_change_on_a_live_account(parameter, value, back):
     book.at("2026-02-20")
     lived(book)
     book.policy = new
-    book.do(TellExpiring())
+    book.do(NotifyExpiring())
     check_dates(book)
     for pause in (8, 25, 300, 400):
         lived(book)
-        book.at(book.now + timedelta(pause)).do(TellExpiring())
+        book.at(book.now + timedelta(pause)).do(NotifyExpiring())
         check_dates(book)
     names = [entry.reference["cycle"] for entry in book.of_type(EntryType.GRANT) if entry.reference["type"] == "cycle"]
     assert len(names) == len(set(names))

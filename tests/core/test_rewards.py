@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger.commands import Adjust, Credit, decide
+from shared.ledger.commands import decide
+from shared.ledger.credits import Adjust, Credit
 from shared.ledger.errors import (
     AlreadyRefundedError,
     InsufficientConnectsError,
@@ -16,7 +17,7 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.interviews import REMEMBERED, Brought, Interview, brought_around, interview_claim, remember
-from shared.ledger.job import Channel
+from shared.ledger.jobs import Channel
 from shared.ledger.model import EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
 from tests.core.builders import QUIET, Book, free, paid, start_of

@@ -11,7 +11,7 @@ import pytest
 from local.engines import CREDENTIALS, dynamodb_local, ministack
 from shared.sandbox.table import SandboxTable
 from shared.store.table import Table
-from tests.store.fixtures import SHARDS, audited, client_of, desk, provider, table, wire  # noqa: F401 - fixtures
+from tests.store.fixtures import SHARDS, audited, client_of, driver, faults, provider, table  # noqa: F401 - fixtures
 
 ENGINES = {"dynamodb-local": dynamodb_local, "ministack": ministack}
 REGION = CREDENTIALS["AWS_REGION"]

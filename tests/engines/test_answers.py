@@ -20,20 +20,19 @@ from botocore.exceptions import (
 from pynamodb.exceptions import PynamoDBException
 
 from shared.ledger.errors import BusyError
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.payments import NoAnswerError
 from shared.sandbox.clock import SandboxClock
 from shared.sandbox.payments import Behaviour
 from shared.store.errors import ContentionError
-from tests.store.fixtures import Provider
-from tests.wire import (
+from tests.faults import (
     AGAIN,
     GET,
     PUT,
     THROTTLED,
     TRANSACT,
     UPDATE,
-    Wire,
+    FaultInjector,
     answer_lost,
     answered,
     breaks,
@@ -41,6 +40,7 @@ from tests.wire import (
     refused,
     request_lost,
 )
+from tests.store.fixtures import Provider
 
 pytestmark = pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")
 
@@ -73,11 +73,11 @@ NO_ANSWERS = [
 
 
 @pytest.fixture
-def desk(desk):
+def driver(driver):
     """Ann's, with 20 Connects."""
-    desk.open()
-    desk.credit(20)
-    return desk
+    driver.open()
+    driver.credit(20)
+    return driver
 
 
 def soon():
@@ -87,24 +87,24 @@ def soon():
 
 @pytest.mark.parametrize("operation", [GET, TRANSACT])
 @pytest.mark.parametrize("fault", SERVER_ERRORS.values(), ids=SERVER_ERRORS)
-def test_a_server_error_is_tried_again_whatever_its_body_says(desk, wire, operation, fault):
-    wire.on(operation, *[fault] * AGAIN)
-    assert desk.spend(5).entry.balance_after == desk.balance() == 15
+def test_a_server_error_is_tried_again_whatever_its_body_says(driver, faults, operation, fault):
+    faults.on(operation, *[fault] * AGAIN)
+    assert driver.spend(5).entry.balance_after == driver.balance() == 15
 
 
 @pytest.mark.parametrize("fault", SERVER_ERRORS.values(), ids=SERVER_ERRORS)
-def test_after_a_server_error_nobody_knows_what_happened(desk, wire, fault):
-    wire.on(TRANSACT, *[fault] * 20)
+def test_after_a_server_error_nobody_knows_what_happened(driver, faults, fault):
+    faults.on(TRANSACT, *[fault] * 20)
     with pytest.raises(BusyError) as busy:
-        desk.spend(5, by=soon())
+        driver.spend(5, by=soon())
     assert "this may have happened or not" in busy.value.detail
 
 
 @pytest.mark.parametrize("operation", [GET, TRANSACT])
 @pytest.mark.parametrize("error", NO_ANSWERS, ids=lambda error: type(error).__name__)
-def test_what_the_sdk_raises_where_no_answer_came_is_tried_again(desk, wire, operation, error):
-    wire.on(operation, *[breaks(error)] * AGAIN)
-    assert desk.spend(5).entry.balance_after == desk.balance() == 15
+def test_what_the_sdk_raises_where_no_answer_came_is_tried_again(driver, faults, operation, error):
+    faults.on(operation, *[breaks(error)] * AGAIN)
+    assert driver.spend(5).entry.balance_after == driver.balance() == 15
 
 
 @pytest.mark.parametrize(
@@ -112,75 +112,75 @@ def test_what_the_sdk_raises_where_no_answer_came_is_tried_again(desk, wire, ope
     [NoCredentialsError(), SSLError(endpoint_url=URL, error=OSError(ssl.SSLCertVerificationError("expired")))],
     ids=["no credentials", "a certificate that is not trusted"],
 )
-def test_what_the_sdk_raises_that_nobody_can_try_away_is_left_as_it_is(desk, wire, error):
-    wire.on(GET, breaks(error))
+def test_what_the_sdk_raises_that_nobody_can_try_away_is_left_as_it_is(driver, faults, error):
+    faults.on(GET, breaks(error))
     with pytest.raises(PynamoDBException) as fault:
-        desk.spend(5)
+        driver.spend(5)
     assert fault.value.cause is error
 
 
 @pytest.mark.parametrize("body", [b"", b"slow down", b'{"__type": "AnyException"}'])
-def test_too_many_requests_are_contention_whatever_the_body_says(desk, wire, body):
-    wire.on(TRANSACT, answered(429, body, JSON))
-    with wire.measured() as cost:
-        desk.spend(5)
+def test_too_many_requests_are_contention_whatever_the_body_says(driver, faults, body):
+    faults.on(TRANSACT, answered(429, body, JSON))
+    with faults.measured() as cost:
+        driver.spend(5)
     assert cost.calls == [GET, TRANSACT, GET, TRANSACT]
-    wire.on(TRANSACT, *[answered(429, body, JSON)] * 20)
+    faults.on(TRANSACT, *[answered(429, body, JSON)] * 20)
     with pytest.raises(BusyError) as busy:
-        desk.spend(5, "other", by=soon())
+        driver.spend(5, "other", by=soon())
     assert "Nothing happened" in busy.value.detail
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 404, 413])
-def test_other_refusals_are_left_as_they_are(desk, wire, status):
-    wire.on(GET, answered(status, b"<html>no</html>"))
+def test_other_refusals_are_left_as_they_are(driver, faults, status):
+    faults.on(GET, answered(status, b"<html>no</html>"))
     with pytest.raises(PynamoDBException):
-        desk.spend(5)
+        driver.spend(5)
 
 
 @pytest.mark.parametrize("reason", ["ValidationError", "ItemCollectionSizeLimitExceeded", "NotBeforeNextYear"])
-def test_a_transaction_cancelled_for_what_does_not_pass_is_not_tried_again(desk, wire, reason):
-    wire.on(TRANSACT, refused("TransactionCanceledException", "None", reason))
-    with wire.measured() as cost, pytest.raises(PynamoDBException):
-        desk.spend(5)
+def test_a_transaction_cancelled_for_what_does_not_pass_is_not_tried_again(driver, faults, reason):
+    faults.on(TRANSACT, refused("TransactionCanceledException", "None", reason))
+    with faults.measured() as cost, pytest.raises(PynamoDBException):
+        driver.spend(5)
     assert cost.calls == [GET, TRANSACT]
 
 
 @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_transaction_cancelled_for_what_passes_is_tried_again(desk, wire, reason):
-    wire.on(TRANSACT, refused("TransactionCanceledException", reason, "ValidationError"))
-    assert desk.spend(5).entry.balance_after == 15
+def test_a_transaction_cancelled_for_what_passes_is_tried_again(driver, faults, reason):
+    faults.on(TRANSACT, refused("TransactionCanceledException", reason, "ValidationError"))
+    assert driver.spend(5).entry.balance_after == 15
 
 
-def test_a_transaction_in_progress_is_this_very_one_and_may_happen_yet(desk, wire):
-    wire.on(TRANSACT, request_lost, *[refused("TransactionInProgressException")] * 20)
+def test_a_transaction_in_progress_is_this_very_one_and_may_happen_yet(driver, faults):
+    faults.on(TRANSACT, request_lost, *[refused("TransactionInProgressException")] * 20)
     with pytest.raises(BusyError) as busy:
-        desk.spend(5, by=soon())
+        driver.spend(5, by=soon())
     assert "this may have happened or not" in busy.value.detail
 
 
 @pytest.mark.parametrize("fault", [THROTTLED, refused("TransactionCanceledException", "TransactionConflict")])
-def test_what_was_not_answered_and_then_refused_may_have_happened(desk, wire, fault):
-    wire.on(TRANSACT, answer_lost, *[fault] * 20)
-    wire.on(GET, passes, *[THROTTLED] * 20)
+def test_what_was_not_answered_and_then_refused_may_have_happened(driver, faults, fault):
+    faults.on(TRANSACT, answer_lost, *[fault] * 20)
+    faults.on(GET, passes, *[THROTTLED] * 20)
     with pytest.raises(BusyError) as busy:
-        desk.spend(5, by=soon())
+        driver.spend(5, by=soon())
     assert "this may have happened or not" in busy.value.detail
-    wire.calm()
-    assert desk.spend(5).replayed
-    assert desk.balance() == 15
+    faults.calm()
+    assert driver.spend(5).replayed
+    assert driver.balance() == 15
 
 
-def test_a_read_that_is_not_answered_leaves_nothing_unknown(desk, wire):
-    wire.on(GET, *[request_lost] * 20)
+def test_a_read_that_is_not_answered_leaves_nothing_unknown(driver, faults):
+    faults.on(GET, *[request_lost] * 20)
     with pytest.raises(BusyError) as busy:
-        desk.spend(5, by=soon())
+        driver.spend(5, by=soon())
     assert "Nothing happened" in busy.value.detail
 
 
-def test_a_repeat_that_the_store_sent_itself_is_no_repeat_of_the_callers(desk, wire):
-    wire.on(TRANSACT, answer_lost)
-    assert not desk.spend(5).replayed
+def test_a_repeat_that_the_store_sent_itself_is_no_repeat_of_the_callers(driver, faults):
+    faults.on(TRANSACT, answer_lost)
+    assert not driver.spend(5).replayed
 
 
 # --- The sandbox's table
@@ -188,20 +188,20 @@ def test_a_repeat_that_the_store_sent_itself_is_no_repeat_of_the_callers(desk, w
 
 @pytest.fixture
 def sandbox_wire(sandbox, provider: Provider):  # noqa: ARG001 - it makes the table
-    wire = Wire(sandbox.clock._get_connection().connection.client)
-    yield wire
-    wire.detach()
+    faults = FaultInjector(sandbox.clock._get_connection().connection.client)
+    yield faults
+    faults.detach()
 
 
 @pytest.mark.parametrize("fault", [THROTTLED, request_lost, answered(503)], ids=["throttled", "no answer", "503"])
-def test_a_sandbox_whose_table_is_busy_is_a_provider_that_does_not_answer(sandbox_wire, provider, desk, fault):
+def test_a_sandbox_whose_table_is_busy_is_a_provider_that_does_not_answer(sandbox_wire, provider, driver, fault):
     sandbox_wire.on(PUT, *[fault] * 2 * AGAIN)
-    assert desk.buy(40, provider.that(Behaviour.SUCCEED)).entry is None
+    assert driver.buy(40, provider.that(Behaviour.SUCCEED)).entry is None
     with pytest.raises(NoAnswerError):
         provider.that(Behaviour.SUCCEED).resolve("somebody's-1")
     sandbox_wire.calm()
-    pending = desk.buy(40, provider.that(Behaviour.SUCCEED)).purchase
-    assert desk.reconcile(pending.purchase_id, provider.that(Behaviour.SUCCEED)) is not PurchaseState.PENDING
+    pending = driver.buy(40, provider.that(Behaviour.SUCCEED)).purchase
+    assert driver.reconcile(pending.purchase_id, provider.that(Behaviour.SUCCEED)) is not PurchaseState.PENDING
 
 
 @pytest.mark.parametrize("fault", [THROTTLED, request_lost], ids=["throttled", "no answer"])

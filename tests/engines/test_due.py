@@ -7,13 +7,13 @@ from threading import Lock
 import pytest
 
 from shared.services.due import GRANTS, settle_accounts
-from tests.desk import Letters, deadline
+from tests.driver import RecordingQueue, deadline
 from tests.engines.test_races import at_once
 from tests.store.test_due import *  # noqa: F403
 from tests.store.test_due import NAMES
 
 
-class SharedQueue(Letters):
+class SharedQueue(RecordingQueue):
     """For several threads."""
 
     def __init__(self):
@@ -27,24 +27,24 @@ class SharedQueue(Letters):
 
 
 @pytest.mark.parametrize("runs", [2, 8])
-def test_runs_at_once_send_each_account_once(desk, runs):
+def test_runs_at_once_send_each_account_once(driver, runs):
     queue = SharedQueue()
-    found = at_once(*[lambda: desk.dispatch(GRANTS, queue)] * runs)
+    found = at_once(*[lambda: driver.dispatch(GRANTS, queue)] * runs)
     assert sum(found) == len(NAMES)
     assert sorted(name for body in queue.bodies for name in json.loads(body)["accounts"]) == NAMES
 
 
-def test_runs_and_settlements_at_once_send_and_settle_each_account_once(desk):
+def test_runs_and_settlements_at_once_send_and_settle_each_account_once(driver):
     queue = SharedQueue()
 
     def run_and_settle():
-        desk.dispatch(GRANTS, own := Letters())
+        driver.dispatch(GRANTS, own := RecordingQueue())
         queue.send(own.bodies)
         for body in own.bodies:
-            settle_accounts(desk.ledger, json.loads(body)["accounts"], deadline)
+            settle_accounts(driver.ledger, json.loads(body)["accounts"], deadline)
 
     at_once(*[run_and_settle] * 8)
     sent = Counter(name for body in queue.bodies for name in json.loads(body)["accounts"])
     assert set(sent) == set(NAMES)
     assert set(sent.values()) == {1}
-    assert list(desk.table.due_grants(desk.clock.at.date())) == []
+    assert list(driver.table.due_grants(driver.clock.at.date())) == []

@@ -7,19 +7,19 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from shared.edge import wiring as edge
+from shared.aws import wiring
 from shared.ledger.errors import BusyError, LedgerError
-from shared.ledger.job import JobEvent
+from shared.ledger.jobs import JobEvent
 from shared.ledger.model import Plan
-from shared.ledger.purchase import PurchaseState
+from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour, SandboxGateway
 from shared.sandbox.table import SandboxTable
 from shared.services.badges import week_price
-from shared.services.history import Asked, history_csv, history_json
+from shared.services.history import EntryQuery, history_csv, history_json
 from shared.store.errors import ContentionError
 from shared.store.table import Table
 from tests.core.builders import noon
-from tests.desk import Desk, deadline
+from tests.driver import Driver, deadline
 from tests.engines.conftest import REGION
 from tests.functions.api import Api, Context
 from tests.functions.conftest import SETTINGS, forget_wiring
@@ -29,22 +29,22 @@ from tests.store.fixtures import SHARDS
 pytestmark = pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")
 
 PROMISE_S = 5
-WHOLE = Asked("ann", limit=50, days=90, since=noon("2025-01-01"), until=noon("2027-01-01"))
+WHOLE = EntryQuery("ann", limit=50, days=90, since=noon("2025-01-01"), until=noon("2027-01-01"))
 
 
 class Caller:
-    """A desk of its own behind a connection of its own, as a function that has just been called."""
+    """A driver of its own behind a connection of its own, as a function that has just been called."""
 
     def __init__(self, through):
         self.through = through
-        self.desk = Desk(Table("ledger", shards=SHARDS, region=REGION, endpoint_url=through.url))
+        self.driver = Driver(Table("ledger", shards=SHARDS, region=REGION, endpoint_url=through.url))
         self.sandbox = SandboxTable("sandbox", region=REGION, endpoint_url=through.url)
 
     def ask(self, action, *, after):
         """What it comes to, and after how many seconds, where only so many requests are answered."""
         self.through.hang(after=after)
         started = time.monotonic()
-        with edge.answering(Context("tested")):
+        with wiring.answering(Context("tested")):
             try:
                 came = action(self)
             except (LedgerError, ContentionError) as error:
@@ -52,7 +52,7 @@ class Caller:
         return came, time.monotonic() - started
 
     def buy(self, **more):
-        return self.desk.buy(40, SandboxGateway(self.sandbox, Behaviour.SUCCEED), **more)
+        return self.driver.buy(40, SandboxGateway(self.sandbox, Behaviour.SUCCEED), **more)
 
 
 @pytest.fixture
@@ -62,48 +62,48 @@ def callers(engine, provider):  # noqa: ARG001 - the sandbox's table is there as
 
 
 @pytest.fixture
-def desk(desk, monkeypatch):
+def driver(driver, monkeypatch):
     """Ann with 100 Connects, a proposal on a job and a boost. Deadlines are those of a function."""
-    monkeypatch.setattr("tests.desk.PATIENCE_S", PROMISE_S)
-    desk.open()
-    desk.credit(100)
-    desk.post(price=7)
-    desk.propose()
-    desk.boost(5)
-    desk.put_campaign(10)
-    desk.put_campaign(10, code="WINTER")
-    return desk
+    monkeypatch.setattr("tests.driver.PATIENCE_S", PROMISE_S)
+    driver.open()
+    driver.credit(100)
+    driver.post(price=7)
+    driver.propose()
+    driver.boost(5)
+    driver.put_campaign(10)
+    driver.put_campaign(10, code="WINTER")
+    return driver
 
 
 ASKED = {
-    "view": lambda caller: caller.desk.balance(),
-    "history": lambda caller: history_json(caller.desk.ledger, WHOLE, deadline=deadline()),
-    "csv": lambda caller: history_csv(caller.desk.ledger, WHOLE, deadline=deadline()),
-    "price": lambda caller: week_price(caller.desk.ledger),
-    "open": lambda caller: caller.desk.open("bob"),
-    "plan": lambda caller: caller.desk.change_plan(Plan.PLUS),
-    "spend": lambda caller: caller.desk.spend(5),
-    "spend on a job": lambda caller: caller.desk.propose("j2", "other", amount=5),
-    "spend too much": lambda caller: caller.desk.propose("j3", "too much", amount=500),
-    "bid": lambda caller: caller.desk.boost(9, "raise"),
-    "interview": lambda caller: caller.desk.interview("nothing"),
-    "refund": lambda caller: caller.desk.refund(caller.spend_id),
-    "rising talent": lambda caller: caller.desk.rising_talent(),
-    "promo": lambda caller: caller.desk.redeem(),
-    "campaign": lambda caller: caller.desk.put_campaign(20, code="AUTUMN"),
-    "badge": lambda caller: caller.desk.badge(),
+    "view": lambda caller: caller.driver.balance(),
+    "history": lambda caller: history_json(caller.driver.ledger, WHOLE, deadline=deadline()),
+    "csv": lambda caller: history_csv(caller.driver.ledger, WHOLE, deadline=deadline()),
+    "price": lambda caller: week_price(caller.driver.ledger),
+    "open": lambda caller: caller.driver.open("bob"),
+    "plan": lambda caller: caller.driver.change_plan(Plan.PLUS),
+    "spend": lambda caller: caller.driver.spend(5),
+    "spend on a job": lambda caller: caller.driver.propose("j2", "other", amount=5),
+    "spend too much": lambda caller: caller.driver.propose("j3", "too much", amount=500),
+    "bid": lambda caller: caller.driver.boost(9, "raise"),
+    "interview": lambda caller: caller.driver.interview("nothing"),
+    "refund": lambda caller: caller.driver.refund(caller.spend_id),
+    "rising talent": lambda caller: caller.driver.rising_talent(),
+    "promo": lambda caller: caller.driver.redeem(),
+    "campaign": lambda caller: caller.driver.put_campaign(20, code="AUTUMN"),
+    "badge": lambda caller: caller.driver.badge(),
     "buy": lambda caller: caller.buy(),
     "buy with a promo": lambda caller: caller.buy(key="with promo", promo="WINTER"),
-    "version of a job": lambda caller: caller.desk.post(version=2, price=8),
-    "end of a job": lambda caller: caller.desk.end("j2", JobEvent.EXPIRED),
-    "interaction": lambda caller: caller.desk.interact(),
+    "version of a job": lambda caller: caller.driver.post(version=2, price=8),
+    "end of a job": lambda caller: caller.driver.end("j2", JobEvent.EXPIRED),
+    "interaction": lambda caller: caller.driver.interact(),
 }
 
 
 @pytest.mark.parametrize("after", range(5))
-def test_whatever_is_asked_is_answered_within_5_s(desk, callers, provider, after):
+def test_whatever_is_asked_is_answered_within_5_s(driver, callers, provider, after):
     """All at once, each on a connection of its own; some are done before theirs hangs."""
-    spent = desk.spend(3, "to be refunded").entry.entry_id
+    spent = driver.spend(3, "to be refunded").entry.entry_id
     asking = [callers() for _ in ASKED]
     for caller in asking:
         caller.spend_id = spent
@@ -116,37 +116,37 @@ def test_whatever_is_asked_is_answered_within_5_s(desk, callers, provider, after
         unknown = [name for name, (came, _) in zip(ASKED, answers, strict=True) if "may have" in str(came)]
         assert unknown == ["open"]  # which writes first
     for name in ("buy", "with promo"):  # whatever was left pending ends well
-        desk.buy(40, provider.that(Behaviour.SUCCEED), name, promo="WINTER" if name != "buy" else None)
+        driver.buy(40, provider.that(Behaviour.SUCCEED), name, promo="WINTER" if name != "buy" else None)
 
 
-def test_an_answer_by_a_deadline_needs_no_function_around_it(desk, callers):
+def test_an_answer_by_a_deadline_needs_no_function_around_it(driver, callers):
     caller = callers()
     for after in (0, 1):
         caller.through.hang(after=after)
         started = time.monotonic()
         with pytest.raises(BusyError):
-            caller.desk.spend(5, str(after), by=started + PROMISE_S)
+            caller.driver.spend(5, str(after), by=started + PROMISE_S)
         assert time.monotonic() - started < PROMISE_S
     caller.through.hang(after=100)
-    assert caller.desk.balance() == desk.balance() == 88
+    assert caller.driver.balance() == driver.balance() == 88
 
 
-def test_a_write_that_is_never_answered_may_have_happened_and_says_so(desk, callers):
+def test_a_write_that_is_never_answered_may_have_happened_and_says_so(driver, callers):
     busy, _ = callers().ask(ASKED["spend"], after=1)
     assert busy.detail == (
         "No answer came in time: this may have happened or not. "
         "Send the same request again, with the same key if it has one: it happens once."
     )
-    assert not desk.spend(5).replayed
+    assert not driver.spend(5).replayed
 
 
-def test_a_purchase_that_may_be_pending_is_named(desk, callers, provider):
+def test_a_purchase_that_may_be_pending_is_named(driver, callers, provider):
     caller = callers()
     busy, _ = caller.ask(ASKED["buy"], after=2)
     assert isinstance(busy, BusyError)
     assert f"purchase {busy.details['purchase_id']} is pending, or was not begun. Nothing was charged." in busy.detail
     assert provider.charges == []
-    bought = desk.buy(40, provider.that(Behaviour.SUCCEED))
+    bought = driver.buy(40, provider.that(Behaviour.SUCCEED))
     assert (bought.purchase.purchase_id, bought.purchase.state) == (
         busy.details["purchase_id"],
         PurchaseState.COMPLETED,
@@ -154,32 +154,32 @@ def test_a_purchase_that_may_be_pending_is_named(desk, callers, provider):
 
 
 @pytest.mark.parametrize("after", [3, 4, 5])
-def test_a_purchase_that_was_begun_is_pending_whatever_hangs(desk, callers, provider, after):
+def test_a_purchase_that_was_begun_is_pending_whatever_hangs(driver, callers, provider, after):
     bought, took = callers().ask(ASKED["buy"], after=after)
     assert (bought.purchase.state, bought.entry) == (PurchaseState.PENDING, None)
     assert took < PROMISE_S
-    assert desk.buy(40, provider.that(Behaviour.SUCCEED)).purchase.state is PurchaseState.COMPLETED
+    assert driver.buy(40, provider.that(Behaviour.SUCCEED)).purchase.state is PurchaseState.COMPLETED
 
 
-def test_a_connection_that_died_while_the_function_was_frozen_costs_one_request_more(desk, callers):
+def test_a_connection_that_died_while_the_function_was_frozen_costs_one_request_more(driver, callers):
     caller = callers()
-    assert caller.desk.balance() == desk.balance()
+    assert caller.driver.balance() == driver.balance()
     caller.through.die()
-    assert caller.desk.balance() == desk.balance()
+    assert caller.driver.balance() == driver.balance()
     caller.through.die()
-    assert caller.desk.spend(5).entry.balance_after == desk.balance()
+    assert caller.driver.spend(5).entry.balance_after == driver.balance()
 
 
-def test_a_connection_that_fell_silent_while_the_function_was_frozen_is_given_up_for_a_new_one(desk, callers):
+def test_a_connection_that_fell_silent_while_the_function_was_frozen_is_given_up_for_a_new_one(driver, callers):
     caller = callers()
-    caller.desk.balance()
+    caller.driver.balance()
     caller.through.hang()
     with ThreadPoolExecutor(1) as thread:
         asked = thread.submit(lambda: caller.ask(ASKED["view"], after=0))
         time.sleep(0.5)
         caller.through.hang(after=100)
         came, took = asked.result()
-    assert came == desk.balance()
+    assert came == driver.balance()
     assert took < PROMISE_S
 
 
@@ -197,7 +197,7 @@ def functions(through, monkeypatch):
         forget_wiring()
 
 
-def test_over_http_it_is_busy_within_5_s(desk, engine, provider, monkeypatch):  # noqa: ARG001
+def test_over_http_it_is_busy_within_5_s(driver, engine, provider, monkeypatch):  # noqa: ARG001
     with proxy(engine) as through, functions(through, monkeypatch) as api:
         assert os.environ["STAGE"] == "sandbox"
         api.open("bob")

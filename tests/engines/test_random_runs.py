@@ -20,14 +20,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from shared.ledger.badge import is_badge
+from shared.ledger.badges import is_badge
 from shared.ledger.calendar import ONE_DAY, add_months, midnight
-from shared.ledger.commands import TellExpiring, settled_view
 from shared.ledger.errors import IdempotencyKeyReusedError, LedgerError
+from shared.ledger.expiry_notices import NotifyExpiring
 from shared.ledger.interviews import REMEMBERED
-from shared.ledger.job import CLOSES, Channel, JobEvent, JobStatus
+from shared.ledger.jobs import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
 from shared.ledger.refunds import BACK, NOT_BACK
+from shared.ledger.settling import settled_view
 from shared.ledger.timeline import next_plan
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import Behaviour
@@ -35,16 +36,16 @@ from shared.services.badges import renew_badges, set_price, week_price
 from shared.services.due import BADGES, EXPIRIES, GRANTS, NOTICES, SETTLE, settle_accounts
 from shared.services.job_sweep import JOBS
 from shared.services.jobs import end_holds
-from shared.services.purchasing import PURCHASES, reconcile
+from shared.services.purchases import PURCHASES, reconcile
 from shared.services.views import purchase_view
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
 from shared.store.table import DuePurchase
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import INSTANT, QUIET, Book
 from tests.core.story import check_story, interviews, left_for_interviews, week_paid_for, when
-from tests.desk import Desk, Letters, completed_purchases, deadline, problems_in
+from tests.driver import Driver, RecordingQueue, completed_purchases, deadline, problems_in
+from tests.faults import PUT, TRANSACT, KilledError, answer_lost, dies, request_lost
 from tests.table import LEDGER, SANDBOX, create_table
-from tests.wire import PUT, TRANSACT, KilledError, answer_lost, dies, request_lost
 
 KINDS = {"ann": Kind.FREELANCER, "bob": Kind.FREELANCER, "acme": Kind.AGENCY}
 
@@ -140,8 +141,8 @@ def came_back_before(back: list[Entry], paid: int, verdict: int | None) -> bool:
 
 
 class Years:
-    def __init__(self, random: Random, desk: Desk, provider, wire):
-        self.random, self.desk, self.provider, self.wire = random, desk, provider, wire
+    def __init__(self, random: Random, driver: Driver, provider, faults):
+        self.random, self.driver, self.provider, self.faults = random, driver, provider, faults
         self.happened: list[str] = []
         self.keys = map(str, count())
         self.refused_keys: list[str] = []
@@ -163,7 +164,7 @@ class Years:
         self.proposals: set[tuple[str, str]] = set()
         self.campaigns: dict[str, tuple[int, datetime, datetime]] = {}
         self.caps: defaultdict[str, int] = defaultdict(int)
-        self.letters: list[tuple[str, str]] = []
+        self.recorded: list[tuple[str, str]] = []
         self.long_pauses = 0
         self.open()
 
@@ -179,50 +180,50 @@ class Years:
 
     def open(self):
         policy, plan = self.random.choice(POLICIES), self.random.choice(list(Plan))
-        self.desk.policy = replace(policy, certifications={"python": 5}, badge_price_step=1, boost_places=1)
-        self.desk.at(self.random.choice(OPENED_ON))
+        self.driver.policy = replace(policy, certifications={"python": 5}, badge_price_step=1, boost_places=1)
+        self.driver.at(self.random.choice(OPENED_ON))
         self.opened_on = self.now.date()
         for days_before, (name, kind) in zip([0, 1, 400], KINDS.items(), strict=True):
             joined_on = self.opened_on - timedelta(days=days_before)
             self.ask(
                 lambda key, name=name, kind=kind, day=joined_on: of_opening(
-                    self.desk.open(name, kind=kind, plan=plan, joined_on=day, key=key)
+                    self.driver.open(name, kind=kind, plan=plan, joined_on=day, key=key)
                 ),
-                other=lambda key, name=name, kind=kind: of_opening(self.desk.open(name, kind=kind, key=key)),
+                other=lambda key, name=name, kind=kind: of_opening(self.driver.open(name, kind=kind, key=key)),
             )
 
     # What callers ask for
 
     @step(name=NAMES)
     def open_again(self, name):
-        self.ask(lambda key: of_opening(self.desk.open(name, kind=KINDS[name], key=key)), "already_exists")
+        self.ask(lambda key: of_opening(self.driver.open(name, kind=KINDS[name], key=key)), "already_exists")
 
     @step(name=NAMES, plan=Plan, at_once=[False, True])
     def change_plan(self, name, plan, at_once):
         for _ in range(2):
-            self.survive(lambda: self.desk.change_plan(plan, account=name, at_once=at_once))
+            self.survive(lambda: self.driver.change_plan(plan, account=name, at_once=at_once))
             account = self.view(name)
-            assert plan is (account.plan if at_once else next_plan(account, self.desk.policy) or account.plan)
+            assert plan is (account.plan if at_once else next_plan(account, self.driver.policy) or account.plan)
 
     @step(name=NAMES, status=[Status.SUSPENDED, Status.ACTIVE, Status.ACTIVE])
     def change_status(self, name, status):
         for _ in range(2):
-            self.survive(lambda: self.desk.change_status(status, account=name))
+            self.survive(lambda: self.driver.change_status(status, account=name))
             assert self.view(name).status is status
 
     @step(name=NAMES, plan=Plan, status=[Status.SUSPENDED, Status.ACTIVE], pause=[*PAUSES, *LONG_PAUSES])
     def news_of_an_account_comes_late(self, name, plan, status, pause):
         for _ in range(2):
-            self.survive(lambda: self.desk.change_plan(plan, account=name, at=self.now - pause))
-            self.survive(lambda: self.desk.change_status(status, account=name, at=self.now - pause))
+            self.survive(lambda: self.driver.change_plan(plan, account=name, at=self.now - pause))
+            self.survive(lambda: self.driver.change_status(status, account=name, at=self.now - pause))
 
     @step(often=2, name=NAMES, amount=[*AMOUNTS, ALL, ALL])
     def spend(self, name, amount):
         amount = amount if amount != ALL else self.view(name).balance or 1
         spend = self.ask(
-            lambda key: of(self.desk.spend(amount, key, account=name)),
+            lambda key: of(self.driver.spend(amount, key, account=name)),
             self.why_not_pay(name, amount),
-            other=lambda key: of(self.desk.spend(amount + 1, key, account=name)),
+            other=lambda key: of(self.driver.spend(amount + 1, key, account=name)),
         )
         if spend:
             self.spends.append(spend)
@@ -232,9 +233,9 @@ class Years:
         _, price = self.jobs.get(job, UNHEARD_OF)
         seen = None if off_by is None else off_by if channel is Channel.INVITATION else (price or 5) + off_by
         spend = self.ask(
-            lambda key: of(self.desk.propose(job, key, account=name, amount=seen, channel=channel)),
+            lambda key: of(self.driver.propose(job, key, account=name, amount=seen, channel=channel)),
             self.why_not_propose(name, job, seen, channel),
-            other=lambda key: of(self.desk.propose(job, key, account=name, amount=1_000)),
+            other=lambda key: of(self.driver.propose(job, key, account=name, amount=1_000)),
         )
         if spend:
             self.spends.append(spend)
@@ -255,10 +256,10 @@ class Years:
         elif self.book(spend.account_id).came_back(spend) == -spend.amount:
             refusal = "already_refunded"
         self.ask(
-            lambda key: of(self.desk.refund(spend.entry_id, key, reason=reason, account=spend.account_id)),
+            lambda key: of(self.driver.refund(spend.entry_id, key, reason=reason, account=spend.account_id)),
             refusal,
             other=lambda key: of(
-                self.desk.refund(spend.entry_id, key, reason=min({*BACK} - {reason}), account=spend.account_id)
+                self.driver.refund(spend.entry_id, key, reason=min({*BACK} - {reason}), account=spend.account_id)
             ),
         )
 
@@ -271,39 +272,39 @@ class Years:
         at = self.now - timedelta(days=days_ago)
         missing, left = self.missing_to_an_interview(spend), left_for_interviews(self.book(spend.account_id), at)
         brought = self.ask(
-            lambda key: self.desk.interview(spend.entry_id, key, account=spend.account_id, at=at),
+            lambda key: self.driver.interview(spend.entry_id, key, account=spend.account_id, at=at),
             self.why_no_interview(spend, at),
-            other=lambda key: of(self.desk.rising_talent(key, account=spend.account_id)),
+            other=lambda key: of(self.driver.rising_talent(key, account=spend.account_id)),
         )
         if brought:
             assert sum(entry.amount for entry in brought) == min(missing, left)
 
     @step(name=NAMES)
     def rising_talent(self, name):
-        had = any(entry.reference["type"] == "rising_talent" for entry in self.desk.journal(name))
+        had = any(entry.reference["type"] == "rising_talent" for entry in self.driver.journal(name))
         self.ask(
-            lambda key: of(self.desk.rising_talent(key, account=name)),
+            lambda key: of(self.driver.rising_talent(key, account=name)),
             "invalid_request" if KINDS[name] is Kind.AGENCY else "already_awarded" if had else None,
-            other=lambda key: of(self.desk.certification("python", key, account=name)),
+            other=lambda key: of(self.driver.certification("python", key, account=name)),
         )
 
     @step(name=NAMES, certificate=["python", "cobol"])
     def certification(self, name, certificate):
-        had = any(entry.reference["type"] == "certification" for entry in self.desk.journal(name))
+        had = any(entry.reference["type"] == "certification" for entry in self.driver.journal(name))
         unknown = KINDS[name] is Kind.AGENCY or certificate == "cobol"
         self.ask(
-            lambda key: of(self.desk.certification(certificate, key, account=name)),
+            lambda key: of(self.driver.certification(certificate, key, account=name)),
             "invalid_request" if unknown else "already_awarded" if had else None,
-            other=lambda key: of(self.desk.certification("cobol", key, account=name)),
+            other=lambda key: of(self.driver.certification("cobol", key, account=name)),
         )
 
     @step(name=NAMES, amount=AMOUNTS, sign=[1, -1])
     def adjust(self, name, amount, sign):
         overdrawn = self.view(name).balance + sign * amount < 0
         self.ask(
-            lambda key: of(self.desk.adjust(sign * amount, key, account=name)),
+            lambda key: of(self.driver.adjust(sign * amount, key, account=name)),
             "insufficient_connects" if overdrawn else None,
-            other=lambda key: of(self.desk.adjust(sign * amount, key, account=name, reason="Another")),
+            other=lambda key: of(self.driver.adjust(sign * amount, key, account=name, reason="Another")),
         )
 
     @step(
@@ -319,7 +320,7 @@ class Years:
             self.codes.append(code)
         window = (self.now + timedelta(days=starts_in), self.now + timedelta(days=starts_in + days))
         redeemed = self.survive(
-            lambda: self.desk.put_campaign(cap, code=code, connects=connects, starts_at=window[0], ends_at=window[1])
+            lambda: self.driver.put_campaign(cap, code=code, connects=connects, starts_at=window[0], ends_at=window[1])
         )
         assert redeemed == self.redeemed()[code]
         self.campaigns[code] = (cap, *window)
@@ -328,9 +329,9 @@ class Years:
     @step(often=3, name=NAMES, code=codes)
     def redeem(self, name, code):
         self.ask(
-            lambda key: of(self.desk.redeem(key, code=code, account=name)),
+            lambda key: of(self.driver.redeem(key, code=code, account=name)),
             self.why_not_redeem(name, code),
-            other=lambda key: of(self.desk.redeem(key, code="WINTER", account=name)),
+            other=lambda key: of(self.driver.redeem(key, code="WINTER", account=name)),
         )
 
     @step(
@@ -344,7 +345,7 @@ class Years:
         gateway = self.provider.that(behaviour) if behaviour else Unreachable()
 
         def buy(quantity, key):
-            return of_purchase(self.desk.buy(quantity, gateway, key, account=name, promo=code))
+            return of_purchase(self.driver.buy(quantity, gateway, key, account=name, promo=code))
 
         bought = self.ask(
             partial(buy, quantity),
@@ -359,14 +360,14 @@ class Years:
             assert bought["status"] == ("completed" if behaviour is Behaviour.SUCCEED else "pending")
 
     @step(often=2, job=jobs_and_another, version=range(1, 7), price=AMOUNTS)
-    def post_job(self, job, version, price):
+    def save_posting(self, job, version, price):
         known = self.jobs.get(job, UNHEARD_OF)
         if job not in self.job_ids:
             self.job_ids.append(job)
         if version > known[0]:
             self.jobs[job] = (version, price)
-        self.closes_at.setdefault(job, self.now + timedelta(days=self.desk.policy.auction_days))
-        posted = self.survive(lambda: self.desk.post(job, version=version, price=price))
+        self.closes_at.setdefault(job, self.now + timedelta(days=self.driver.policy.auction_days))
+        posted = self.survive(lambda: self.driver.post(job, version=version, price=price))
         assert (posted.posting.version, posted.price, posted.status) == (*self.jobs[job], self.status(job))
 
     @step(often=2, job=jobs, event=JobEvent)
@@ -391,13 +392,13 @@ class Years:
         if news.event:
             self.told.append(news)
             self.jobs.setdefault(news.job, UNHEARD_OF)
-            told = self.survive(lambda: self.desk.tell(news.event, news.job, at=news.at))
+            told = self.survive(lambda: self.driver.tell(news.event, news.job, at=news.at))
             assert told.status is self.status(news.job)
             return
         refusal = None if news.job in self.jobs else "job_not_found"
         if refusal is None:
             self.told.append(news)
-        self.ask_without_key(lambda: self.desk.interact(news.name, job=news.job, at=news.at), refusal)
+        self.ask_without_key(lambda: self.driver.interact(news.name, job=news.job, at=news.at), refusal)
 
     def events_of(self, job: str) -> dict[JobEvent, datetime]:
         """When each thing happened to a job, the first time, as far as was told."""
@@ -416,12 +417,12 @@ class Years:
 
     @step(often=3, name=NAMES, job=jobs, bid=AMOUNTS)
     def boost(self, name, job, bid):
-        if job in self.jobs and self.desk.auction(job).endings_of(name):
+        if job in self.jobs and self.driver.auction(job).endings_of(name):
             self.calm()
         held = self.ask(
-            lambda key: of(self.desk.boost(bid, key, account=name, job=job)),
+            lambda key: of(self.driver.boost(bid, key, account=name, job=job)),
             self.why_not_boost(name, job, bid),
-            other=lambda key: of(self.desk.boost(bid + 1, key, account=name, job=job)),
+            other=lambda key: of(self.driver.boost(bid + 1, key, account=name, job=job)),
         )
         if held:
             self.spends.append(held)
@@ -431,13 +432,13 @@ class Years:
 
     @step(often=2, name=NAMES, most=range(1, 9))
     def switch_the_badge_on(self, name, most):
-        paid, price = week_paid_for(self.book(name)), week_price(self.desk.ledger)
+        paid, price = week_paid_for(self.book(name)), week_price(self.driver.ledger)
         refusal = None
         if refused := self.why_not_use(name):
             refusal = refused
         elif not paid:
             refusal = "price_changed" if price > most else self.why_not_pay(name, price)
-        if self.ask_without_key(lambda: self.desk.badge(most=most, account=name), refusal):
+        if self.ask_without_key(lambda: self.driver.badge(most=most, account=name), refusal):
             week = week_paid_for(self.book(name))
             assert week == (paid or week)
             assert -week.amount == price or paid
@@ -445,15 +446,15 @@ class Years:
 
     @step(name=NAMES)
     def switch_the_badge_off(self, name):
-        before = self.desk.badge_weeks(name)
-        badge = self.ask_without_key(lambda: self.desk.badge(on=False, most=None, account=name)).badge
+        before = self.driver.badge_weeks(name)
+        badge = self.ask_without_key(lambda: self.driver.badge(on=False, most=None, account=name)).badge
         assert not (badge and badge.enabled)
-        assert self.desk.badge_weeks(name) == before
+        assert self.driver.badge_weeks(name) == before
 
     @step(often=3, price=AMOUNTS)
     def everybody_wants_a_job(self, price):
         job = jobs_and_another(self)[-1]
-        self.post_job(job, 1, price)
+        self.save_posting(job, 1, price)
         for name in NAMES:
             self.propose(name, job, 0, Channel.SEARCH)
             self.boost(name, job, self.random.choice(AMOUNTS))
@@ -485,39 +486,39 @@ class Years:
     @step(often=4, index=WHICHEVER, again=[False, True])
     def a_message_arrives(self, index, again):
         """Late, in any order, and more than once."""
-        if not self.letters:
+        if not self.recorded:
             return
-        index %= len(self.letters)
+        index %= len(self.recorded)
         with suppress(KilledError):
-            self.handle(*self.letters[index])
+            self.handle(*self.recorded[index])
             if not again:
-                del self.letters[index]
+                del self.recorded[index]
 
     @step(
         often=3, operation=[TRANSACT, TRANSACT, PUT], fault=[request_lost, answer_lost, dies, dies_after], times=[1, 2]
     )
     def something_is_about_to_go_wrong(self, operation, fault, times):
-        self.wire.on(operation, *[fault] * times)
+        self.faults.on(operation, *[fault] * times)
 
     # Time
 
     @step(often=2, pause=PAUSES)
     def time_passes(self, pause):
-        self.desk.at(self.now + pause)
+        self.driver.at(self.now + pause)
 
     @step(pause=LONG_PAUSES)
     def years_pass(self, pause):
         if self.long_pauses < MOST_LONG_PAUSES:
             self.long_pauses += 1
-            self.desk.at(self.now + pause)
+            self.driver.at(self.now + pause)
 
     @step(often=4, index=WHICHEVER, name=NAMES, instants=[-1, 0, 1])
     def time_passes_until_the_edge_of_something(self, index, name, instants):
         edges = sorted(self.edges(name))
-        self.desk.at(max(self.now, edges[index % len(edges)] + instants * INSTANT))
+        self.driver.at(max(self.now, edges[index % len(edges)] + instants * INSTANT))
 
     def edges(self, name: str) -> Iterator[datetime]:
-        today, account = self.now.date(), self.desk.stored(name)
+        today, account = self.now.date(), self.driver.stored(name)
         days = [today + ONE_DAY, add_months(today.replace(day=1), 1), next_leap_day(today)]
         days += [day for day in (account.grant_due, account.expiry_due, account.notice_due) if day]
         yield from map(midnight, days)
@@ -526,12 +527,12 @@ class Years:
         for _, starts_at, ends_at in self.campaigns.values():
             yield from (starts_at, ends_at)
         for job in self.jobs:
-            if due := self.desk.auction(job).due:
+            if due := self.driver.auction(job).due:
                 yield due
             if closes_at := self.closes_at.get(job):
                 yield closes_at
         for entry in interviews(self.book(name))[-1:]:
-            yield when(entry) + timedelta(days=self.desk.policy.interview_window_days)
+            yield when(entry) + timedelta(days=self.driver.policy.interview_window_days)
 
     # What must hold
 
@@ -541,35 +542,35 @@ class Years:
         while self.news:
             self.tell(self.news.pop(self.random.randrange(len(self.news))))
         self.everything_runs()
-        assert problems_in(self.desk.table) == []
+        assert problems_in(self.driver.table) == []
         self.check_purchases()
         self.check_jobs()
         for name in NAMES:
-            check_story(replace(self.book(name), account=self.desk.settle(name)), self.opened_on)
+            check_story(replace(self.book(name), account=self.driver.settle(name)), self.opened_on)
         for code, taken in self.redeemed().items():
             assert taken <= self.caps[code]
 
     def everything_runs(self) -> None:
         """Twice, with a pause in which all of it falls due that waits for an answer or to be looked at again."""
         for _ in range(2):
-            self.desk.at(self.now + timedelta(hours=2))
+            self.driver.at(self.now + timedelta(hours=2))
             for schedule in SCHEDULES:
                 self.run(schedule)
-            for letter in self.letters:
+            for letter in self.recorded:
                 self.handle(*letter)
-            self.letters = []
+            self.recorded = []
 
     def check_purchases(self) -> None:
         """Nobody waits for an answer, and charges and completed purchases match one to one."""
-        assert list(self.desk.table.due_purchases(self.now + timedelta(days=1))) == []
-        assert self.provider.charges == sorted(completed_purchases(self.desk.table))
+        assert list(self.driver.table.due_purchases(self.now + timedelta(days=1))) == []
+        assert self.provider.charges == sorted(completed_purchases(self.driver.table))
 
     def check_jobs(self) -> None:
         """No proposal has still to come back, no hold to end of which that is decided, and each paid what it had to."""
         for job in self.jobs:
-            assert (self.desk.job(job).refunds_due, self.desk.auction(job).endings) == (None, ())
+            assert (self.driver.job(job).refunds_due, self.driver.auction(job).endings) == (None, ())
         for hold_id, (_, name) in self.boosts.items():
-            rows = [entry for entry in self.desk.journal(name) if entry.reference.get("hold_id") == hold_id]
+            rows = [entry for entry in self.driver.journal(name) if entry.reference.get("hold_id") == hold_id]
             ended = any(entry.type is EntryType.CAPTURE for entry in rows)
             back = [entry for entry in rows if entry.type in {EntryType.RELEASE, EntryType.REFUND}]
             paid, verdict = -sum(entry.amount for entry in rows), self.verdict(hold_id)
@@ -627,23 +628,23 @@ class Years:
 
     def calm(self) -> None:
         """Nothing goes wrong from now on, and what the dead left half done for boosts is done."""
-        self.wire.calm()
+        self.faults.calm()
         for job in self.jobs:
-            end_holds(self.desk.ledger, job, deadline=deadline())
+            end_holds(self.driver.ledger, job, deadline=deadline())
 
     def run(self, schedule: str) -> None:
-        queue = Letters()
+        queue = RecordingQueue()
         if schedule == "badges":
-            set_price(self.desk.ledger, deadline)
-        self.desk.dispatch(WORK[schedule], queue)
-        self.letters += [(schedule, body) for body in queue.bodies]
+            set_price(self.driver.ledger, deadline)
+        self.driver.dispatch(WORK[schedule], queue)
+        self.recorded += [(schedule, body) for body in queue.bodies]
 
     def handle(self, schedule: str, body: str) -> None:
         message = json.loads(body)
-        ledger = self.desk.ledger
+        ledger = self.driver.ledger
         match schedule:
             case "jobs":
-                self.desk.handle(body)
+                self.driver.handle(body)
             case "purchases":
                 due = [DuePurchase(*purchase, since=self.now) for purchase in message["purchases"]]
                 reconcile(ledger, self.provider.that(Behaviour.SUCCEED), due, deadline)
@@ -651,34 +652,34 @@ class Years:
                 renew_badges(ledger, message["accounts"], deadline)
             case _:
                 settle_accounts(
-                    ledger, message["accounts"], deadline, TellExpiring() if schedule == "notices" else SETTLE
+                    ledger, message["accounts"], deadline, NotifyExpiring() if schedule == "notices" else SETTLE
                 )
 
     # What there is
 
     @property
     def now(self) -> datetime:
-        return self.desk.clock.at
+        return self.driver.clock.at
 
     def view(self, name: str) -> Account:
-        return self.desk.ledger.view(name, self.now)
+        return self.driver.ledger.view(name, self.now)
 
     def shown(self) -> dict[str, Account]:
         """What can be seen of all accounts: not how often they were written, nor what looks for them when."""
-        rows = self.desk.table.get_together(*((name, ACCOUNT_SK) for name in NAMES))
+        rows = self.driver.table.get_together(*((name, ACCOUNT_SK) for name in NAMES))
         accounts = [AccountRow.from_raw_data(row).account() for row in rows]
-        views = [settled_view(account, self.now, self.desk.policy) for account in accounts]
+        views = [settled_view(account, self.now, self.driver.policy) for account in accounts]
         return {view.account_id: replace(view, version=0, notice_due=None) for view in views}
 
     def book(self, name: str) -> Book:
-        return Book(self.view(name), self.desk.journal(name), self.desk.policy, self.now)
+        return Book(self.view(name), self.driver.journal(name), self.driver.policy, self.now)
 
     def missing_to_an_interview(self, spend: Entry) -> int:
         book = self.book(spend.account_id)
         return book.policy.interview - (book.came_back(spend) or 0)
 
     def redeemed(self) -> Counter[str]:
-        journals = [self.desk.journal(name) for name in KINDS]
+        journals = [self.driver.journal(name) for name in KINDS]
         promos = [entry for journal in journals for entry in journal if entry.type is EntryType.PROMO]
         return Counter(entry.reference["code"] for entry in promos)
 
@@ -712,7 +713,7 @@ class Years:
     def why_not_boost(self, name: str, job: str, bid: int) -> str | None:
         if job not in self.jobs:
             return "job_not_found"
-        auction, policy = self.desk.auction(job), self.desk.policy
+        auction, policy = self.driver.auction(job), self.driver.policy
         own, closes_at = auction.place_of(name), self.closes_at.get(job)
         closed = any(not closes_at or at < closes_at for at in self.events_of(job).values())
         if closed or closes_at is None or closes_at <= self.now or (own and own.captured):
@@ -742,13 +743,13 @@ class Years:
         cap, starts_at, ends_at = self.campaigns[code]
         if not starts_at <= self.now < ends_at:
             return "promo_not_active"
-        if any(entry.reference.get("code") == code for entry in self.desk.journal(name)):
+        if any(entry.reference.get("code") == code for entry in self.driver.journal(name)):
             return "promo_used"
         return "promo_exhausted" if self.redeemed()[code] >= cap else None
 
     def why_not_buy(self, name: str, quantity: int, behaviour: Behaviour | None, code: str | None) -> str | None:
         account = self.view(name)
-        if quantity < self.desk.policy.minimum_purchase:
+        if quantity < self.driver.policy.minimum_purchase:
             return "invalid_request"
         if refusal := self.why_not_use(name):
             return refusal
@@ -759,14 +760,14 @@ class Years:
 
 
 @pytest.fixture
-def begin(desk, provider, wire, sandbox, admin):
+def begin(driver, provider, faults, sandbox, admin):
     """A run on empty tables."""
 
     def begin(seed):
-        for name, shape in ((desk.table.name, LEDGER), (sandbox._meta.table_name, SANDBOX)):
+        for name, shape in ((driver.table.name, LEDGER), (sandbox._meta.table_name, SANDBOX)):
             admin.delete_table(TableName=name)
             create_table(admin, name, shape)
-        return Years(Random(seed), desk, provider, wire)  # noqa: S311 - not for secrets
+        return Years(Random(seed), driver, provider, faults)  # noqa: S311 - not for secrets
 
     return begin
 

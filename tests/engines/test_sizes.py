@@ -43,70 +43,70 @@ def transactions(table):
 
 
 @pytest.fixture
-def desk(desk, transactions):  # noqa: ARG001 - counted in every test
-    desk.at(FILLED).under(lot_lifetime_months=MONTHS, expiry_notice_days=TEN_AHEAD).open()
-    desk.fill()
-    assert len(desk.stored().lots) == 2 * (date(2031, 1, 16) - FILLED).days
-    yield desk
-    for row in desk.table._connection.scan(consistent_read=True)["Items"]:
+def driver(driver, transactions):  # noqa: ARG001 - counted in every test
+    driver.at(FILLED).under(lot_lifetime_months=MONTHS, expiry_notice_days=TEN_AHEAD).open()
+    driver.fill()
+    assert len(driver.stored().lots) == 2 * (date(2031, 1, 16) - FILLED).days
+    yield driver
+    for row in driver.table._connection.scan(consistent_read=True)["Items"]:
         assert item_bytes(row) <= AN_ITEM
-    assert all(event_bytes(entry) <= AN_EVENT for entry in desk.journal())
-    assert problems(desk.stored(), desk.journal()) == []
+    assert all(event_bytes(entry) <= AN_EVENT for entry in driver.journal())
+    assert problems(driver.stored(), driver.journal()) == []
 
 
-def everything(desk):
-    return min(desk.balance(), MAX_AMOUNT)
+def everything(driver):
+    return min(driver.balance(), MAX_AMOUNT)
 
 
-def test_a_spend_of_everything_and_its_refund(desk):
-    spent = desk.spend(everything(desk)).posted
-    assert desk.balance() == 0
-    desk.refund(spent.entry_id)
-    assert desk.balance() == -spent.amount
+def test_a_spend_of_everything_and_its_refund(driver):
+    spent = driver.spend(everything(driver)).posted
+    assert driver.balance() == 0
+    driver.refund(spent.entry_id)
+    assert driver.balance() == -spent.amount
 
 
-def test_an_interview_after_a_proposal_that_took_everything(desk):
-    desk.under(interview=MAX_AMOUNT, interview_cap=MAX_AMOUNT)
-    spent = desk.spend(everything(desk)).posted
-    entries, _ = desk.interview(spent.entry_id)
+def test_an_interview_after_a_proposal_that_took_everything(driver):
+    driver.under(interview=MAX_AMOUNT, interview_cap=MAX_AMOUNT)
+    spent = driver.spend(everything(driver)).posted
+    entries, _ = driver.interview(spent.entry_id)
     assert sum(entry.amount for entry in entries) == MAX_AMOUNT
 
 
-def test_a_bid_of_everything_that_is_raised_and_released(desk):
-    desk.post(price=1, posted_at=desk.clock.at)
-    before = desk.balance()
-    desk.boost(before - A_PLACE_IN)
-    desk.boost(before, "raise")
-    desk.end()
-    assert desk.balance() == before
+def test_a_bid_of_everything_that_is_raised_and_released(driver):
+    driver.post(price=1, posted_at=driver.clock.at)
+    before = driver.balance()
+    driver.boost(before - A_PLACE_IN)
+    driver.boost(before, "raise")
+    driver.end()
+    assert driver.balance() == before
 
 
-def test_everything_taken_by_staff_and_bought_with_a_promo_code_of_the_most_counters(desk, provider):
-    desk.put_campaign(1_000, counters=MOST_COUNTERS)
-    desk.adjust(-everything(desk))
-    desk.buy(MAX_AMOUNT, provider.that(Behaviour.SUCCEED), promo="SPRING")
-    assert desk.balance() == MAX_AMOUNT + 5
+def test_everything_taken_by_staff_and_bought_with_a_promo_code_of_the_most_counters(driver, provider):
+    driver.put_campaign(1_000, counters=MOST_COUNTERS)
+    driver.adjust(-everything(driver))
+    driver.buy(MAX_AMOUNT, provider.that(Behaviour.SUCCEED), promo="SPRING")
+    assert driver.balance() == MAX_AMOUNT + 5
 
 
-def test_a_change_of_plan_and_a_badge(desk):
-    desk.change_plan(Plan.PLUS)
-    assert desk.badge().badge
+def test_a_change_of_plan_and_a_badge(driver):
+    driver.change_plan(Plan.PLUS)
+    assert driver.badge().badge
 
 
-def test_notices_that_fell_due_while_the_schedule_was_dead_come_in_portions_each_once(desk, transactions):
-    desk.at(FILLED + timedelta(29))
+def test_notices_that_fell_due_while_the_schedule_was_dead_come_in_portions_each_once(driver, transactions):
+    driver.at(FILLED + timedelta(29))
     before = len(transactions)
-    desk.tell_expiring()
-    assert len(desk.notices()) == 29 * len(TEN_AHEAD)
+    driver.notify_expiring()
+    assert len(driver.notices()) == 29 * len(TEN_AHEAD)
     assert len(transactions) - before >= SEVERAL_PORTIONS
-    desk.tell_expiring()
-    assert len(desk.notices()) == 29 * len(TEN_AHEAD)
+    driver.notify_expiring()
+    assert len(driver.notices()) == 29 * len(TEN_AHEAD)
 
 
-def test_a_year_without_any_schedule(desk):
-    desk.at(FILLED + timedelta(366)).tell_expiring()
-    assert desk.balance() == 2 * ((date(2031, 1, 16) - FILLED).days - 366)
+def test_a_year_without_any_schedule(driver):
+    driver.at(FILLED + timedelta(366)).notify_expiring()
+    assert driver.balance() == 2 * ((date(2031, 1, 16) - FILLED).days - 366)
 
 
-def test_the_account_fits_an_answer(desk):
-    assert len(json.dumps(account_view(desk.stored(), FILLED, desk.policy))) <= AN_ANSWER / 20
+def test_the_account_fits_an_answer(driver):
+    assert len(json.dumps(account_view(driver.stored(), FILLED, driver.policy))) <= AN_ANSWER / 20

@@ -11,7 +11,7 @@ from typing import Any
 from shared.config import ConfigurationError
 from tests.document import check_answer
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, event, http, signed, sqs, user
-from tests.permissions import LEDGER, Asked, denied, in_the_sandbox
+from tests.permissions import LEDGER, TableAction, denied, in_the_sandbox
 
 HANDLER_OF = {
     "open_account": "accounts",
@@ -38,7 +38,7 @@ RUNNING: list[str] = []
 
 @contextmanager
 def permitted(function: str) -> Iterator[None]:
-    from shared.edge.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.aws.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
 
     try:
         table = wiring().ledger.table
@@ -49,7 +49,7 @@ def permitted(function: str) -> Iterator[None]:
         return
     events = table._connection.connection.client.meta.events
     policy = in_the_sandbox("".join(map(str.title, function.split("_"))) + "Function")
-    refused: list[Asked] = []
+    refused: list[TableAction] = []
 
     def check(params: dict[str, Any], model: Any, **_: object) -> None:
         if RUNNING[-1] == function:
@@ -235,7 +235,7 @@ class Api:
 
     def written(self, account: str = "ann", *types: str) -> list[dict[str, Any]]:
         """As `entries` shows them, those that are written: of what fell due, what a command or a schedule settled."""
-        from shared.edge.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
+        from shared.aws.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
         from shared.services.views import entry_view  # noqa: PLC0415 - as above
 
         shown = map(entry_view, reversed(wiring().ledger.table.journal(account)))

@@ -17,11 +17,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.desk import problems_in
+from tests.driver import problems_in
+from tests.faults import FaultInjector
 from tests.functions.api import Api
 from tests.functions.events import PAYMENT_SECRET
 from tests.table import SANDBOX, create_table
-from tests.wire import Wire
 
 if TYPE_CHECKING:
     from tests.functions.stream import Listener
@@ -186,7 +186,7 @@ def scheduled(api: Api, received: Callable[[], list[str]]) -> Callable[[str], An
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch) -> "Listener":
     """Hears what is published."""
-    from shared.edge.bus import EventBus  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.aws.event_bus import EventBus  # noqa: PLC0415 - after Powertools' settings are there
     from tests.functions.stream import Listener  # noqa: PLC0415 - it needs this module
 
     listener, bus = Listener(), EventBus("connects")
@@ -196,13 +196,13 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> "Listener":
 
 
 @pytest.fixture
-def wire(tables: None) -> Iterator[Wire]:  # noqa: ARG001
+def faults(tables: None) -> Iterator[FaultInjector]:  # noqa: ARG001
     """What passes between the functions and DynamoDB, to tamper with."""
-    from shared.edge.wiring import wiring  # noqa: PLC0415 - as above
+    from shared.aws.wiring import wiring  # noqa: PLC0415 - as above
 
-    wire = Wire(wiring().ledger.table._connection.connection.client)
-    yield wire
-    wire.detach()
+    faults = FaultInjector(wiring().ledger.table._connection.connection.client)
+    yield faults
+    faults.detach()
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def restart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 def forget_wiring() -> None:
     """What a process builds once from its environment is built anew: the clients of what it was pointed at too."""
-    from shared.edge import queue, wiring  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.aws import queue, wiring  # noqa: PLC0415 - after Powertools' settings are there
 
     wiring.wiring.cache_clear()
     wiring._sandbox_table.cache_clear()
@@ -252,7 +252,7 @@ def completed_everywhere() -> dict[str, int]:
 
 @pytest.fixture(autouse=True)
 def log(capsys: pytest.CaptureFixture[str]) -> "Log":
-    from shared.edge.observability import logger, metrics  # noqa: PLC0415 - as above
+    from shared.aws.observability import logger, metrics  # noqa: PLC0415 - as above
 
     metrics.clear_metrics()
     lines = io.StringIO()

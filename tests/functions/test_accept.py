@@ -5,7 +5,7 @@ import time
 import pytest
 
 from functions.accounts.app import FORMS
-from shared.edge.accept import preferred
+from shared.http.accept import preferred
 from tests.functions.test_history import ask
 
 JSON, CSV = "application/json", "text/csv"

@@ -9,19 +9,19 @@ import pytest
 from shared.ledger.audit import INVARIANTS, PURCHASES, SEQUENCE
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import SandboxGateway
-from shared.services.auditing import KEPT, PATIENCE
+from shared.services.audits import KEPT, PATIENCE
 from shared.store.audits import AUDIT_SK
 from shared.store.table import Table
+from tests.faults import GET, PUT, QUERY, passes
 from tests.functions.conftest import client
 from tests.functions.events import STAFF
 from tests.functions.test_faults import throttled
-from tests.wire import GET, PUT, QUERY, passes
 
 
 @pytest.fixture
 def long(monkeypatch):
     """Every account has too long a journal for an answer at once."""
-    monkeypatch.setattr("shared.services.auditing.ENTRIES_AT_ONCE", 0)
+    monkeypatch.setattr("shared.services.audits.ENTRIES_AT_ONCE", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_the_audit_says_of_which_entry_it_is_and_that_charges_were_compared(api)
     assert found(body) == {}
 
 
-def test_an_account_that_is_written_while_it_is_audited_is_audited_as_it_was_read(api, wire):
+def test_an_account_that_is_written_while_it_is_audited_is_audited_as_it_was_read(api, faults):
     busy_account(api)
     before = seq(api)
 
@@ -87,29 +87,29 @@ def test_an_account_that_is_written_while_it_is_audited_is_audited_as_it_was_rea
         api.buy(key="meanwhile")
         api.badge()
 
-    wire.on(QUERY, wire.before(interfere))
+    faults.on(QUERY, faults.before(interfere))
     body = ask(api)
     assert (found(body), body["as_of_seq"], seq(api)) == ({}, before, before + 3)
 
 
-def test_a_purchase_that_completes_between_entries_and_purchases_is_not_missed(api, wire):
+def test_a_purchase_that_completes_between_entries_and_purchases_is_not_missed(api, faults):
     api.open()
     before = seq(api)
-    wire.on(QUERY, passes, passes, wire.before(lambda: api.buy(key="meanwhile")))
+    faults.on(QUERY, passes, passes, faults.before(lambda: api.buy(key="meanwhile")))
     body = ask(api)
     assert (found(body), body["as_of_seq"], seq(api)) == ({}, before, before + 1)
 
 
-def test_a_badge_that_goes_off_while_the_account_is_audited_breaks_nothing(api, wire):
+def test_a_badge_that_goes_off_while_the_account_is_audited_breaks_nothing(api, faults):
     busy_account(api)
     api.badge()
-    wire.on(QUERY, wire.before(lambda: api.badge(on=False)))
+    faults.on(QUERY, faults.before(lambda: api.badge(on=False)))
     assert found(ask(api)) == {}
 
 
-def test_a_page_that_is_throttled_is_read_again(api, wire):
+def test_a_page_that_is_throttled_is_read_again(api, faults):
     busy_account(api)
-    wire.on(QUERY, throttled(QUERY), throttled(QUERY))
+    faults.on(QUERY, throttled(QUERY), throttled(QUERY))
     assert ask(api)["ok"]
 
 
@@ -242,7 +242,7 @@ def test_a_job_finds_what_is_wrong(api, received, put_back):
 
 
 @pytest.mark.usefixtures("long")
-def test_a_job_that_dies_half_way_is_done_when_its_message_comes_again(api, received, wire):
+def test_a_job_that_dies_half_way_is_done_when_its_message_comes_again(api, received, faults):
     busy_account(api)
     ask(api, 202)
     bodies = received()
@@ -250,7 +250,7 @@ def test_a_job_that_dies_half_way_is_done_when_its_message_comes_again(api, rece
     def broken(_):
         raise ZeroDivisionError
 
-    wire.on(QUERY, passes, broken)
+    faults.on(QUERY, passes, broken)
     assert len(api.deliver("audit", *bodies)) == 1
     ask(api, 202)
     assert api.deliver("audit", *bodies) == []
@@ -274,24 +274,24 @@ def test_a_job_that_is_not_heard_of_is_begun_anew_and_its_own_message_does_nothi
 
 
 @pytest.mark.usefixtures("long")
-def test_a_message_of_a_job_that_is_done_does_nothing(api, received, wire):
+def test_a_message_of_a_job_that_is_done_does_nothing(api, received, faults):
     busy_account(api)
     ask(api, 202)
     bodies = received()
     api.deliver("audit", *bodies)
-    with wire.measured() as cost:
+    with faults.measured() as cost:
         assert api.deliver("audit", *bodies) == []
     assert cost.calls == [GET]
 
 
 @pytest.mark.usefixtures("long")
-def test_a_job_says_how_far_it_is(api, received, monkeypatch, wire):
-    monkeypatch.setattr("shared.services.auditing.BEAT_S", 0)
+def test_a_job_says_how_far_it_is(api, received, monkeypatch, faults):
+    monkeypatch.setattr("shared.services.audits.BEAT_S", 0)
     busy_account(api)
     ask(api, 202)
     seen = []
-    look = wire.before(lambda: seen.append(ask(api, 202)["checked"]))
-    wire.on(QUERY, *[look] * 5)
+    look = faults.before(lambda: seen.append(ask(api, 202)["checked"]))
+    faults.on(QUERY, *[look] * 5)
     run(api, received)
     assert seen == [0, 2, 4, 6, 8]
 
@@ -306,9 +306,9 @@ def test_a_job_whose_time_is_up_comes_again(api, received, log, monkeypatch):
 
 
 @pytest.mark.usefixtures("long")
-def test_two_that_ask_at_once_begin_one_job(api, received, wire):
+def test_two_that_ask_at_once_begin_one_job(api, received, faults):
     busy_account(api)
-    wire.on(PUT, wire.before(lambda: ask(api, 202)))
+    faults.on(PUT, faults.before(lambda: ask(api, 202)))
     ask(api, 202)
     assert run(api, received) == 1
     assert ask(api)["ok"]

@@ -377,6 +377,31 @@ def test_a_field_takes_only_what_it_is_for(api, name, field, value):
     assert answer.body["errors"][0]["loc"].startswith("body")
 
 
+@pytest.mark.parametrize(
+    ("name", "changed", "says"),
+    [
+        ("purchase", {"quantity": "6"}, "body.quantity: must be an integer, not a string"),
+        ("purchase", {"quantity": None}, "body.quantity: must be an integer, not null"),
+        ("purchase", {"quantity": 0}, "body.quantity: must be an integer of at least 1"),
+        ("purchase", {"quantity": 1_000_001}, "body.quantity: must be an integer of at most 1000000"),
+        ("purchase", {"amonut": 6}, "body.amonut: is not known"),
+        ("spend", {"reference": 3}, "body.reference: must be an object, not an integer"),
+        ("spend", {"reference": {"type": "proposal"}}, "body.reference.proposal_id: is required"),
+        ("spend", {"reference": {"type": "job"}}, "body.reference.type: must be one of proposal, not 'job'"),
+        ("change_account", {"plan": "gold"}, "body.plan: must be one of basic, plus, not 'gold'"),
+        ("change_account", {"effective": "soon"}, "body.effective: must be one of now, not 'soon'"),
+        ("change_account", {"at": "today"}, "body.at: must be a time like 2026-11-22T10:00:00Z"),
+        ("change_account", {"at": "2026-11-22T10:00:00"}, "body.at: must be a time like 2026-11-22T10:00:00Z"),
+        ("open_account", {"joined_on": "today"}, "body.joined_on: must be a date like 2026-11-22"),
+        ("badge", {"enabled": "yes"}, "body.enabled: must be true or false, not a string"),
+    ],
+)
+def test_a_refusal_says_in_the_words_of_json_what_is_wrong_and_what_is_allowed(api, name, changed, says):
+    body = body_of(name, **{field: json.dumps(value) for field, value in changed.items()})
+    answer = api.call(name, key="k", claims=_claims(name), raw=body)
+    assert [f"{error['loc']}: {error['msg']}" for error in answer.body["errors"]] == [says]
+
+
 @pytest.mark.parametrize("body", [{}, {"effective": "now"}, {"effective": "now", "status": "active"}])
 def test_a_change_of_an_account_says_what_changes(api, body):
     assert refused_at(api.call("change_account", body=body), "body", "body.effective")

@@ -6,10 +6,10 @@ The other way round, that nothing is refused which the document does not tell of
 
 import pytest
 
-from shared.edge.problems import STATUS
+from shared.http.problems import STATUS
 from tests.document import document, resolved
+from tests.faults import BATCH_GET, GET, PUT, QUERY, TRANSACT, UPDATE, request_lost
 from tests.functions.events import FOLDER, NO_TOKEN, STAFF, event, http, user
-from tests.wire import BATCH_GET, GET, PUT, QUERY, TRANSACT, UPDATE, request_lost
 
 NAMES = {sent["routeKey"]: path.stem for path in FOLDER.glob("*.json") if "routeKey" in (sent := event(path.stem))}
 """Of the event files, by their calls."""
@@ -58,13 +58,13 @@ ANY = {
 
 
 @pytest.fixture
-def at_fault(api, restart, wire, monkeypatch, code):
+def at_fault(api, restart, faults, monkeypatch, code):
     if code == "internal_error":
         restart(TABLE_NAME=None)
     if code == "busy":
         monkeypatch.setattr(api, "left_ms", 2_900)
         for operation in (GET, BATCH_GET, QUERY, PUT, UPDATE, TRANSACT):
-            wire.on(operation, *[request_lost] * 60)
+            faults.on(operation, *[request_lost] * 60)
 
 
 # --- For reasons of a call's own: Ann has 50 Connects

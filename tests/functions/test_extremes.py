@@ -10,7 +10,7 @@ import pytest
 
 from shared.config import Settings
 from shared.ledger.policy import MAX_AMOUNT
-from tests.desk import Desk, SetClock
+from tests.driver import Driver, SetClock
 from tests.functions.api import Answer
 from tests.functions.conftest import ledger_table
 from tests.functions.events import STAFF
@@ -28,7 +28,7 @@ A_MONTH = 30
 
 def fill(clock) -> None:
     """A lot of both classes in Ann's account for every month of a life, as one row."""
-    Desk(ledger_table(), Settings.read(os.environ).policy, SetClock(clock.at)).fill(each=20, every=A_MONTH)
+    Driver(ledger_table(), Settings.read(os.environ).policy, SetClock(clock.at)).fill(each=20, every=A_MONTH)
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from botocore.exceptions import ClientError
 from pynamodb.exceptions import GetError
 
 from shared.store.table import Table
+from tests.faults import BATCH_GET, GET, PUT, QUERY, TRANSACT, request_lost
 from tests.functions.conftest import client, ledger_table
 from tests.functions.events import event, http, sqs
-from tests.wire import BATCH_GET, GET, PUT, QUERY, TRANSACT, request_lost
 
 API = (
     "open_account",
@@ -70,9 +70,9 @@ def test_without_its_table_a_function_names_it_in_its_log_and_answers_500(api, l
 
 
 @pytest.mark.parametrize("name", ["read_account", "history", "open_account", "spend"])
-def test_without_a_permission_a_function_names_it_in_its_log_and_answers_500(api, log, wire, name):
+def test_without_a_permission_a_function_names_it_in_its_log_and_answers_500(api, log, faults, name):
     for operation in (GET, BATCH_GET, QUERY, TRANSACT):
-        wire.on(operation, refused("AccessDeniedException", operation))
+        faults.on(operation, refused("AccessDeniedException", operation))
     answer = api.send(name, http(name, claims={"scope": "connects/staff"}))
     assert answer.refused == FAILED
     assert says_nothing_of_the_inside(answer)
@@ -109,7 +109,7 @@ def test_with_a_setting_that_makes_no_sense_a_function_names_it_and_its_value(ap
 @pytest.mark.parametrize("value", [None, "", "nonsense"])
 def test_a_wrong_setting_waits_for_the_first_request_to_be_told(restart, monkeypatch, setting, value):
     """While a function starts there is no request to answer, and Lambda would try to start it again and again."""
-    from shared.edge.wiring import warm_up  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.aws.wiring import warm_up  # noqa: PLC0415 - after Powertools' settings are there
 
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "spend")
     restart(**{setting: value})
@@ -152,7 +152,7 @@ def busy(answer):
 
 @pytest.mark.parametrize("fault", [CONFLICT, request_lost], ids=["conflict", "no answer"])
 @pytest.mark.usefixtures("hurried")
-def test_contention_that_outlasts_the_deadline_is_busy_and_nothing_happened(api, wire, fault):
+def test_contention_that_outlasts_the_deadline_is_busy_and_nothing_happened(api, faults, fault):
     api.open()
     spend_id = api.spend(1, "before").body["id"]
     before = api.entries()
@@ -162,55 +162,55 @@ def test_contention_that_outlasts_the_deadline_is_busy_and_nothing_happened(api,
         lambda: api.call("change_account", body={"plan": "plus"}),
         lambda: api.call("open_account", key="k", body={"account_id": "b", "kind": "agency", "plan": "plus"}),
     ):
-        wire.on(TRANSACT, *[fault] * 60)
+        faults.on(TRANSACT, *[fault] * 60)
         assert busy(call())
-        wire._faults.clear()
+        faults._faults.clear()
     assert api.entries() == before
     assert (api.spend(6).status, api.refund(spend_id).status) == (201, 201)
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_purchase_that_cannot_be_begun_is_busy_and_charges_nothing(api, wire):
+def test_a_purchase_that_cannot_be_begun_is_busy_and_charges_nothing(api, faults):
     api.open()
-    wire.on(PUT, *[throttled(PUT)] * 60)
+    faults.on(PUT, *[throttled(PUT)] * 60)
     assert busy(api.buy())
-    wire._faults.clear()
+    faults._faults.clear()
     assert api.buy().status == 201
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_purchase_of_which_nobody_knows_whether_it_was_begun_is_named(api, wire):
+def test_a_purchase_of_which_nobody_knows_whether_it_was_begun_is_named(api, faults):
     api.open()
-    wire.on(PUT, *[request_lost] * 60)
+    faults.on(PUT, *[request_lost] * 60)
     answer = api.buy()
-    wire.calm()
+    faults.calm()
     assert answer.refused == BUSY
     assert f"purchase {answer.body['purchase_id']} is pending, or was not begun" in answer.body["detail"]
     assert api.buy().body["purchase_id"] == answer.body["purchase_id"]
 
 
 @pytest.mark.parametrize("name", ["read_account", "history", "audit", "read_purchase"])
-def test_a_read_that_is_throttled_is_busy(api, wire, name):
+def test_a_read_that_is_throttled_is_busy(api, faults, name):
     api.open()
     for operation in (GET, QUERY):
-        wire.on(operation, throttled(operation))
+        faults.on(operation, throttled(operation))
     answer = api.send(name, http(name, claims={"scope": "connects/staff"}))
-    wire._faults.clear()
+    faults._faults.clear()
     assert busy(answer)
 
 
 @pytest.mark.parametrize("fault", [CONFLICT, request_lost], ids=["conflict", "no answer"])
-def test_contention_that_passes_is_not_noticed(api, wire, fault):
+def test_contention_that_passes_is_not_noticed(api, faults, fault):
     api.open()
-    wire.on(TRANSACT, fault, fault)
+    faults.on(TRANSACT, fault, fault)
     answer = api.spend(6)
     assert (answer.status, answer.replayed, api.balance()) == (201, False, 44)
 
 
-def test_a_function_gives_up_in_time_to_answer(api, wire, monkeypatch):
+def test_a_function_gives_up_in_time_to_answer(api, faults, monkeypatch):
     api.open()
     monkeypatch.setattr(api, "left_ms", 2_900)
-    wire.on(TRANSACT, *[CONFLICT] * 100)
+    faults.on(TRANSACT, *[CONFLICT] * 100)
     started = time.monotonic()
     assert busy(api.spend(6))
     assert time.monotonic() - started < 1.5

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.edge.wiring import wiring
+from shared.aws.wiring import wiring
 from shared.ledger.commands import Settle
+from tests.faults import GET, QUERY
 from tests.functions.conftest import START
 from tests.functions.events import event
 from tests.functions.test_history import amounts, ask, table_of
-from tests.wire import GET, QUERY
 
 ALL = {"from": "2026-01-01"}
 INSTANT = timedelta(milliseconds=1)
@@ -129,22 +129,22 @@ def test_an_account_of_nothing_but_pending_rows_shows_them(api, clock):
 # What happens between the reads of one page
 
 
-def test_a_page_is_right_if_the_schedule_writes_between_its_reads(ann, clock, wire):
+def test_a_page_is_right_if_the_schedule_writes_between_its_reads(ann, clock, faults):
     clock.at = YEAR_LATER
     expected = everything_shown(ann, **ALL)
-    wire.on(QUERY, wire.before(settle))
+    faults.on(QUERY, faults.before(settle))
     assert amounts(ask(ann, limit=100, **ALL)) == [row["amount"] for row in expected]
     assert ann.written() == expected
 
 
-def test_a_page_is_right_if_a_spend_comes_between_its_reads(ann, clock, wire):
+def test_a_page_is_right_if_a_spend_comes_between_its_reads(ann, clock, faults):
     clock.at = YEAR_LATER
-    wire.on(QUERY, wire.before(lambda: ann.spend(1)))
+    faults.on(QUERY, faults.before(lambda: ann.spend(1)))
     rows = ask(ann, limit=100, **ALL).body["entries"]
     assert rows == ann.written()
 
 
-def test_a_page_is_right_if_a_clock_that_is_behind_writes_between_its_reads(ann, clock, wire):
+def test_a_page_is_right_if_a_clock_that_is_behind_writes_between_its_reads(ann, clock, faults):
     """To the other machine the day has not begun whose expiry is pending here: it writes another row in its place."""
     clock.at = YEAR_LATER - timedelta(hours=1)
     settle()
@@ -155,33 +155,33 @@ def test_a_page_is_right_if_a_clock_that_is_behind_writes_between_its_reads(ann,
 
     clock.at = YEAR_LATER
     for query in ({}, {"type": "expiry"}):
-        wire.on(QUERY, wire.before(spend_an_instant_before))
+        faults.on(QUERY, faults.before(spend_an_instant_before))
         with_race = ask(ann, limit=100, **ALL, **query).body["entries"]
         clock.at = YEAR_LATER
         assert with_race == ask(ann, limit=100, **ALL, **query).body["entries"]
         assert (with_race[0]["type"], with_race[0]["amount"], with_race[0]["seq"]) == ("expiry", -49, 16)
 
 
-def test_what_is_pending_is_read_in_3_calls_and_what_is_written_in_2_and_later_pages_in_1(ann, clock, wire):
-    with wire.measured() as cost:
+def test_what_is_pending_is_read_in_3_calls_and_what_is_written_in_2_and_later_pages_in_1(ann, clock, faults):
+    with faults.measured() as cost:
         cursor = ask(ann, limit=1, **ALL).body["next_cursor"]
     assert cost.calls == [GET, QUERY]
-    with wire.measured() as cost:
+    with faults.measured() as cost:
         ask(ann, limit=1, cursor=cursor, **ALL)
     assert cost.calls == [QUERY]
     clock.at = YEAR_LATER
-    with wire.measured() as cost:
+    with faults.measured() as cost:
         cursor = ask(ann, limit=14, **ALL).body["next_cursor"]
     assert cost.calls == [GET, QUERY, GET]
-    with wire.measured() as cost:
+    with faults.measured() as cost:
         ask(ann, limit=14, cursor=cursor, **ALL)
     assert cost.calls == [QUERY]
-    with wire.measured() as cost:
+    with faults.measured() as cost:
         ask(ann, limit=3, **ALL)
     assert cost.calls == [GET]
 
 
-def test_a_page_gives_up_if_the_account_is_written_between_any_two_reads(ann, clock, wire):
+def test_a_page_gives_up_if_the_account_is_written_between_any_two_reads(ann, clock, faults):
     clock.at = YEAR_LATER
     ann.left_ms = 1600
     turns = iter(range(1000))
@@ -192,7 +192,7 @@ def test_a_page_gives_up_if_the_account_is_written_between_any_two_reads(ann, cl
         ann.spend(1, f"{next(turns)}")
         ann.left_ms = 1600
 
-    wire.on(QUERY, *[wire.before(spend_yesterday)] * 40)
+    faults.on(QUERY, *[faults.before(spend_yesterday)] * 40)
     assert ask(ann, limit=100, **ALL).refused == (503, "busy")
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Plan
 from shared.ledger.policy import Policy
-from shared.services.history import ANSWER_BYTES, CSV_PAGE, Asked, history_csv, history_json
+from shared.services.history import ANSWER_BYTES, CSV_PAGE, EntryQuery, history_csv, history_json
 from shared.services.ledger import Ledger
 from shared.store.rows import time_key
 from shared.store.table import Page
-from tests.desk import SetClock
+from tests.driver import SetClock
 from tests.functions.conftest import START
 from tests.functions.test_history import ask, table_of
 
@@ -95,7 +95,7 @@ def ledger_of(shelf: Shelf) -> Ledger:
 
 
 def asked(**more):
-    return Asked("ann", **{"limit": 100, "days": 30, "since": datetime(2000, 1, 1, tzinfo=UTC), **more})
+    return EntryQuery("ann", **{"limit": 100, "days": 30, "since": datetime(2000, 1, 1, tzinfo=UTC), **more})
 
 
 def in_a_minute():

@@ -47,7 +47,7 @@ def loaded_by(function, environment=SETTINGS):
 
 @pytest.mark.parametrize("function", [*SCHEDULED, *EVENTS])
 def test_a_function_that_nobody_calls_over_http_never_loads_the_http_edge(function):
-    assert not {"msgspec", "shared.edge.http", "aws_lambda_powertools.event_handler"} & loaded_by(function)
+    assert not {"msgspec", "shared.http.api", "aws_lambda_powertools.event_handler"} & loaded_by(function)
 
 
 @pytest.mark.parametrize("function", [*HTTP, "sandbox_clock"])

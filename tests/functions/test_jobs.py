@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.edge.queue import SqsQueue
+from shared.aws.queue import SqsQueue
 from tests.functions.conftest import client
 from tests.functions.events import STAFF, user
 

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import MockRawResponse
 
 from shared.config import ConfigurationError
-from shared.services.mailing import TEXTS, compose
+from shared.services.notice_mail import TEXTS, compose
 from tests.functions.conftest import client
 from tests.functions.events import event
 from tests.functions.stream import SCHEMAS
@@ -74,10 +74,10 @@ class World:
     refuses: bool = False
     waits: Waits = field(default_factory=Waits)
 
-    def attach(self, post):
+    def attach(self, mailer):
         for one, service, operation, answer in (
-            (post._users, "cognito-identity-provider", "AdminGetUser", self._user),
-            (post._ses, "sesv2", "SendEmail", self._send),
+            (mailer._users, "cognito-identity-provider", "AdminGetUser", self._user),
+            (mailer._ses, "sesv2", "SendEmail", self._send),
         ):
             events = one.meta.events
             events.register(f"provide-client-params.{service}.{operation}", partial(self._asked, answer))
@@ -122,14 +122,14 @@ def world(aws, monkeypatch):  # noqa: ARG001
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     waits = Waits()
-    monkeypatch.setattr("shared.edge.post.time", waits)
+    monkeypatch.setattr("shared.aws.mail.time", waits)
     monkeypatch.setattr("tests.functions.api.Context.get_remaining_time_in_millis", lambda _: 60_000)
-    app._post.cache_clear()
+    app._mailer.cache_clear()
     world = World(waits=waits)
-    world.attach(app._post())
+    world.attach(app._mailer())
     yield world
     client("dynamodb").delete_table(TableName="mails")
-    app._post.cache_clear()
+    app._mailer.cache_clear()
 
 
 @pytest.fixture
@@ -140,8 +140,8 @@ def restarted(world, monkeypatch):
     def start(**settings):
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        app._post.cache_clear()
-        world.attach(app._post())
+        app._mailer.cache_clear()
+        world.attach(app._mailer())
 
     return start
 
@@ -241,7 +241,7 @@ def test_a_mail_that_ses_throttles_is_tried_again_within_its_time(api, world, mo
         headers = {"x-amzn-errortype": "TooManyRequestsException"}
         return AWSResponse("", answers.pop(0), headers, MockRawResponse(body))
 
-    events = app._post()._ses.meta.events
+    events = app._mailer()._ses.meta.events
     events.unregister("before-call.sesv2.SendEmail", world.answer)
     events.register_first("before-send.sesv2.SendEmail", answer)
     assert deliver(api, notice()) == []

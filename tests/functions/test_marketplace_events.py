@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.clock import SystemClock
-from shared.services.marketplace import HAPPENINGS
+from shared.services.marketplace_events import HAPPENINGS
 from shared.store.rows import instant
 from tests.functions.conftest import everything
 from tests.functions.events import event
@@ -110,7 +110,7 @@ def test_a_change_of_plan_by_call_stands_against_an_older_event(api, clock):
     assert api.read()["plan"] == "basic"
 
 
-def told_at(envelope_time, kind, **detail):
+def event_time(envelope_time, kind, **detail):
     return json.dumps(json.loads(told(kind, account_id="ann", **detail)) | {"time": envelope_time})
 
 
@@ -118,12 +118,12 @@ def test_a_change_without_a_time_happened_when_it_was_sent_and_in_its_second_aft
     clock.go(milliseconds=700)
     api.open()
     clock.go(milliseconds=200)
-    assert deliver(api, told_at("2026-11-22T10:00:00Z", "account.plan_changed", plan="plus")) == []
+    assert deliver(api, event_time("2026-11-22T10:00:00Z", "account.plan_changed", plan="plus")) == []
     assert (api.read()["plan"], api.balance()) == ("plus", 140)
     clock.go(seconds=1)
-    assert deliver(api, told_at("2026-11-22T09:59:59Z", "account.status_changed", status="suspended")) == []
+    assert deliver(api, event_time("2026-11-22T09:59:59Z", "account.status_changed", status="suspended")) == []
     assert api.read()["status"] == "active"
-    assert deliver(api, told_at("2026-11-22T10:00:00Z", "account.status_changed", status="suspended")) == []
+    assert deliver(api, event_time("2026-11-22T10:00:00Z", "account.status_changed", status="suspended")) == []
     assert api.read()["status"] == "suspended"
 
 

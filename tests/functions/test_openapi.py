@@ -10,5 +10,5 @@ def test_the_document_is_the_one_that_the_code_makes():
 
 
 def test_a_route_that_does_not_say_what_it_answers_is_named():
-    with pytest.raises(UndocumentedError, match=r"functions/new/app.py: GET /new .* add \*\*about"):
+    with pytest.raises(UndocumentedError, match=r"functions/new/app.py: GET /new .* add \*\*operation"):
         _operation({"operationId": "new", "summary": "New"}, {}, "functions/new/app.py: GET /new")

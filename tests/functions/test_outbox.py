@@ -261,7 +261,7 @@ def test_it_publishes_through_the_bus_that_the_environment_names(api, monkeypatc
 
 
 def new_bus():
-    from shared.edge.bus import EventBus  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.aws.event_bus import EventBus  # noqa: PLC0415 - after Powertools' settings are there
 
     return lambda: EventBus("connects")
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from shared.config import ConfigurationError
-from shared.edge.signatures import secret_of, sign
+from shared.http.signatures import secret_of, sign
 from shared.payments import ChargeResult, ChargeState, NoAnswerError
 from shared.sandbox.payments import SandboxGateway
 from tests.functions.conftest import SETTINGS, START, charges, client, everything
@@ -163,7 +163,7 @@ def test_a_signature_goes_by_the_real_clock_not_by_the_products(api, monkeypatch
 @pytest.fixture
 def secrets():
     """Secrets Manager, which counts how often it is asked; the tests' secret is as it was in the end."""
-    from shared.edge import signatures  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.http import signatures  # noqa: PLC0415 - after Powertools' settings are there
 
     asked = []
     signatures._named.cache_clear()

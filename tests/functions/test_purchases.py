@@ -11,8 +11,8 @@ from shared.payments import NoAnswerError
 from shared.sandbox.payments import SandboxGateway
 from shared.store.errors import OutcomeUnknownError
 from shared.store.table import Table
+from tests.faults import KilledError
 from tests.functions.conftest import charges
-from tests.wire import KilledError
 
 RECONCILE = "purchase_reconcile"
 NOTHING = 50
@@ -379,7 +379,7 @@ def test_a_table_that_is_away_after_the_charge_leaves_the_rest_to_the_reconcilia
 
     with monkeypatch.context() as patch:
         patch.setattr(Table, "commit", away)
-        patch.setattr("shared.edge.wiring.ANSWER_WITHIN_S", 0.3)
+        patch.setattr("shared.aws.wiring.ANSWER_WITHIN_S", 0.3)
         pending = api.buy()
     assert (pending.status, api.balance()) == (202, NOTHING)
     reconcile()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.desk import deadline
+from tests.driver import deadline
 from tests.functions.conftest import SETTINGS, client, ledger_table
 from tests.functions.stream import items, stream
 from tests.functions.test_mailer import NOTICES

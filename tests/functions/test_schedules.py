@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.edge.queue import SendError, SqsQueue
+from shared.aws.queue import SendError, SqsQueue
 from shared.store.errors import ContentionError
 from shared.store.table import Table
 from tests.functions.conftest import client
@@ -95,7 +95,7 @@ def test_a_run_that_the_queue_takes_only_part_of_fails(api, clock, monkeypatch):
     def refuses(**_):
         return {"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
 
-    monkeypatch.setattr("shared.edge.queue._queue", SqsQueue)  # one whose client is not yet made
+    monkeypatch.setattr("shared.aws.queue._queue", SqsQueue)  # one whose client is not yet made
     monkeypatch.setattr("boto3.client", lambda *_, **__: type("Sqs", (), {"send_message_batch": refuses}))
     with pytest.raises(ExceptionGroup) as failed:
         api.run(GRANT)
@@ -343,7 +343,7 @@ def test_an_account_that_is_busy_is_given_back_and_done_the_next_time(api, clock
 
     with monkeypatch.context() as patch:
         patch.setattr(Table, "commit", contended)
-        patch.setattr("shared.edge.timing.A_TRY_S", 0.1)
+        patch.setattr("shared.aws.timing.A_TRY_S", 0.1)
         assert api.deliver(GRANT, page("ann"), page("bob")) == ["message-0"]
     assert (grants_of(api), len(grants_of(api, "bob"))) == (FIRST, 3)
     assert api.deliver(GRANT, page("ann")) == []

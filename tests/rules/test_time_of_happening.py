@@ -108,10 +108,10 @@ def test_a_hire_that_is_told_late_closes_the_auction_as_of_then(five, at, news):
     assert [account.held for account in five] == [0] * 5
 
 
-@pytest.mark.parametrize("told_at", ["2026-11-29T10:01:00Z", "2026-11-29T10:04:59Z"])
-def test_a_cancellation_just_before_the_close_that_is_told_after_it_releases(ann, at, scheduled, news, told_at):
+@pytest.mark.parametrize("event_time", ["2026-11-29T10:01:00Z", "2026-11-29T10:04:59Z"])
+def test_a_cancellation_just_before_the_close_that_is_told_after_it_releases(ann, at, scheduled, news, event_time):
     ann.boosts(10)
-    at(told_at)
+    at(event_time)
     scheduled("job_sweep")
     news("canceled", "2026-11-29T09:59:50Z")
     assert (ends(ann), ann.balance, ann.held) == ([("release", 10)], 50, 0)

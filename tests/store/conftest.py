@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from shared.sandbox.table import SandboxTable
 from shared.store.table import Table
-from tests.store.fixtures import SHARDS, audited, desk, provider, table, wire  # noqa: F401 - fixtures
+from tests.store.fixtures import SHARDS, audited, driver, faults, provider, table  # noqa: F401 - fixtures
 
 REGION = "us-east-1"
 

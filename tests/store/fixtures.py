@@ -8,9 +8,9 @@ import pytest
 from shared.sandbox.payments import Behaviour, SandboxGateway
 from shared.sandbox.table import SandboxTable
 from shared.store.table import Table
-from tests.desk import Desk, completed_purchases, problems_in
+from tests.driver import Driver, completed_purchases, problems_in
+from tests.faults import FaultInjector
 from tests.table import SANDBOX, create_table
-from tests.wire import Wire
 
 SHARDS = 4
 
@@ -31,15 +31,15 @@ def audited(table: Table) -> Iterator[None]:
 
 
 @pytest.fixture
-def wire(table: Table) -> Iterator[Wire]:
-    wire = Wire(client_of(table))
-    yield wire
-    wire.detach()
+def faults(table: Table) -> Iterator[FaultInjector]:
+    faults = FaultInjector(client_of(table))
+    yield faults
+    faults.detach()
 
 
 @pytest.fixture
-def desk(table: Table) -> Desk:
-    return Desk(table)
+def driver(table: Table) -> Driver:
+    return Driver(table)
 
 
 class Provider:

@@ -1,4 +1,4 @@
-"""Why there is no canary: what SAM makes of an alias, seen with the template itself. See the README's decisions."""
+"""Why there is no canary: what SAM makes of an alias, seen with the template itself. See shared/DECISIONS.md."""
 
 import pytest
 from samtranslator.model.exceptions import InvalidDocumentException

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from shared.edge.problems import STATUS
+from shared.http.problems import STATUS
 from tests.template.test_stack import functions_of
 from tests.template.transform import TEMPLATE, of_type, transform
 
@@ -15,7 +15,7 @@ LEVELS = ["DEBUG", "INFO", "WARN", "ERROR"]
 NUMBERS = {"DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40}
 NAMESPACE = {"Fn::Sub": "ConnectsLedger/${AWS::StackName}"}
 SCRIPT = """
-from shared.edge.observability import count_refusal, count_run, flush_metrics, logger
+from shared.aws.observability import count_refusal, count_run, flush_metrics, logger
 logger.debug("a detail")
 logger.info("good news")
 logger.warning("a warning")

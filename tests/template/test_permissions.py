@@ -9,7 +9,7 @@ from shared.store.badges import PriceRow
 from shared.store.jobs import JobRow, ProposalRow
 from shared.store.promos import CampaignRow, CounterRow
 from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow, PurchaseRow
-from tests.permissions import Asked, allows, documents, many
+from tests.permissions import TableAction, allows, documents, many
 from tests.permissions import statements as statements_of
 from tests.template.transform import Json, of_type, transform
 
@@ -181,7 +181,7 @@ BESIDE_ACCOUNTS = {
 
 
 def may(stack, function, action, pk="ann", attributes=(), **more):
-    asked = Asked(action, "ledger", {"LeadingKeys": {pk}, "Attributes": set(attributes)} | more)
+    asked = TableAction(action, "ledger", {"LeadingKeys": {pk}, "Attributes": set(attributes)} | more)
     return allows(statements_of(stack, f"{function}Function"), asked)
 
 

@@ -15,7 +15,7 @@ import functions
 import shared
 from local.deploy import STACK_NAME
 from shared.config import Settings
-from shared.services.marketplace import HAPPENINGS
+from shared.services.marketplace_events import HAPPENINGS
 from tests.document import resolved
 from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
 

@@ -1,1 +1,0 @@
-"""The HTTP edge and the wiring of a function: who calls, what was sent, what is answered. Rules live elsewhere."""

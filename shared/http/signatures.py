@@ -1,0 +1,147 @@
+"""Signed requests, by the Standard Webhooks scheme, for who calls without a token: a payment provider.
+
+Signed is the body as it came, byte for byte. A signature is good for minutes, of the real clock; within these, what is
+told again has to do no harm.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.aws.observability import logger
+from shared.aws.wiring import wiring
+from shared.clock import SystemClock
+from shared.config import ConfigurationError
+from shared.http.requests import raw_body
+from shared.ledger.errors import LedgerError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+TOLERANCE = timedelta(minutes=5)
+VERSION = "v1,"
+SHORTEST_SECRET = 24
+"""Bytes, as the scheme asks for."""
+KEPT = timedelta(minutes=5)
+"""How long a secret is believed to be the same: one that was taken back is good for no longer."""
+KEPT_AT_LEAST = timedelta(seconds=30)
+"""A signature that is not by it may be by a new one, so it is read anew; not for each, or anybody could have it read as
+often as he likes."""
+
+
+class SignatureInvalidError(LedgerError):
+    """Says nothing of why."""
+
+    code = "signature_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("The request is not signed as it has to be.")
+
+
+def require_signature(app: APIGatewayHttpResolver, call: NextMiddleware) -> Response[str]:
+    """The middleware that lets nothing pass which the provider did not sign; before anything of it is read.
+
+    Raises:
+        SignatureInvalidError
+    """
+    event, secret, now = app.current_event, _secret(), SystemClock().now()
+    if is_signed(event, secret.read(now, KEPT), now) or is_signed(event, secret.read(now, KEPT_AT_LEAST), now):
+        return call(app)
+    raise SignatureInvalidError
+
+
+def is_signed(event: APIGatewayProxyEventV2, secret: bytes, now: datetime) -> bool:
+    """Whether one of the signatures that a request carries is by ``secret``, and of about ``now``."""
+    message_id, signed_at, signatures = (
+        event.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
+    )
+    try:
+        age = now - datetime.fromtimestamp(int(signed_at), UTC)
+        expected = sign(secret, message_id, signed_at, raw_body(event)).encode()
+        given = [each.encode() for each in signatures.split()]
+    except (ValueError, OverflowError, OSError):  # no number, no instant; no base64, no Unicode
+        return False
+    return abs(age) <= TOLERANCE and any(hmac.compare_digest(expected, each) for each in given)
+
+
+def sign(secret: bytes, message_id: str, signed_at: str, body: bytes) -> str:
+    signed = f"{message_id}.{signed_at}.".encode() + body
+    return VERSION + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
+
+
+def secret_of(text: str) -> bytes:
+    """The bytes of a secret as providers hand it out: base64, ``whsec_`` before it or not.
+
+    Raises:
+        ConfigurationError: it is no base64, or so short that it could be guessed.
+    """
+    try:
+        secret = base64.b64decode(text.strip().removeprefix("whsec_"), validate=True)
+    except ValueError as error:
+        raise ConfigurationError(f"the payment provider's secret is not base64: {error}") from error
+    if len(secret) < SHORTEST_SECRET:
+        raise ConfigurationError(f"the payment provider's secret has fewer than {SHORTEST_SECRET} bytes")
+    return secret
+
+
+class Secret:
+    """A secret of Secrets Manager's, which may be another one tomorrow: read when it is needed, and anew."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._value: bytes | None = None
+        self._asked_at: datetime | None = None
+
+    def read(self, now: datetime, kept: timedelta) -> bytes:
+        """What it is, or was when it was asked for last, where that is less than ``kept`` ago.
+
+        Where it cannot be read anew, what it was is all that there is to go by.
+
+        Raises:
+            ConfigurationError: it was never read, and is none, see `secret_of`.
+            ClientError, BotoCoreError: it was never read, and cannot be.
+        """
+        if self._value is None or self._asked_at is None or abs(now - self._asked_at) >= kept:
+            self._asked_at = now
+            self._value = self._fetched(self._value)
+        return self._value
+
+    def _fetched(self, known: bytes | None) -> bytes:
+        try:
+            return secret_of(self._client.get_secret_value(SecretId=self._name)["SecretString"])
+        except (ClientError, BotoCoreError, ConfigurationError):
+            if known is None:
+                raise
+            logger.exception("the secret could not be read anew")
+            return known
+
+    @cached_property
+    def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its clients as it runs
+        """Made when first needed, and boto3 loaded with it."""
+        import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        times = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+        return boto3.client("secretsmanager", config=times)
+
+
+def _secret() -> Secret:
+    name = wiring().settings.payment_secret
+    if not name:
+        raise ConfigurationError("PAYMENT_SECRET_ARN is not set")
+    return _named(name)
+
+
+@cache
+def _named(name: str) -> Secret:
+    """One for all invocations of a process."""
+    return Secret(name)

@@ -1,0 +1,322 @@
+"""Buying Connects: one id, at most one charge, and a charge always ends in its Connects.
+
+The order of steps is what makes it safe to die between any two of them::
+
+    1  put the purchase as pending, due for a check in a minute
+    2  charge, under an id of ours                               (again: the same charge)
+    3  credit the Connects and complete the purchase, in one transaction
+
+Who finds a purchase still pending (the same request sent again, the reconciliation a minute later, or the provider's
+own event) goes on from where it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.ledger.credits import Credit
+from shared.ledger.errors import (
+    AccountClosedError,
+    AccountSuspendedError,
+    BusyError,
+    InvalidRequestError,
+    PaymentDeclinedError,
+    PromoError,
+    PurchaseNotFoundError,
+)
+from shared.ledger.model import Entry, EntryType, Request, entry_id
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState, check_may_buy, purchase_of
+from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
+from shared.services.batches import for_each
+from shared.services.due import SOON, STILL_SOON, Work
+from shared.services.ledger import Ledger, check_same_request
+from shared.services.promos import check_redeemable, promo_credit, take_one
+from shared.services.retry import attempts, in_time
+from shared.store.errors import ContentionError, PurchaseMovedError
+from shared.store.rows import PurchaseRow, purchase_sk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from shared.ledger.promos import Campaign
+    from shared.store.table import DuePurchase
+    from shared.store.transaction_items import TransactionItem
+
+PURCHASE = "purchase"
+PURCHASE_PROMO = "purchase_promo"
+FIRST_CHECK = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=1)
+PURCHASES = Work(
+    PurchaseRow.purchase_due,
+    "purchases",
+    lambda key: [key.pk, key.sk.removeprefix(purchase_sk(""))],
+    10,  # each waits for the payment provider
+    rest=SOON,
+    longest_rest=STILL_SOON,
+)
+"""Purchases whose charge is to be asked after."""
+IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    quantity: int
+    source: PaymentSource
+    promo_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A purchase and, once it is completed, the entry of its Connects and that of its promo code's, if it had any."""
+
+    purchase: Purchase
+    entry: Entry | None
+    promo: Entry | None = None
+    replayed: bool = False
+
+
+@in_time
+def buy(
+    ledger: Ledger, gateway: PaymentGateway, account_id: str, order: Order, request: Request, *, deadline: float
+) -> Bought:
+    """Buy Connects. Pending where the provider has not said yet what became of the charge.
+
+    Raises:
+        InvalidRequestError: fewer than the least that can be bought.
+        PaymentDeclinedError: nothing was charged; the same key may try again.
+        PromoError: the promo code cannot be redeemed now, and nothing was charged.
+        AccountClosedError, AccountSuspendedError, AccountFrozenError, PlanRequiredError
+        AccountNotFoundError, IdempotencyKeyReusedError, BusyError
+    """
+    purchase = _begin(ledger, account_id, order, request, deadline=deadline)
+    if purchase.state is PurchaseState.COMPLETED or purchase.answered_pending:
+        try:
+            return _first_answer(ledger, purchase)
+        except ContentionError as error:
+            known = f"Purchase {purchase.purchase_id} is completed, and could not be read in time."
+            raise BusyError(known=known, purchase_id=purchase.purchase_id) from error
+    bought = _settle(ledger, purchase, _charge(gateway, purchase), deadline=deadline)
+    if bought.purchase.state is PurchaseState.DECLINED:
+        raise PaymentDeclinedError(bought.purchase.declined_because, purchase_id=purchase.purchase_id)
+    return bought
+
+
+def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
+    """Raises PurchaseNotFoundError."""
+    purchase = ledger.table.purchase(account_id, purchase_id)
+    if purchase is None:
+        raise PurchaseNotFoundError(purchase_id)
+    return Bought(purchase, *_entries_of(ledger, purchase))
+
+
+def reconcile(
+    ledger: Ledger,
+    gateway: PaymentGateway,
+    due: Iterable[DuePurchase],
+    deadline: Callable[[], float],
+    still_pending: Callable[[Purchase], object] = lambda _: None,
+) -> int:
+    """Ask the provider what became of each purchase that is still pending, and act on it. Tells how many.
+
+    Args:
+        ledger: Where they are.
+        gateway: The provider.
+        due: Which are to be asked after.
+        deadline: By when to give one of them up; asked anew for each.
+        still_pending: Is handed each of which nothing has become yet, or went wrong.
+
+    Raises:
+        ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due, the others are done.
+    """
+
+    def look_at(found: DuePurchase) -> None:
+        purchase = read_purchase(ledger, found.account_id, found.purchase_id).purchase
+        if purchase.state is not PurchaseState.PENDING:
+            return
+        after = purchase
+        try:
+            after = _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline()).purchase
+        finally:
+            if after.state is PurchaseState.PENDING:
+                still_pending(after)
+
+    return for_each(due, look_at, deadline)
+
+
+@in_time
+def look_at_charge(
+    ledger: Ledger, gateway: PaymentGateway, account_id: str, charge_id: str, *, deadline: float
+) -> Purchase:
+    """Something happened to a charge, somebody says: ask the provider what, and act on that alone.
+
+    So it does no harm twice, late or out of order. A charge that is not the pending one is left alone: to ask for the
+    pending one before it arrived would keep it from ever happening. So is one in progress: how often and when the
+    reconciliation asks is for itself to say.
+
+    Raises:
+        PurchaseNotFoundError
+    """
+    purchase = read_purchase(ledger, account_id, purchase_of(charge_id)).purchase
+    if purchase.state is not PurchaseState.PENDING or purchase.charge_id != charge_id:
+        return purchase
+    result = _resolve(gateway, purchase)
+    if result.state is ChargeState.IN_PROGRESS:
+        return purchase
+    return _settle(ledger, purchase, result, deadline=deadline).purchase
+
+
+def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
+    """The purchase of this key: the one there is or, where there is none or it was declined, a new attempt."""
+    purchase_id = entry_id(account_id, PURCHASE, request.key)
+    tries = attempts(deadline)
+    for _ in tries:
+        try:
+            known = ledger.table.purchase(account_id, purchase_id)
+            if known and known.state is not PurchaseState.DECLINED:
+                check_same_request(known.fingerprint, request)
+                return known
+            if order.quantity < ledger.policy.minimum_purchase:
+                raise InvalidRequestError("body.quantity", f"must be {ledger.policy.minimum_purchase} or more")
+            check_may_buy(ledger.table.account(account_id))
+            if order.promo_code:
+                check_redeemable(ledger, account_id, order.promo_code)
+            new = _attempt(ledger, account_id, purchase_id, order, request)
+            if known:
+                new = replace(new, attempt=known.attempt + 1, revision=known.revision)
+            return ledger.table.save_purchase(known, new)
+        except (PurchaseMovedError, ContentionError) as error:
+            tries.met(error)
+    if not tries.unanswered:
+        raise tries.busy
+    begun = f"No answer came in time: purchase {purchase_id} is pending, or was not begun. Nothing was charged."
+    raise BusyError(known=begun, purchase_id=purchase_id)
+
+
+def _attempt(ledger: Ledger, account_id: str, purchase_id: str, order: Order, request: Request) -> Purchase:
+    now = ledger.clock.now()
+    return Purchase(
+        account_id=account_id,
+        purchase_id=purchase_id,
+        state=PurchaseState.PENDING,
+        quantity=order.quantity,
+        amount_cents=order.quantity * ledger.policy.unit_price_cents,
+        currency=ledger.policy.currency,
+        source=order.source,
+        created_at=now,
+        actor=request.actor,
+        fingerprint=request.fingerprint,
+        due_at=now + FIRST_CHECK,
+        promo_code=order.promo_code,
+    )
+
+
+def _charge(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
+    charge = Charge(purchase.charge_id, purchase.account_id, purchase.amount_cents, purchase.currency, purchase.source)
+    try:
+        return gateway.charge(charge)
+    except NoAnswerError:
+        return IN_PROGRESS
+
+
+def _resolve(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
+    try:
+        return gateway.resolve(purchase.charge_id)
+    except NoAnswerError:
+        return IN_PROGRESS
+
+
+def _settle(ledger: Ledger, purchase: Purchase, result: ChargeResult, *, deadline: float) -> Bought:
+    """Write down what became of a charge. Whoever comes second finds what the first wrote."""
+    try:
+        match result.state:
+            case ChargeState.CHARGED:
+                return _complete(ledger, purchase, deadline=deadline)
+            case ChargeState.DECLINED:
+                after = replace(purchase, state=PurchaseState.DECLINED, declined_because=result.reason, due_at=None)
+            case ChargeState.IN_PROGRESS:
+                due_at = _next_check(ledger.clock.now(), purchase.checks)
+                after = replace(purchase, checks=purchase.checks + 1, due_at=due_at, answered_pending=True)
+        return _save(ledger, purchase, after)
+    except (BusyError, ContentionError):
+        # The charge stands, or is not known to have failed: only the reconciliation may have the last word.
+        return Bought(purchase, None)
+
+
+def _save(ledger: Ledger, before: Purchase, after: Purchase) -> Bought:
+    try:
+        return Bought(ledger.table.save_purchase(before, after), None)
+    except PurchaseMovedError:
+        return read_purchase(ledger, before.account_id, before.purchase_id)
+
+
+def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
+    try:
+        if purchase.promo_code:
+            return _complete_with_promo(ledger, purchase, purchase.promo_code, deadline=deadline)
+        return _pay_out(ledger, purchase, deadline=deadline)
+    except PurchaseMovedError:
+        return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
+
+
+def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadline: float) -> Bought:
+    """Both or, where the code can no longer be redeemed or the account may not, the purchase alone.
+
+    It has to be valid when the purchase began: that a provider is late takes nothing from who bought.
+    """
+    request = Request(PURCHASE_PROMO, purchase.purchase_id, purchase.fingerprint, purchase.actor)
+
+    def take(campaign: Campaign, taking: TransactionItem) -> Bought:
+        bonus = promo_credit(campaign, request, purchase_id=purchase.purchase_id)
+        return _pay_out(ledger, purchase, bonus, taking, deadline=deadline)
+
+    try:
+        return take_one(ledger, purchase.account_id, code, take, now=purchase.created_at, deadline=deadline)
+    except (PromoError, AccountClosedError, AccountSuspendedError) as refusal:
+        return _pay_out(ledger, replace(purchase, promo_refused=refusal.code), deadline=deadline)
+
+
+def _pay_out(
+    ledger: Ledger, purchase: Purchase, bonus: Credit | None = None, *also: TransactionItem, deadline: float
+) -> Bought:
+    credit = Credit(
+        EntryType.PURCHASE,
+        purchase.quantity,
+        paid=True,
+        reason=f"{purchase.quantity} Connects bought",
+        reference={"type": PURCHASE, "purchase_id": purchase.purchase_id},
+        request=Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor),
+        bonus=bonus,
+    )
+    also = (ledger.table.completion(purchase), *also)
+    outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, also=also)
+    if purchase.promo_code and not outcome.written:
+        # Somebody else completed it, or this did and never heard of it: with the promo or without, the row tells.
+        return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
+    promo = next((entry for entry in outcome.written if entry.type is EntryType.PROMO), None)
+    return Bought(replace(purchase, state=PurchaseState.COMPLETED, due_at=None), outcome.entry, promo)
+
+
+def _next_check(now: datetime, checks: int) -> datetime:
+    """One minute, then two, four and so on, up to an hour."""
+    return now + min(FIRST_CHECK * (1 << min(checks, 10)), LONGEST_WAIT)
+
+
+def _first_answer(ledger: Ledger, purchase: Purchase) -> Bought:
+    """What the first request was told: a caller who was told "pending" reads the purchase to learn more."""
+    if purchase.answered_pending:
+        return Bought(replace(purchase, state=PurchaseState.PENDING, promo_refused=None), None, replayed=True)
+    return Bought(purchase, *_entries_of(ledger, purchase), replayed=True)
+
+
+def _entries_of(ledger: Ledger, purchase: Purchase) -> tuple[Entry | None, Entry | None]:
+    """What it brought, and what its promo code did."""
+    if purchase.state is not PurchaseState.COMPLETED:
+        return None, None
+    account_id, purchase_id = purchase.account_id, purchase.purchase_id
+    bought = ledger.table.entry(account_id, entry_id(account_id, PURCHASE, purchase_id))
+    if purchase.promo_code is None or purchase.promo_refused:
+        return bought, None
+    return bought, ledger.table.entry(account_id, entry_id(account_id, PURCHASE_PROMO, purchase_id))

@@ -1,0 +1,72 @@
+"""More items in a decision's transaction: what has to be true, or become true, together with a change of an account.
+
+Each stands under a condition of its own that only an item which is there can fail. DynamoDB hands that item back, and
+so the refusal is known by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pynamodb.expressions.condition import Condition
+    from pynamodb.expressions.update import Action
+    from pynamodb.transactions import TransactWrite
+
+    from shared.store.errors import StoreError
+    from shared.store.rows import Row
+
+    Item = dict[str, dict[str, Any]]
+    Refused = Callable[[Item], StoreError]
+
+ALL_OLD = "ALL_OLD"
+
+
+class TransactionItem(Protocol):
+    """One such item: ``row`` names it, ``refused`` tells of the item that stood against it."""
+
+    @property
+    def row(self) -> Row: ...
+    @property
+    def refused(self) -> Refused: ...
+
+    def add_to(self, write: TransactWrite) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Refused where there is such an item already."""
+
+    row: Row
+    refused: Refused
+
+    def add_to(self, write: TransactWrite) -> None:
+        write.save(self.row, type(self.row).pk.does_not_exist(), ALL_OLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    row: Row
+    actions: Sequence[Action]
+    condition: Condition
+    refused: Refused
+
+    def add_to(self, write: TransactWrite) -> None:
+        write.update(self.row, list(self.actions), self.condition, ALL_OLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Nothing is written."""
+
+    row: Row
+    condition: Condition
+    refused: Refused
+
+    def add_to(self, write: TransactWrite) -> None:
+        # pynamodb's own condition_check does not ask for the item; a check has the form of a conditional delete.
+        check = self.row.get_delete_kwargs_from_instance(self.condition, ALL_OLD)
+        write._condition_check_items.append(check)  # noqa: SLF001

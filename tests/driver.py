@@ -1,0 +1,542 @@
+"""A `Driver` of the services over one store, at a time that the test sets: each request is one line."""
+
+import json
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from shared.ledger.accounts import OpenAccount, open_account
+from shared.ledger.auction import Auction, Interaction
+from shared.ledger.audit import audit
+from shared.ledger.badges import is_badge
+from shared.ledger.calendar import expiry_of_lot, midnight
+from shared.ledger.commands import Settle, decide
+from shared.ledger.credits import Credit
+from shared.ledger.expiry_notices import NotifyExpiring, lower_notice_due
+from shared.ledger.jobs import Job, JobEvent, Posting, Proposal
+from shared.ledger.model import (
+    Account,
+    Bucket,
+    Decision,
+    Entry,
+    EntryType,
+    Kind,
+    Notice,
+    Plan,
+    PlanNews,
+    Request,
+    Status,
+)
+from shared.ledger.policy import Policy
+from shared.ledger.promos import Campaign, Counter, promo_claim
+from shared.ledger.proposals import Spend
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
+from shared.services.accounts import Opened, change_account, open_new_account
+from shared.services.audits import Audited, audit_account
+from shared.services.badges import Switched, renew_badges, set_price, switch_badge
+from shared.services.boosts import BidSent, place_bid
+from shared.services.due import Work, dispatch
+from shared.services.job_sweep import handle_message, sweep
+from shared.services.jobs import apply_job_event, interact_on_job, read_job, save_posting
+from shared.services.ledger import Ledger, Outcome
+from shared.services.promos import put_campaign, redeem
+from shared.services.proposals import ProposalSent, refund_spend, spend_on_proposal
+from shared.services.purchases import Bought, Order, buy, read_purchase, reconcile
+from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
+from shared.store.jobs import AuctionRow, Jobs, ProposalRow
+from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
+from shared.store.rows import (
+    ACCOUNT_SK,
+    NOTICES,
+    AccountRow,
+    EntryRow,
+    RefundRow,
+    Row,
+    claim_sk,
+    purchase_sk,
+    shard_of,
+)
+from shared.store.table import DuePurchase, Page, Table
+from shared.store.transaction_items import Put
+from shared.store.walks import Walks
+from tests.core.builders import QUIET, noon
+
+PATIENCE_S = 60
+A_TRANSACTION_TAKES = 90
+ALWAYS = {"since": datetime(2000, 1, 1, tzinfo=UTC), "until": datetime(2100, 1, 1, tzinfo=UTC)}
+
+
+@dataclass
+class SetClock:
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def at_real(self, moment: datetime) -> datetime:
+        return moment
+
+
+def deadline() -> float:
+    return time.monotonic() + PATIENCE_S
+
+
+def steps(number: int) -> Callable[[], float]:
+    """A deadline that lies ahead so many times."""
+    left = iter([1] * number)
+    return lambda: deadline() * next(left, 0)
+
+
+@dataclass
+class AtOnce:
+    """In the place of a queue: what is sent is handled in the same moment."""
+
+    driver: "Driver"
+
+    def send(self, bodies: Iterable[str]) -> None:
+        for body in bodies:
+            self.driver.handle(body, self)
+
+
+class RecordingQueue:
+    """A queue that keeps what is sent, may break after some, and says that it holds as many as it is told to."""
+
+    def __init__(self, takes=1_000, holds=0):
+        self.bodies, self.takes, self.holds = [], takes, holds
+        self.on_send = None
+        """Happens with each that is sent."""
+
+    def send(self, bodies):
+        for body in bodies:
+            if len(self.bodies) == self.takes:
+                raise ConnectionError
+            self.bodies.append(body)
+            if self.on_send:
+                self.on_send(body)
+
+    def waiting(self):
+        return self.holds
+
+
+@dataclass
+class Driver:
+    """Asks for Ann's account where no other is named. Requests fingerprint what they ask for, as the functions do."""
+
+    table: Table
+    policy: Policy = QUIET
+    clock: SetClock = field(default_factory=lambda: SetClock(noon("2026-01-15")))
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.table, self.policy, self.clock)
+
+    def at(self, day: str | date | datetime) -> "Driver":
+        self.clock.at = day if isinstance(day, datetime) else noon(day)
+        return self
+
+    def under(self, **numbers: Any) -> "Driver":
+        """With other numbers than those by which nothing comes by itself."""
+        self.policy = replace(self.policy, **numbers)
+        return self
+
+    def open(
+        self,
+        account: str = "ann",
+        *,
+        kind: Kind = Kind.FREELANCER,
+        plan: Plan = Plan.BASIC,
+        joined_on: date | None = None,
+        key: str = "open",
+        by: float | None = None,
+    ) -> Opened:
+        request = Request("open", key, f"{kind} {plan} {joined_on}", "service")
+        command = OpenAccount(account, kind, plan, joined_on, request)
+        return open_new_account(self.ledger, command, deadline=by or deadline())
+
+    def open_many(self, *accounts: str) -> None:
+        """As `open` leaves freelancers to whom nothing comes by itself, many in few transactions."""
+        rows, now = self.table._account, self.clock.at
+        for start in range(0, len(accounts), A_TRANSACTION_TAKES):
+            puts = []
+            for name in accounts[start : start + A_TRANSACTION_TAKES]:
+                command = OpenAccount(name, Kind.FREELANCER, Plan.BASIC, None, Request("open", "open", "f", "service"))
+                account = open_account(command, now, self.policy).account
+                row = rows(
+                    pk=name,
+                    sk=ACCOUNT_SK,
+                    kind=account.kind.value,
+                    joined_on=account.joined_on,
+                    version=1,
+                    shard=shard_of(name, self.table.shards),
+                    **AccountRow.values(account),
+                )
+                puts.append(Put(row, lambda _: AssertionError("it is open already")))
+            self.table.write(puts)
+
+    def credit(self, amount: int, key: str = "credit", *, paid: bool = False, account: str = "ann") -> Outcome:
+        request = Request("credit", key, f"{amount} {paid}", "staff")
+        command = Credit(EntryType.REWARD, amount, paid, "Reward", {"type": "test"}, request)
+        return self.ledger.execute(account, command, deadline=deadline())
+
+    def spend(self, amount: int, key: str = "spend", *, account: str = "ann", by: float | None = None) -> Outcome:
+        """On a proposal for no job in particular."""
+        request = Request("spend", key, str(amount), "service")
+        sent = ProposalSent("p1", amount=amount)
+        return spend_on_proposal(self.ledger, account, sent, request, deadline=by or deadline())
+
+    def propose(
+        self, job: str = "j1", key: str = "propose", *, account: str = "ann", by: float | None = None, **seen: Any
+    ) -> Outcome:
+        request = Request("spend", key, f"{job} {seen}", "service")
+        sent = ProposalSent(f"p-{account}", job, **seen)
+        return spend_on_proposal(self.ledger, account, sent, request, deadline=by or deadline())
+
+    def post(self, job: str = "j1", *, version: int = 1, at: datetime | None = None, **said: Any) -> Job:
+        return save_posting(self.ledger, job, Posting(version, **said), deadline=deadline(), at=at).job
+
+    def tell(self, event: JobEvent, job: str = "j1", *, at: datetime | None = None) -> Job:
+        """Of what happened to a job, now where no time is given."""
+        return apply_job_event(self.ledger, job, event, deadline=deadline(), at=at).job
+
+    def end(self, job: str = "j1", how: JobEvent = JobEvent.CANCELED) -> Job:
+        return self.tell(how, job)
+
+    def boost(
+        self,
+        bid: int,
+        key: str = "boost",
+        *,
+        account: str = "ann",
+        job: str = "j1",
+        proposal: str | None = None,
+        by: float | None = None,
+    ) -> Outcome:
+        """Of the account's proposal on a job, whether the ledger has heard of that or not."""
+        request = Request("boost", key, f"{job} {bid}", "service")
+        sent = BidSent(job, proposal or f"p-{account}", bid)
+        return place_bid(self.ledger, account, sent, request, deadline=by or deadline())
+
+    def interact(
+        self,
+        account: str | None = "ann",
+        *,
+        job: str = "j1",
+        proposal: str | None = None,
+        at: datetime | None = None,
+    ) -> Auction:
+        interaction = Interaction(account, proposal, at or self.clock.at)
+        return interact_on_job(self.ledger, job, interaction, deadline=deadline()).auction
+
+    def job(self, job: str = "j1") -> Job:
+        return read_job(self.ledger, job).job
+
+    def auction(self, job: str = "j1") -> Auction:
+        return read_job(self.ledger, job).auction
+
+    def sweep(self, queue: Any = None) -> int:
+        """One run of the schedule over jobs; its messages are handled as they are sent where no queue is given.
+
+        Tells how many proposals it found to refund.
+        """
+        due = [found.job_id for found in Jobs(self.table).due(self.clock.at)]
+        return sweep(self.ledger, due, queue or AtOnce(self), deadline).proposals
+
+    def dispatch(self, work: Work, queue: Any = None, *, by: Callable[[], float] = deadline) -> int:
+        """One run of a schedule: sends what is due and was not sent. Tells how many."""
+        queue = queue or RecordingQueue()
+        return dispatch(self.table, Walks(self.table), queue, work, now=self.clock.at, deadline=by).found
+
+    def handle(self, body: str, queue: Any = None) -> None:
+        handle_message(self.ledger, json.loads(body), queue or AtOnce(self), deadline)
+
+    def refund(
+        self, spend_id: str, key: str = "refund", *, reason: str = "job_canceled", account: str = "ann"
+    ) -> Outcome:
+        request = Request("refund", key, f"{spend_id} {reason}", "service")
+        return refund_spend(self.ledger, account, spend_id, reason=reason, request=request, deadline=deadline())
+
+    def rising_talent(self, key: str = "talent", *, account: str = "ann", at: datetime | None = None) -> Outcome:
+        request = Request("reward", key, "rising_talent", "service")
+        return reward_rising_talent(self.ledger, account, request, deadline=deadline(), at=at)
+
+    def certification(
+        self, certificate: str, key: str = "certificate", *, account: str = "ann", at: datetime | None = None
+    ) -> Outcome:
+        request = Request("reward", key, f"certification {certificate}", "service")
+        return reward_certification(self.ledger, account, certificate, request, deadline=deadline(), at=at)
+
+    def interview(
+        self,
+        spend_id: str,
+        key: str = "interview",
+        *,
+        account: str = "ann",
+        by: float | None = None,
+        at: datetime | None = None,
+    ) -> tuple[list[Entry], bool]:
+        request = Request("reward", key, f"interview {spend_id}", "service")
+        return reward_interview(self.ledger, account, spend_id, request, deadline=by or deadline(), at=at)
+
+    def adjust(
+        self, amount: int, key: str = "adjustment", *, reason: str = "As a courtesy", account: str = "ann"
+    ) -> Outcome:
+        request = Request("adjustment", key, f"{amount} {reason}", "staff")
+        return adjust(self.ledger, account, amount=amount, reason=reason, request=request, deadline=deadline())
+
+    def change_plan(
+        self, plan: Plan, *, account: str = "ann", at: datetime | None = None, at_once: bool = False
+    ) -> Account:
+        news = PlanNews.BASIC_NOW if at_once and plan is Plan.BASIC else PlanNews(plan.value)
+        return change_account(self.ledger, account, "service", deadline=deadline(), plan=news, at=at)
+
+    def change_status(self, status: Status, *, account: str = "ann", at: datetime | None = None) -> Account:
+        return change_account(self.ledger, account, "service", deadline=deadline(), status=status, at=at)
+
+    def settle(self, account: str = "ann") -> Account | None:
+        return self.ledger.execute(account, Settle(), deadline=deadline()).account
+
+    def notify_expiring(self, account: str = "ann") -> Account | None:
+        return self.ledger.execute(account, NotifyExpiring(), deadline=deadline()).account
+
+    def notices(self, account: str = "ann") -> list[Notice]:
+        rows = self.table._notice.query(account, self.table._notice.sk.startswith(NOTICES), consistent_read=True)
+        return [row.notice() for row in rows]
+
+    def buy(
+        self, quantity: int, gateway: Any, key: str = "buy", *, account: str = "ann", promo: str | None = None
+    ) -> Bought:
+        request = Request("purchase", key, f"{quantity} {promo}", account)
+        order = Order(quantity, PaymentSource.BILLING_METHOD, promo)
+        return buy(self.ledger, gateway, account, order, request, deadline=deadline())
+
+    def audit(self, gateway: Any = None, *, account: str = "ann") -> Audited:
+        return audit_account(self.ledger, self.stored(account), gateway, deadline=deadline())
+
+    def put_campaign(
+        self, cap: int, *, code: str = "SPRING", connects: int = 5, counters: int = 4, **window: datetime
+    ) -> int:
+        """Valid through January 2026 where no other window is given. Tells how often it was redeemed."""
+        window = {"starts_at": midnight(date(2026, 1, 1)), "ends_at": midnight(date(2026, 2, 1))} | window
+        wanted = Campaign(code, connects, cap, **window)
+        campaign, redeemed = put_campaign(self.ledger, wanted, counters=counters, deadline=deadline())
+        assert campaign.has_terms_of(wanted)
+        return redeemed
+
+    def redeem(self, key: str = "redeem", *, code: str = "SPRING", account: str = "ann") -> Outcome:
+        request = Request("promo", key, code, account)
+        return redeem(self.ledger, account, code, request, deadline=deadline())
+
+    def counters(self, code: str = "SPRING") -> list[Counter]:
+        campaign = read_campaign(self.table, code)
+        assert campaign
+        return read_counters(self.table, campaign)
+
+    def redeemed(self, code: str = "SPRING") -> int:
+        return sum(counter.taken for counter in self.counters(code))
+
+    def reconcile(self, purchase_id: str, gateway: Any, *, account: str = "ann") -> PurchaseState:
+        reconcile(self.ledger, gateway, [DuePurchase(account, purchase_id, self.clock.at)], deadline)
+        return read_purchase(self.ledger, account, purchase_id).purchase.state
+
+    def badge(
+        self, *, on: bool = True, most: int | None = 5, account: str = "ann", by: float | None = None
+    ) -> Switched:
+        return switch_badge(
+            self.ledger, account, f"account:{account}", enabled=on, max_per_week=most, deadline=by or deadline()
+        )
+
+    def renew_badges(self) -> int:
+        """What a run of the schedule finds due, renewed."""
+        set_price(self.ledger, deadline)
+        due = [found.account_id for found in self.table.due_badges(self.clock.at)]
+        return renew_badges(self.ledger, due, deadline)
+
+    def badge_weeks(self, account: str = "ann") -> list[tuple[str, int]]:
+        """The days on which the weeks begin that a badge was paid for, and what each cost."""
+        badges = filter(is_badge, self.journal(account))
+        return [(entry.reference["starts_at"][:10], -entry.amount) for entry in badges]
+
+    def balance(self, account: str = "ann") -> int:
+        return self.ledger.view(account, self.clock.now()).balance
+
+    def stored(self, account: str = "ann") -> Account:
+        """The account as it lies in the table, with what fell due still to be done."""
+        return self.table.account(account)
+
+    def journal(self, account: str = "ann") -> list[Entry]:
+        return self.table.journal(account)
+
+    def history(self, **wanted: Any) -> Page:
+        return self.table.history("ann", **(ALWAYS | {"limit": 50, "deadline": deadline()} | wanted))
+
+    def proposed_by(self, names: list[str], *, job: str = "j1", holding: int = 20, cost: int = 7) -> None:
+        """New accounts with a proposal on one job each, written in batches: what their requests would have written."""
+        rows: list[Row] = []
+        now = self.clock.at
+        for name in names:
+            request = Request("spend", "propose", "f", "service")
+            opened = open_account(OpenAccount(name, Kind.FREELANCER, Plan.BASIC, None, request), now, self.policy)
+            once = replace(request, operation="credit")
+            credit = Credit(EntryType.REWARD, holding, False, "Reward", {"type": "test"}, once)
+            credited = decide(opened.account, credit, now, self.policy)
+            sent = ProposalSent(f"p-{name}", job)
+            spent = decide(credited.account, Spend(cost, "Proposal", sent.reference, request), now, self.policy)
+            (entry,) = spent.entries
+            proposal = Proposal(job, name, sent.proposal_id, entry.entry_id, cost)
+            rows += [
+                self.table._whole(replace(spent.account, version=1)),
+                *(self.table._entry(**EntryRow.values(each)) for each in (*credited.entries, entry)),
+                Jobs(self.table).first(proposal).row,
+            ]
+        with self.table.rows(Row).batch_write() as batch:
+            for row in rows:
+                batch.save(row)
+
+    def fill(self, *, each: int = 1, every: int = 1) -> Account:
+        """Lots of both classes in Ann's account for every so many days of a lot's life, in one entry."""
+        account, now, today = self.stored(), self.clock.at, self.clock.at.date()
+        last = expiry_of_lot(today, self.policy.lot_lifetime_months)
+        days = [today + timedelta(ahead) for ahead in range(1, (last - today).days + 1, every)]
+        posted = Decision(account).add_entry(
+            EntryType.ADJUSTMENT,
+            {Bucket(day, paid): each for day in days for paid in (False, True)},
+            Request("fill", "fill", "f", "staff"),
+            at=now,
+            now=now,
+            reason="Filled",
+            reference={"type": "adjustment"},
+        )
+        return self.table.commit(account, lower_notice_due(posted, today, self.policy))
+
+    def credit_often(self, credits_: list[tuple[date, int, bool]]) -> None:
+        """Many credits (day, amount, paid) in few transactions, for an account with a long past."""
+        for start in range(0, len(credits_), A_TRANSACTION_TAKES):
+            before = after = self.stored()
+            entries: list[Entry] = []
+            for day, amount, paid in credits_[start : start + A_TRANSACTION_TAKES]:
+                request = Request("often", str(after.seq), "f", "staff")
+                command = Credit(EntryType.REWARD, amount, paid, "Reward", {"type": "test"}, request)
+                decision = decide(after, command, noon(day), self.policy)
+                after, entries = decision.account, [*entries, *decision.entries]
+            self.table.commit(before, Decision(after, tuple(entries)))
+
+
+def problems_in(table: Table) -> list[str]:
+    """Every contradiction in every account of a table, and every purchase that its journal does not bear out."""
+    found = []
+    promos: Tally[str] = Tally()
+    journals = {account_id: table.journal(account_id) for account_id in _accounts(table)}
+    for account_id, journal in journals.items():
+        account = table.account(account_id)
+        found += [
+            f"{account_id}: {finding.invariant}: {problem}"
+            for finding in audit(account, journal, purchases_of(table, account_id))
+            for problem in finding.problems
+        ]
+        found += problems_of_refunds(table, account_id, journal)
+        promos.update(entry.reference["code"] for entry in journal if entry.type is EntryType.PROMO)
+        found += [
+            f"{account_id}: {entry.reference['code']} was redeemed, and nobody claimed it"
+            for entry in journal
+            if entry.type is EntryType.PROMO and not table.claim(account_id, promo_claim(entry.reference["code"]))
+        ]
+    counted = counted_redemptions(table)
+    if +counted != promos:
+        found.append(f"promo codes: {counted} were counted, {promos} were given")
+    job_of = cache(Jobs(table).job)
+    rows = proposals_in(table)
+    found += [problem for row in rows for problem in problems_of(table, row, job_of(row.proposal().job_id))]
+    return found + problems_of_holds(table, journals.values())
+
+
+def problems_of_holds(table: Table, journals: Iterable[list[Entry]]) -> list[str]:
+    """What accounts hold is what the auctions say: an open hold is of one place, or is about to end."""
+    held = {}
+    for journal in journals:
+        ended = {
+            entry.reference["hold_id"] for entry in journal if entry.type in {EntryType.RELEASE, EntryType.CAPTURE}
+        }
+        for entry in journal:
+            if entry.type is EntryType.HOLD and (hold_id := entry.reference["hold_id"]) not in ended:
+                held[hold_id] = held.get(hold_id, 0) - entry.amount
+    bid: dict[str, int] = {}
+    rows = table.rows(AuctionRow)
+    for row in rows.scan(rows.auction.exists(), consistent_read=True):
+        auction = row.stored()
+        open_ = [boost for boost in auction.places if not boost.captured] + [end.boost for end in auction.endings]
+        bid |= {boost.hold_id: boost.bid for boost in open_ if boost.hold_id in held or boost in auction.places}
+    return [] if held == bid else [f"boosts: accounts hold {held}, auctions say {bid}"]
+
+
+def problems_of(table: Table, row: ProposalRow, job: Job | None) -> list[str]:
+    """A proposal stands for a spend, and comes back with its job and not otherwise."""
+    proposal = row.proposal()
+    name = f"proposal of {proposal.account_id} on {proposal.job_id}"
+    spend = table.entry(proposal.account_id, proposal.spend_id)
+    back = came_back(table, proposal)
+    problems = []
+    if spend is None or spend.amount != -proposal.cost:
+        problems.append(f"{name} cost {proposal.cost}, its entry is {spend}")
+    if row.refunded_at and not (back == proposal.cost and job):
+        problems.append(f"{name} is marked as refunded, {back} of {proposal.cost} came back, its job is {job}")
+    if job and job.refunds and not job.refunds_due and back != proposal.cost:
+        problems.append(f"{name} has come back with {back} of {proposal.cost}, its job is {job}")
+    return problems
+
+
+def came_back(table: Table, proposal: Proposal) -> int:
+    """Of a proposal's Connects, as the item says that each refund of them makes grow."""
+    row = table.get(RefundRow, proposal.account_id, claim_sk(f"refund#{proposal.spend_id}"))
+    return row.came_back if row else 0
+
+
+def problems_of_refunds(table: Table, account_id: str, journal: list[Entry]) -> list[str]:
+    """Of a spend has come back what the item says that its refunds made grow; earlier releases wrote no number."""
+    given: Tally[str] = Tally()
+    for entry in journal:
+        if entry.type is EntryType.REFUND and "spend_id" in entry.reference:
+            given[entry.reference["spend_id"]] += entry.amount
+    if not given:
+        return []
+    rows, prefix = table.rows(RefundRow), claim_sk("refund#")
+    found = list(rows.query(account_id, rows.sk.startswith(prefix), consistent_read=True))
+    noted = {row.sk.removeprefix(prefix): row.came_back for row in found}
+    noted = {spend_id: given[spend_id] if number is None else number for spend_id, number in noted.items()}
+    return [] if noted == given else [f"{account_id}: refunds gave {given}, and {noted} were noted"]
+
+
+def proposals_in(table: Table) -> list[ProposalRow]:
+    rows = table.rows(ProposalRow)
+    return list(rows.scan(rows.proposal_id.exists(), consistent_read=True))
+
+
+def counted_redemptions(table: Table) -> Tally[str]:
+    """By code, what its counters gave in all."""
+    rows = table.rows(CampaignRow)
+    campaigns = [row.campaign() for row in rows.scan(rows.sk == CAMPAIGN_SK, consistent_read=True)]
+    return Tally(
+        {campaign.code: sum(counter.taken for counter in read_counters(table, campaign)) for campaign in campaigns}
+    )
+
+
+def completed_purchases(table: Table) -> dict[str, int]:
+    """What was bought, by purchase."""
+    return {
+        purchase.purchase_id: purchase.quantity
+        for account_id in _accounts(table)
+        for purchase in purchases_of(table, account_id)
+        if purchase.state is PurchaseState.COMPLETED
+    }
+
+
+def purchases_of(table: Table, account_id: str) -> list[Purchase]:
+    rows = table._purchase.query(account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True)
+    return [row.purchase() for row in rows]
+
+
+def _accounts(table: Table) -> list[str]:
+    return [row.pk for row in table._account.scan(table._account.kind.exists(), consistent_read=True)]
