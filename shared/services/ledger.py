@@ -17,7 +17,8 @@ from shared.ledger.errors import (
 from shared.ledger.model import Account, Claim, Decision, Entry, EntryType, Request, entry_id
 from shared.ledger.settling import settled_view
 from shared.services.retry import attempts, in_time
-from shared.store.errors import ContentionError, EntryExistsError, StoreError, VersionMovedError
+from shared.store.errors import ConflictError, ContentionError, EntryExistsError, StoreError, VersionMovedError
+from shared.store.turns import take_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,14 +101,18 @@ class Ledger:
         """
         request = _keyed_request(command)
         tries = attempts(deadline)
+        turn: int | None = None
         for _ in tries:
             try:
                 account = read or self.table.account(account_id)
                 return self._change(account, command, request, also, deadline)
-            except VersionMovedError as error:
+            except (VersionMovedError, ConflictError) as error:
                 tries.met(error)
-                by_one = error.current.version == account.version + 1
-                read = error.current if by_one and tries.may_be_at_once() else None
+                moved_to = error.current if isinstance(error, VersionMovedError) else account
+                read = moved_to if moved_to.version == account.version + 1 and tries.may_be_at_once() else None
+                if not read:
+                    turn = turn or take_turn(self.table, account_id, moved_to.version)
+                    tries.wait_for_turns(turn - moved_to.version)
             except ContentionError as error:
                 tries.met(error)
                 read = None

@@ -43,6 +43,10 @@ R = TypeVar("R")
 FIRST_DELAY_S = 0.02
 DELAY_GROWTH = 16
 LONGEST_DELAY_S = 1.5
+TURN_S = 0.025
+"""What a read and a write take, and a quarter."""
+RANDOM = random.SystemRandom()
+"""A generator with a state would be part of a Lambda snapshot: all that start from it would draw the same pauses."""
 
 
 class Attempts:
@@ -54,6 +58,7 @@ class Attempts:
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
         self._longest_s = FIRST_DELAY_S
+        self._turns_s = 0.0
         self._at_once: bool | None = None
         self.unanswered = False
         """Whether one of them may have been carried out, and nobody was told."""
@@ -64,9 +69,9 @@ class Attempts:
             if self._at_once:
                 self._at_once = False
             else:
-                # Not for secrets: any spread will do.
-                time.sleep(random.uniform(0, min(self._longest_s, left)))  # noqa: S311
-                self._longest_s = min(self._longest_s * DELAY_GROWTH, LONGEST_DELAY_S)
+                pause = self._turns_s + RANDOM.uniform(0, self._longest_s)
+                time.sleep(min(pause, left))
+                self._turns_s, self._longest_s = 0.0, min(self._longest_s * DELAY_GROWTH, LONGEST_DELAY_S)
             yield
 
     def met(self, error: StoreError) -> None:
@@ -78,6 +83,10 @@ class Attempts:
         if self._at_once is None:
             self._at_once = True
         return self._at_once
+
+    def wait_for_turns(self, ahead: int) -> None:
+        """Before the next attempt wait as long as ``ahead`` changes of the account take, and a random pause."""
+        self._turns_s = max(0, ahead) * TURN_S
 
     @property
     def busy(self) -> BusyError:

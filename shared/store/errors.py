@@ -12,7 +12,8 @@
     ├── CameBackError           more of the spend has come back than was known; tells how much
     ├── CampaignMovedError      the campaign, or how much of it is left, is no longer as it was read
     ├── AuditMovedError         another audit of the account was begun
-    └── ContentionError         conflict, throttling, a read that was not answered: nothing happened, try again
+    └── ContentionError         throttling, a read that was not answered: nothing happened, try again
+        ├── ConflictError           another transaction was writing one of the items: nothing happened, try again
         └── OutcomeUnknownError     a write was not answered: it may have happened, and trying again will tell
 
 Anything else (no such table, no permission) is left as it is: nobody can try it away, and the log should name it.
@@ -57,9 +58,10 @@ if TYPE_CHECKING:
 
     from shared.ledger.model import Account, Claim, Entry
 
+CONFLICT = "TransactionConflict"
 CONTENTION = frozenset(
     {
-        "TransactionConflict",
+        CONFLICT,
         "TransactionConflictException",
         "ReplicatedWriteConflictException",
         "ThrottlingError",
@@ -142,6 +144,10 @@ class ContentionError(StoreError):
     pass
 
 
+class ConflictError(ContentionError):
+    pass
+
+
 class OutcomeUnknownError(ContentionError):
     unanswered = True
 
@@ -163,7 +169,7 @@ def contention_from_aws(*, reading: bool = False) -> Iterator[None]:
 def is_no_answer(error: BaseException | None) -> bool:
     """Whether an error of the SDK means that no answer came, or none that can be trusted.
 
-    TransactionItem where there was no connection: the SDK may have sent the request before, and heard nothing.
+    Also where there was no connection: the SDK may have sent the request before, and heard nothing.
     """
     return isinstance(error, NO_ANSWER) and not _is_distrust(error)
 

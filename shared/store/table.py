@@ -12,8 +12,10 @@ from pynamodb.transactions import TransactWrite
 from shared.ledger.errors import AccountNotFoundError
 from shared.ledger.purchases import PurchaseState
 from shared.store.errors import (
+    CONFLICT,
     CONTENTION,
     ClaimedError,
+    ConflictError,
     ContentionError,
     EntryExistsError,
     OutcomeUnknownError,
@@ -525,7 +527,11 @@ class Table:
                 return more.refused(item)
         if item := by_sk.get(ACCOUNT_SK):
             return VersionMovedError(self._account.from_raw_data(item).account())
-        if any(reason.code in CONTENTION for reason in reasons):
-            kind = OutcomeUnknownError if was_sent_twice(error.cause) else ContentionError
-            return kind(str([reason.code for reason in reasons]))
-        return None
+        codes = [reason.code for reason in reasons]
+        return None if CONTENTION.isdisjoint(codes) else _contention(codes, sent_twice=was_sent_twice(error.cause))
+
+
+def _contention(codes: list[str], *, sent_twice: bool) -> ContentionError:
+    if sent_twice:
+        return OutcomeUnknownError(str(codes))
+    return ConflictError(str(codes)) if CONFLICT in codes else ContentionError(str(codes))

@@ -159,7 +159,7 @@ def test_a_spend_moves_no_date(ann):
 
 
 def test_a_new_lot_moves_no_date_of_an_account_that_had_one(ann):
-    """TransactionItem where nothing is left and all was told: so a grant costs no write to the index."""
+    """Also where nothing is left and all was told: so a grant costs no write to the index."""
     for day in (before(30), before(7), before(1)):
         ann.look(day)
     ann.do(Settle(), GONE)

@@ -157,7 +157,7 @@ def test_lots_keep_the_day_on_which_they_expire_whatever_becomes_of_the_lifetime
 
 
 def test_a_lot_that_lives_shorter_than_all_before_is_found_when_it_expires_and_told_of_before():
-    """TransactionItem where nothing was left, and the bounds waited for a lot that lives as long as those before."""
+    """Also where nothing was left, and the bounds waited for a lot that lives as long as those before."""
     book = issued().at(GONE)
     book.do(NotifyExpiring())
     assert book.account.expiry_due == date(2028, 1, 11)

@@ -1,0 +1,56 @@
+"""In which order those try again who change one account at the same time, so that few of them meet a second time.
+
+The item of an account's turns is a hint. What is right is decided by the account's version alone: a turn that is never
+used, or taken twice, costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pynamodb.exceptions import UpdateError
+
+from shared.store.errors import ContentionError, contention_from_aws
+from shared.store.rows import Row, WholeAttribute
+
+if TYPE_CHECKING:
+    from shared.store.table import Table
+
+TURNS_SK = "TURNS"
+MOST_WAITING = 200
+FORGOTTEN_AFTER_S = 5
+"""No caller waits longer: turns that were taken before will not be used any more."""
+
+
+class TurnsRow(Row):
+    last = WholeAttribute()
+    """The last turn that was given away: the version at which its taker is to change the account."""
+    taken_at = WholeAttribute()
+    """When, in seconds since 1970 of the taker's own clock."""
+
+
+def take_turn(table: Table, account_id: str, version: int) -> int:
+    """The version of the account at which it is the caller's turn: ``version``, or the first that nobody waits for.
+
+    One call of one write unit; two for the first to wait, and up to three for those who came together with it.
+    Where the database is too busy for that, ``version``: a turn at once.
+    """
+    rows, now = table.rows(TurnsRow), int(time.time())
+    nobody_waits = rows.last.does_not_exist() | ~rows.last.between(version, version + MOST_WAITING)
+    nobody_waits |= rows.taken_at < now - FORGOTTEN_AFTER_S
+    behind_the_last = rows.last.set(rows.last + 1), ~nobody_waits
+    as_the_first = rows.last.set(version), nobody_waits
+    row = rows(pk=account_id, sk=TURNS_SK)
+    for turn, condition in (behind_the_last, as_the_first, behind_the_last):
+        try:
+            with contention_from_aws():
+                row.update([turn, rows.taken_at.set(now)], condition)
+        except ContentionError:
+            break
+        except UpdateError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+        else:
+            return row.last
+    return version
