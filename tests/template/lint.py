@@ -17,6 +17,7 @@ STACKS = {
         "Stage": "staging",
         "LogLevel": "DEBUG",
         "ReservedConcurrency": "100",
+        "CanaryRelease": "1.2.0",
         "WarmReadUnits": "12000",
         "WarmWriteUnits": "8000",
         "DueSchedule": "rate(1 hour)",
