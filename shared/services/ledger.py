@@ -103,16 +103,17 @@ class Ledger:
         tries = attempts(deadline)
         turn: int | None = None
         for _ in tries:
+            began = time.monotonic()
             try:
                 account = read or self.table.account(account_id)
                 return self._change(account, command, request, also, deadline)
             except (VersionMovedError, ConflictError) as error:
                 tries.met(error)
-                moved_to = error.current if isinstance(error, VersionMovedError) else account
-                read = moved_to if moved_to.version == account.version + 1 and tries.may_be_at_once() else None
+                now = error.current if isinstance(error, VersionMovedError) else account
+                read = now if now.version == account.version + 1 and tries.may_be_at_once(began) else None
                 if not read:
-                    turn = turn or take_turn(self.table, account_id, moved_to.version)
-                    tries.wait_for_turns(turn - moved_to.version)
+                    turn = turn or take_turn(self.table, account_id, now.version)
+                    tries.wait_for_turns(turn - now.version)
             except ContentionError as error:
                 tries.met(error)
                 read = None

@@ -43,8 +43,8 @@ R = TypeVar("R")
 FIRST_DELAY_S = 0.02
 DELAY_GROWTH = 16
 LONGEST_DELAY_S = 1.5
-TURN_S = 0.025
-"""What a read and a write take, and a quarter."""
+TURN_S = 0.04
+"""Twice what a read and a write take."""
 RANDOM = random.SystemRandom()
 """A generator with a state would be part of a Lambda snapshot: all that start from it would draw the same pauses."""
 
@@ -78,10 +78,13 @@ class Attempts:
         """Remember what an attempt came to."""
         self.unanswered = self.unanswered or error.unanswered
 
-    def may_be_at_once(self) -> bool:
-        """Whether the next attempt comes at once, on what the last one was refused with. The first time it does."""
+    def may_be_at_once(self, began: float) -> bool:
+        """Whether the next attempt comes at once, on what the one that ``began`` then was refused with.
+
+        Once, and where that was as fast as if nobody else were there: who was slowed down has met many.
+        """
         if self._at_once is None:
-            self._at_once = True
+            self._at_once = time.monotonic() - began < 2 * TURN_S
         return self._at_once
 
     def wait_for_turns(self, ahead: int) -> None:
