@@ -24,6 +24,7 @@ help:
 	@echo "make clean   end it and forget what it held"
 	@echo "make check   the inner loop: ruff, mypy, the imports between layers, and the core's tests"
 	@echo "make test    run all tests (PYTEST='-k spend' to choose)"
+	@echo "make coverage run the tests but for those on the stack, and show which lines they never reach"
 	@echo "make bench   measure times and costs, as a table"
 	@echo "make lint    ruff, mypy, the imports between layers, and the template's linter: as it is written, and as it is deployed"
 	@echo "make openapi write functions/openapi.json anew, after routes or answers changed"
@@ -98,6 +99,12 @@ OR_NONE := $(if $(PYTEST),|| [ $$? = 5 ])
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/stack $(PYTEST) $(OR_NONE)
 	$(BIN)/python -m pytest tests/stack $(PYTEST) $(OR_NONE)
+
+# What of the code the tests run, but for those on the stack, whose functions run in processes of their own.
+.PHONY: coverage
+coverage: setup
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore tests/stack --cov shared --cov functions --cov-branch \
+	  --cov-report term:skip-covered $(PYTEST)
 
 .PHONY: bench
 bench: setup

@@ -1,4 +1,4 @@
-"""The facts of the store suite's module of this name, on the engines of this folder, and runs that really meet."""
+"""Runs of a schedule that really meet send each account once."""
 
 import json
 from collections import Counter
@@ -9,8 +9,15 @@ import pytest
 from shared.services.due import GRANTS, settle_accounts
 from tests.driver import RecordingQueue, deadline
 from tests.engines.test_races import at_once
-from tests.store.test_due import *  # noqa: F403
-from tests.store.test_due import NAMES
+from tests.store.test_due import DUE_ON, NAMES, PAGE
+
+
+@pytest.fixture
+def driver(driver, monkeypatch):
+    """With sixteen accounts that are due their grant, of which a page holds two."""
+    monkeypatch.setattr("shared.store.table.DUE_PAGE", PAGE)
+    driver.open_many(*NAMES)
+    return driver.at(DUE_ON)
 
 
 class SharedQueue(RecordingQueue):

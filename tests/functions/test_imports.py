@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,11 @@ FUNCTIONS = {app.parent.name for app in ROOT.glob("functions/*/app.py")}
 
 
 def loaded_by(function, environment=SETTINGS):
+    return _loaded_by(function, tuple(environment.items()))
+
+
+@cache
+def _loaded_by(function, environment):
     script = f"import json, sys, functions.{function}.app; print(json.dumps(sorted(sys.modules)))"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
     for setting in SETTINGS:
@@ -37,7 +43,7 @@ def loaded_by(function, environment=SETTINGS):
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-W", "error", "-c", script],
         cwd=ROOT,
-        env=inherited | environment,
+        env=inherited | dict(environment),
         capture_output=True,
         text=True,
         check=True,

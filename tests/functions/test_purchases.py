@@ -278,13 +278,13 @@ def test_a_purchase_tells_how_long_it_has_been_pending_and_not_since_it_was_last
     api.buy(sandbox="late")
     with monkeypatch.context() as patch:
         patch.setattr(SandboxGateway, "resolve", silent)
-        for _ in range(72):
-            reconcile(hours=1, minutes=1)
+        for _ in range(6):
+            reconcile(hours=12, minutes=1)
         log.metrics()
-        clock.go(hours=1, minutes=1)
+        clock.go(hours=12, minutes=1)
         reconcile(seconds=0)
     told = log.metrics()
-    waited = 73 * 61
+    waited = 7 * (12 * 60 + 1)
     assert (told["OldestPendingPurchaseMinutes"], told["OldestDueHours"]) == ([waited], [waited / 60])
     reconcile(hours=2)
     assert "OldestPendingPurchaseMinutes" not in log.metrics()

@@ -1,10 +1,12 @@
-"""What the store suite asks for, over whatever engine its folder provides as `store`, `sandbox` and `admin`."""
+"""What tests of the services and the store ask for, over whatever `engine` their folder provides: an endpoint."""
 
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
+from local.engines import CREDENTIALS
 from shared.sandbox.payments import Behaviour, SandboxGateway
 from shared.sandbox.table import SandboxTable
 from shared.store.table import Table
@@ -13,6 +15,36 @@ from tests.faults import FaultInjector
 from tests.table import SANDBOX, create_table
 
 SHARDS = 4
+REGION = CREDENTIALS["AWS_REGION"]
+PATIENCE_S = 30
+"""A busy machine is not a lost answer: those are lost on purpose here."""
+
+
+@pytest.fixture(scope="session")
+def credentials() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def admin(engine: str, credentials: None) -> Any:  # noqa: ARG001
+    return boto3.client("dynamodb", region_name=REGION, endpoint_url=engine)
+
+
+@pytest.fixture(scope="session")
+def store(engine: str, credentials: None) -> Table:  # noqa: ARG001
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.store.sending.READ_TIMEOUT_S", PATIENCE_S)
+        store = Table("ledger", shards=SHARDS, region=REGION, endpoint_url=engine)
+        client_of(store)  # made now, so that the threads of a race find it
+    return store
+
+
+@pytest.fixture(scope="session")
+def sandbox(engine: str, credentials: None) -> SandboxTable:  # noqa: ARG001
+    return SandboxTable("sandbox", region=REGION, endpoint_url=engine)
 
 
 @pytest.fixture

@@ -1,3 +1,0 @@
-"""The facts of the store suite's module of this name, on the engines of this folder."""
-
-from tests.store.test_jobs import *  # noqa: F403
