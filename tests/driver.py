@@ -49,18 +49,15 @@ from shared.services.purchases import Bought, Order, buy, read_purchase, reconci
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.store.jobs import AuctionRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
+from shared.store.purchases import DuePurchase, PurchaseRow, purchase_sk
 from shared.store.rows import (
-    ACCOUNT_SK,
     NOTICES,
-    AccountRow,
     EntryRow,
     RefundRow,
     Row,
     claim_sk,
-    purchase_sk,
-    shard_of,
 )
-from shared.store.table import DuePurchase, Page, Table
+from shared.store.table import Page, Table
 from shared.store.transaction_items import Put
 from shared.store.walks import Walks
 from tests.core.builders import QUIET, noon
@@ -159,21 +156,13 @@ class Driver:
 
     def open_many(self, *accounts: str) -> None:
         """As `open` leaves freelancers to whom nothing comes by itself, many in few transactions."""
-        rows, now = self.table._account, self.clock.at
+        now = self.clock.at
         for start in range(0, len(accounts), A_TRANSACTION_TAKES):
             puts = []
             for name in accounts[start : start + A_TRANSACTION_TAKES]:
                 command = OpenAccount(name, Kind.FREELANCER, Plan.BASIC, None, Request("open", "open", "f", "service"))
                 account = open_account(command, now, self.policy).account
-                row = rows(
-                    pk=name,
-                    sk=ACCOUNT_SK,
-                    kind=account.kind.value,
-                    joined_on=account.joined_on,
-                    version=1,
-                    shard=shard_of(name, self.table.shards),
-                    **AccountRow.values(account),
-                )
+                row = self.table._whole(replace(account, version=1))
                 puts.append(Put(row, lambda _: AssertionError("it is open already")))
             self.table.write(puts)
 
@@ -534,8 +523,9 @@ def completed_purchases(table: Table) -> dict[str, int]:
 
 
 def purchases_of(table: Table, account_id: str) -> list[Purchase]:
-    rows = table._purchase.query(account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True)
-    return [row.purchase() for row in rows]
+    rows = table.rows(PurchaseRow)
+    found = rows.query(account_id, rows.sk.startswith(purchase_sk("")), consistent_read=True)
+    return [row.purchase() for row in found]
 
 
 def _accounts(table: Table) -> list[str]:

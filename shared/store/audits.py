@@ -1,4 +1,4 @@
-"""What an audit reads of an account, page by page, and how far one that takes long has got: an item of its own."""
+"""What an audit reads of an account, page by page; and the item that says how far a long audit has got."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from pynamodb.exceptions import PutError
 from shared.ledger.audit import Line
 from shared.ledger.model import Bucket
 from shared.store.errors import AuditMovedError, contention_from_aws
-from shared.store.rows import InstantAttribute, PurchaseRow, Row, WholeAttribute, entry_sk, purchase_sk
+from shared.store.rows import InstantAttribute, Row, WholeAttribute, entry_sk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.ledger.purchases import Purchase
-    from shared.store.table import Key, Table
+    from shared.store.due import Key
+    from shared.store.table import Table
 
 AUDIT_SK = "AUDIT"
 ATTRIBUTES = ["sk", "seq", "at", "type", "amount", "balance_after", "slices", "reference"]
-"""What is asked for of an entry: two fifths of it."""
-PURCHASES_A_PAGE = 100
+"""The attributes of an entry that an audit reads: two fifths of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +32,19 @@ class Job:
 
     account_id: str
     run: int
-    """Counts those of the account. Each is for one worker, and what an older one writes is refused."""
+    """Numbers the long audits of an account. What an older one than the stored one writes is refused."""
     entries: int
-    """How many there were to check as it began."""
+    """How many there were when it began."""
     beat_at: datetime
-    """When it was last heard of."""
+    """When its worker last wrote."""
     checked: int = 0
     answer: str | None = None
-    """Once it is finished."""
+    """What callers are answered, once it is finished."""
 
 
 class AuditRow(Row):
+    record = Job
+
     run = WholeAttribute()
     entries = WholeAttribute()
     beat_at = InstantAttribute()
@@ -51,14 +52,13 @@ class AuditRow(Row):
     answer = UnicodeAttribute(null=True)
 
     def job(self) -> Job:
-        return Job(self.pk, self.run, self.entries, self.beat_at, self.checked, self.answer)
+        return Job(self.pk, **self.fields())
 
 
 class Audits:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._row = table.rows(AuditRow)
-        self._purchase = table.rows(PurchaseRow)
 
     def lines(self, account_id: str, start_key: Key | None = None) -> tuple[list[Line], Key | None]:
         """One call: up to 1 MB of an account's entries, oldest first, and where the next call goes on.
@@ -69,53 +69,28 @@ class Audits:
         found = self._table.list_entries(account_id, attributes_to_get=ATTRIBUTES, exclusive_start_key=start_key)
         return [_line(item) for item in found["Items"]], found.get("LastEvaluatedKey")
 
-    def purchases(self, account_id: str, after: str | None = None) -> list[Purchase]:
-        """One call: some of an account's purchases, those whose ids come next; nothing at the end.
-
-        Raises:
-            ContentionError: throttling, or no answer.
-        """
-        start_key = {"pk": {"S": account_id}, "sk": {"S": purchase_sk(after)}} if after else None
-        with contention_from_aws():
-            rows = self._purchase.query(
-                account_id,
-                self._purchase.sk.startswith(purchase_sk("")),
-                consistent_read=True,
-                last_evaluated_key=start_key,
-                limit=PURCHASES_A_PAGE,
-            )
-            return [row.purchase() for row in rows]
-
     def job(self, account_id: str) -> Job | None:
         row = self._table.get(AuditRow, account_id, AUDIT_SK)
         return row.job() if row else None
 
     def begin(self, before: Job | None, job: Job) -> None:
-        """Put a job in the place of the one that was read.
+        """Put a job in the place of ``before``, as that was read.
 
         Raises:
-            AuditMovedError: somebody else did.
+            AuditMovedError: another job has taken that place.
         """
         self._put(job, self._row.run == before.run if before else self._row.pk.does_not_exist())
 
     def save(self, job: Job) -> None:
-        """Note how far a job has got.
+        """Store how far a job has got.
 
         Raises:
-            AuditMovedError: another was begun since.
+            AuditMovedError: another job was begun since.
         """
         self._put(job, self._row.run == job.run)
 
     def _put(self, job: Job, unmoved: Any) -> None:  # noqa: ANN401 - a condition of pynamodb's
-        row = self._row(
-            pk=job.account_id,
-            sk=AUDIT_SK,
-            run=job.run,
-            entries=job.entries,
-            beat_at=job.beat_at,
-            checked=job.checked,
-            answer=job.answer,
-        )
+        row = self._row(pk=job.account_id, sk=AUDIT_SK, **AuditRow.values(job))
         try:
             with contention_from_aws():
                 row.save(unmoved)
@@ -140,5 +115,5 @@ def _line(item: Mapping[str, Any]) -> Line:
 
 @cache
 def _bucket(key: str) -> Bucket:
-    """Few are named over and over. Two a day of all years there are make no memory worth counting."""
+    """Cached, as a journal names the same few buckets over and over, and all that there can be take little memory."""
     return Bucket(date(int(key[:4]), int(key[4:6]), int(key[6:8])), paid=key[8] == "p")

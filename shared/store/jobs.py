@@ -1,10 +1,10 @@
 """Jobs and the proposals on them, in the ledger's table: two items a job, and beside them one a proposal.
 
-The auction of a job's boosted places is an item of its own, which a bid reads and writes and a spend does neither. Both
-are put together, so that a bid on a job that nobody posted is known by the auction alone.
+The auction of a job's boosted places is an item of its own: a bid reads and writes it, a spend does neither. A job and
+its auction are put together, so where there is no auction the job is unknown.
 
-A proposal's item is written in the transaction of its spend. It is the mark that the account has one, and the place in
-the list of those to refund should the job be canceled.
+A proposal's item is written in the transaction of its spend. It says that the account has sent one, and it is found
+where the proposals on a canceled job are listed for their refunds.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, UnicodeAttribute
 from pynamodb.constants import STRING
 
 from shared.ledger.auction import Auction, Bid, Boost, Close, Ending, Verdict, Why
 from shared.ledger.errors import AccountNotFoundError
 from shared.ledger.jobs import Job, JobAndAuction, JobEvent, Posting, Proposal
+from shared.store.due import DueIndex
 from shared.store.errors import JobMovedError, ProposalExistsError, contention_from_aws
 from shared.store.rows import (
     ACCOUNT_SK,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pynamodb.expressions.condition import Condition
-    from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account
     from shared.store.table import Table
@@ -55,7 +55,7 @@ def proposal_sk(account_id: str) -> str:
 
 
 class AuctionAttribute(Attribute[Auction]):
-    """As JSON, which nothing asks for in part."""
+    """As JSON: no query and no condition needs a part of it."""
 
     attr_type = STRING
 
@@ -119,32 +119,32 @@ def _to_ending(stored: list[Any]) -> Ending:
 
 
 class JobRow(Row):
+    record = Job
+
     status = UnicodeAttribute()
-    version = NumberAttribute(null=True)
+    version = WholeAttribute(null=True)
     size = UnicodeAttribute(null=True)
     scope = UnicodeAttribute(null=True)
-    budget_cents = NumberAttribute(null=True)
-    own_price = NumberAttribute(null=True)
+    budget_cents = WholeAttribute(null=True)
+    own_price = WholeAttribute(null=True)
     posted_at = InstantAttribute(null=True)
-    price = NumberAttribute(null=True)
-    closing_version = NumberAttribute(null=True)
+    price = WholeAttribute(null=True)
+    closing_version = WholeAttribute(null=True)
     hired_at = InstantAttribute(null=True)
     canceled_at = InstantAttribute(null=True)
     removed_at = InstantAttribute(null=True)
     expired_at = InstantAttribute(null=True)
     filled_at = InstantAttribute(null=True)
     shard = UnicodeAttribute()
-    job_due = InstantAttribute(null=True)
-    """When to look next for proposals to refund."""
+    refunds_due = InstantAttribute(attr_name="job_due", null=True)
     refunds_since = InstantAttribute(null=True)
-    looks = NumberAttribute(null=True)
+    looks = WholeAttribute(null=True)
     revision = WholeAttribute()
 
-    @staticmethod
-    def values(job: Job) -> dict[str, Any]:
-        """What of a job can change, by attribute; None is stored as no attribute at all."""
+    @classmethod
+    def values(cls, job: Job) -> dict[str, Any]:
         posting = job.posting
-        return {
+        return super().values(job) | {
             "status": job.status.value,
             "version": posting and posting.version,
             "size": posting and posting.size,
@@ -152,34 +152,17 @@ class JobRow(Row):
             "budget_cents": posting and posting.budget_cents,
             "own_price": posting and posting.price,
             "posted_at": posting and posting.posted_at,
-            "price": job.price,
-            "closing_version": job.closing_version,
             **{f"{event}_at": job.events.get(event) for event in JobEvent},
-            "job_due": job.refunds_due,
-            "refunds_since": job.refunds_since,
-            "looks": job.looks or None,
         }
 
     def job(self) -> Job:
-        posting = Posting(
-            version=int(self.version or 0),
-            size=self.size,
-            scope=self.scope,
-            budget_cents=_number(self.budget_cents),
-            price=_number(self.own_price),
-            posted_at=self.posted_at,
-        )
+        posting = Posting(self.version, self.size, self.scope, self.budget_cents, self.own_price, self.posted_at)
         happened = {event: getattr(self, f"{event}_at") for event in JobEvent}
         return Job(
             job_id=self.pk.removeprefix(job_pk("")),
             posting=posting if self.version is not None else None,
-            price=_number(self.price),
-            closing_version=_number(self.closing_version),
             events={event: at for event, at in happened.items() if at},
-            refunds_since=self.refunds_since,
-            refunds_due=self.job_due,
-            looks=int(self.looks or 0),
-            revision=self.revision,
+            **self.fields(),
         )
 
 
@@ -199,19 +182,19 @@ class AuctionRow(Row):
 
 
 class ProposalRow(Row):
+    record = Proposal
+
     proposal_id = UnicodeAttribute()
     spend_id = UnicodeAttribute()
-    cost = NumberAttribute()
+    cost = WholeAttribute()
     refunded_at = InstantAttribute(null=True)
 
     def proposal(self) -> Proposal:
-        return Proposal(
-            job_id=self.pk.removeprefix(job_pk("")),
-            account_id=self.sk.removeprefix(proposal_sk("")),
-            proposal_id=self.proposal_id,
-            spend_id=self.spend_id,
-            cost=int(self.cost),
-        )
+        return Proposal(self.pk.removeprefix(job_pk("")), self.sk.removeprefix(proposal_sk("")), **self.fields())
+
+
+JOB_DUE = DueIndex(JobRow.refunds_due, lambda pk, _: pk.removeprefix(job_pk("")))
+"""Jobs and auctions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +206,7 @@ class DueJob:
 
 
 class Jobs:
-    """Cheap to make: what it needs, the table has."""
+    """Cheap to make: the table has the connection and the classes of rows."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -246,7 +229,7 @@ class Jobs:
         return self._job.from_raw_data(job).job() if job else None, self._read(account, account_id)
 
     def auction_and_account(self, job_id: str, account_id: str) -> tuple[Auction | None, Account]:
-        """Both in one call, strongly consistent; no auction where nothing was heard of the job.
+        """Both in one call, strongly consistent; no auction where the job is unknown.
 
         Raises:
             AccountNotFoundError
@@ -255,7 +238,7 @@ class Jobs:
         return self._auction.from_raw_data(auction).stored() if auction else None, self._read(account, account_id)
 
     def job_and_auction(self, job_id: str) -> JobAndAuction | None:
-        """Both in one call, strongly consistent. One that was written since the other was read fails the next write."""
+        """Both in one call, strongly consistent. Where one is written before the other is read, `save` is refused."""
         job, auction = self._table.get_together((job_pk(job_id), JOB_SK), (job_pk(job_id), AUCTION_SK))
         if not job:
             return None
@@ -263,12 +246,12 @@ class Jobs:
         return JobAndAuction(self._job.from_raw_data(job).job(), known)
 
     def save(self, before: JobAndAuction | None, after: JobAndAuction) -> None:
-        """Write what changed of a job and its auction, where it still is as it was read, or did not exist.
+        """Write what changed of a job and its auction, if they still are as they were read, or still do not exist.
 
         Only what differs is written: what a newer release added survives an older one's write.
 
         Raises:
-            JobMovedError: it is not.
+            JobMovedError: they are not.
             ContentionError: conflict, throttling, or no answer.
         """
         job_id, old_job, old_auction = (
@@ -287,7 +270,7 @@ class Jobs:
             self._table.write(items)
 
     def saved_auction(self, job_id: str, before: Auction | None, after: Auction) -> Update:
-        """An auction that changed, where it still is as it was read. Refused with JobMovedError."""
+        """Writes what changed of an auction, if it is as it was read. Refused with JobMovedError."""
         row = self._auction(pk=job_pk(job_id), sk=AUCTION_SK)
         old = AuctionRow.values(before) if before else {}
         return self._saved(row, job_id, before.revision if before else 0, old, AuctionRow.values(after))
@@ -302,18 +285,15 @@ class Jobs:
     ) -> Update:
         """Only what differs; an item of revision 0 does not exist yet."""
         kind = type(row)
-        changes: list[Action] = [kind.revision.set(revision + 1)]
-        for name, value in new.items():
-            if value != old.get(name):
-                attribute = getattr(kind, name)
-                changes.append(attribute.remove() if value is None else attribute.set(value))
+        changed = {name: value for name, value in new.items() if value != old.get(name)}
+        changed["revision"] = revision + 1
         if not revision:
-            changes.append(kind.shard.set(shard_of(job_id, self._table.shards)))
+            changed["shard"] = shard_of(job_id, self._table.shards)
         unchanged = kind.revision == revision if revision else kind.pk.does_not_exist()
-        return Update(row, changes, unchanged, lambda _: JobMovedError(job_id))
+        return Update(row, kind.set_all(changed), unchanged, lambda _: JobMovedError(job_id))
 
     def as_read(self, job_id: str, job: Job | None) -> TransactionItem:
-        """That it is still open at this price, or still unknown. Refused with JobMovedError."""
+        """Checks that a job is still open at this price, or still unknown. Refused with JobMovedError."""
         row = self._job
         unchanged: Condition = row.pk.does_not_exist()
         if job:
@@ -321,26 +301,21 @@ class Jobs:
         return Check(row(pk=job_pk(job_id), sk=JOB_SK), unchanged, lambda _: JobMovedError(job_id))
 
     def first(self, proposal: Proposal) -> TransactionItem:
-        """The one proposal of an account on a job. Refused with ProposalExistsError."""
-        row = self._proposal(
-            pk=job_pk(proposal.job_id),
-            sk=proposal_sk(proposal.account_id),
-            proposal_id=proposal.proposal_id,
-            spend_id=proposal.spend_id,
-            cost=proposal.cost,
-        )
+        """Puts the one proposal of an account on a job. Refused with ProposalExistsError."""
+        pk, sk = job_pk(proposal.job_id), proposal_sk(proposal.account_id)
+        row = self._proposal(pk=pk, sk=sk, **ProposalRow.values(proposal))
         return Put(row, lambda _: ProposalExistsError(proposal.spend_id))
 
     def has_proposal(self, job_id: str, account_id: str) -> bool:
         return self._table.get(ProposalRow, job_pk(job_id), proposal_sk(account_id)) is not None
 
     def refunded(self, proposal: Proposal, at: datetime) -> TransactionItem:
-        """That a proposal came back, which takes it off the list of those that have still to."""
+        """Marks a proposal as refunded, so that `unrefunded` no longer lists it."""
         row, mark = self._mark(proposal, at)
         return Update(row, mark, self._proposal.pk.exists(), lambda _: ProposalExistsError(proposal.spend_id))
 
     def mark_refunded(self, proposal: Proposal, at: datetime) -> None:
-        """The same, where its spend came back before and nothing else is left to write."""
+        """The same, where its spend was refunded before and the mark is all that is left to write."""
         row, mark = self._mark(proposal, at)
         with contention_from_aws():
             row.update(mark)
@@ -356,8 +331,8 @@ class Jobs:
 
     def due(self, until: datetime) -> Iterator[DueJob]:
         """Jobs that there is something to do for by ``until``, shard by shard."""
-        for key in self._table.due(self._job.job_due, until):
-            yield DueJob(key.pk.removeprefix(job_pk("")), cast("datetime", key.since))
+        for key in self._table.due(JOB_DUE, until):
+            yield DueJob(key.id, cast("datetime", key.since))
 
     def _read(self, account: dict[str, Any] | None, account_id: str) -> Account:
         if account is None:
@@ -367,7 +342,3 @@ class Jobs:
     def _mark(self, proposal: Proposal, at: datetime) -> tuple[ProposalRow, list[Any]]:
         row = self._proposal(pk=job_pk(proposal.job_id), sk=proposal_sk(proposal.account_id))
         return row, [self._proposal.refunded_at.set(at)]
-
-
-def _number(value: float | None) -> int | None:
-    return None if value is None else int(value)

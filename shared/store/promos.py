@@ -1,4 +1,4 @@
-"""How campaigns lie in the table: their terms, and each counter in a partition of its own.
+"""Campaigns of promo codes in the table: their terms, and their counters, each in a partition of its own.
 
 ======================  ============  ===========================================================
 pk                      sk            what
@@ -7,15 +7,15 @@ pk                      sk            what
 ``PROMO#<code>#<n>``    ``COUNTER``   how many redemptions it gave out, and how many it may
 ======================  ============  ===========================================================
 
-An item takes 1,000 write units a second, and one in a transaction takes two of them; that is what the counters
-multiply.
+An item takes 1,000 write units a second, and a write in a transaction takes two. With several counters a code can be
+redeemed that many times as often.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.ledger.promos import Campaign, Counter, shares
 from shared.store.errors import CampaignMovedError, ContentionError, contention_from_aws
@@ -41,46 +41,31 @@ def counter_pk(code: str, number: int) -> str:
 
 
 class CampaignRow(Row):
+    record = Campaign
+
     connects = WholeAttribute()
     max_redemptions = WholeAttribute()
     starts_at = InstantAttribute()
     ends_at = InstantAttribute()
     counters = WholeAttribute()
     revision = WholeAttribute()
-    exhausted = WholeAttribute(null=True)
+    exhausted_in = WholeAttribute(attr_name="exhausted", null=True)
     """The revision in which every counter was."""
 
-    @staticmethod
-    def values(campaign: Campaign) -> dict[str, Any]:
-        return {
-            "connects": campaign.connects,
-            "max_redemptions": campaign.max_redemptions,
-            "starts_at": campaign.starts_at,
-            "ends_at": campaign.ends_at,
-            "counters": campaign.counters,
-            "revision": campaign.revision,
-        }
-
     def campaign(self) -> Campaign:
-        return Campaign(
-            code=self.pk.removeprefix(campaign_pk("")),
-            connects=self.connects,
-            max_redemptions=self.max_redemptions,
-            starts_at=self.starts_at,
-            ends_at=self.ends_at,
-            counters=self.counters,
-            revision=self.revision,
-            exhausted=self.exhausted == self.revision,
-        )
+        exhausted = self.exhausted_in == self.revision
+        return Campaign(self.pk.removeprefix(campaign_pk("")), exhausted=exhausted, **self.fields())
 
 
 class CounterRow(Row):
+    record = Counter
+
     taken = WholeAttribute()
     share = WholeAttribute()
     revision = WholeAttribute()
 
     def counter(self) -> Counter:
-        return Counter(self.taken, self.share, self.revision)
+        return Counter(**self.fields())
 
 
 def read_campaign(table: Table, code: str) -> Campaign | None:
@@ -99,7 +84,7 @@ def read_counters(table: Table, campaign: Campaign) -> list[Counter]:
 
 
 def taking_one(table: Table, campaign: Campaign, number: int) -> TransactionItem:
-    """One redemption out of a counter. Refused where it has none left, or where the terms are no longer these."""
+    """Takes one redemption out of a counter. Refused where it has none left, or the terms are no longer these."""
     row = table.rows(CounterRow)
     return Update(
         row(pk=counter_pk(campaign.code, number), sk=COUNTER_SK),
@@ -110,11 +95,11 @@ def taking_one(table: Table, campaign: Campaign, number: int) -> TransactionItem
 
 
 def note_exhausted(table: Table, campaign: Campaign) -> None:
-    """Spare all who come later a look at the counters. If it cannot be written now, the next of them will."""
+    """Store that no counter has any left, so that none has to be read again. Where the table is busy, do nothing."""
     row = table.rows(CampaignRow)
     noted = Update(
         row(pk=campaign_pk(campaign.code), sk=CAMPAIGN_SK),
-        [row.exhausted.set(campaign.revision)],
+        [row.exhausted_in.set(campaign.revision)],
         row.revision == campaign.revision,
         _moved(campaign),
     )
@@ -123,13 +108,13 @@ def note_exhausted(table: Table, campaign: Campaign) -> None:
 
 
 def save_campaign(table: Table, before: Campaign, after: Campaign, counters: Sequence[Counter]) -> Campaign:
-    """Put new terms where they still are as they were read, and share what is left out among all counters.
+    """Store new terms, if the old ones are as they were read, and divide what is left among all counters.
 
-    Redemptions may go on meanwhile: a counter only has to have given no more than its new share, and where nothing is
-    left not even that.
+    Redemptions may go on meanwhile: a counter only has to have given no more than its new share, and if no counter has
+    any left, not even that.
 
     Args:
-        table: Where it lies.
+        table: The ledger's.
         before: As it was read; revision 0 where there was none.
         after: The new terms; it has no fewer counters.
         counters: As many as there were, as they were read.
@@ -150,14 +135,14 @@ def _terms(table: Table, before: Campaign, after: Campaign) -> TransactionItem:
     row, pk, values = table.rows(CampaignRow), campaign_pk(after.code), CampaignRow.values(after)
     if not before.revision:
         return Put(row(pk=pk, sk=CAMPAIGN_SK, **values), _moved(after))
-    changes = [getattr(row, name).set(value) for name, value in values.items()]
-    return Update(row(pk=pk, sk=CAMPAIGN_SK), changes, row.revision == before.revision, _moved(after))
+    return Update(row(pk=pk, sk=CAMPAIGN_SK), row.set_all(values), row.revision == before.revision, _moved(after))
 
 
 def _share(table: Table, before: Campaign, after: Campaign, number: int, share: int, *, ends: bool) -> TransactionItem:
     row, pk = table.rows(CounterRow), counter_pk(after.code, number)
     if number >= before.counters:
-        return Put(row(pk=pk, sk=COUNTER_SK, taken=0, share=share, revision=after.revision), _moved(after))
+        new = Counter(0, share, after.revision)
+        return Put(row(pk=pk, sk=COUNTER_SK, **CounterRow.values(new)), _moved(after))
     fits = row.revision == before.revision
     if not ends:
         fits &= row.taken <= share

@@ -6,11 +6,20 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
+from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.transactions import TransactWrite
 
 from shared.ledger.errors import AccountNotFoundError
-from shared.ledger.purchases import PurchaseState
+from shared.store.due import (
+    BADGE_DUE,
+    EXPIRY_DUE,
+    GRANT_DUE,
+    NOTICE_DUE,
+    DueIndex,
+    DueKey,
+    DuePage,
+    Key,
+)
 from shared.store.errors import (
     CONFLICT,
     CONTENTION,
@@ -19,13 +28,13 @@ from shared.store.errors import (
     ContentionError,
     EntryExistsError,
     OutcomeUnknownError,
-    PurchaseMovedError,
     StoreError,
     VersionMovedError,
     contention_from_aws,
     was_sent_twice,
 )
 from shared.store.plain import take_items_plainly
+from shared.store.pynamodb_private import bind, connection_of
 from shared.store.rows import (
     ACCOUNT_SK,
     INTERVIEWS,
@@ -33,40 +42,35 @@ from shared.store.rows import (
     ClaimRow,
     EntryRow,
     NoticeRow,
-    PurchaseRow,
     Row,
     claim_sk,
     entry_from,
     entry_sk,
     instant,
     place_before,
-    purchase_sk,
     shard_of,
     time_key,
 )
 from shared.store.sending import meta, watch
-from shared.store.transaction_items import ALL_OLD, Update
+from shared.store.transaction_items import ALL_OLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date, datetime
 
-    from pynamodb.attributes import Attribute
+    from botocore.client import BaseClient
     from pynamodb.expressions.condition import Condition
     from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account, Claim, Decision, Entry, EntryType
-    from shared.ledger.purchases import Purchase
-    from shared.store.transaction_items import TransactionItem
+    from shared.store.transaction_items import TransactionItem, Update
 
 DUE_PAGE = 1000
-"""Of an index of what is due: some 120 KB."""
+"""As many keys of an index of what is due in one call: some 120 KB."""
 CALLS_A_PAGE = 10
 ROWS_LOOKED_THROUGH = 500
 
 R = TypeVar("R", bound=Row)
-Key = dict[str, dict[str, Any]]
-"""As DynamoDB has it: ``{"pk": {"S": "ann"}, ...}``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +79,6 @@ class Due:
 
     account_id: str
     since: date
-
-
-@dataclass(frozen=True, slots=True)
-class DuePurchase:
-    account_id: str
-    purchase_id: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class DueKey:
-    """What an index of what is due holds of an item: its key, and since which day or instant it is due."""
-
-    pk: str
-    sk: str
-    since: date
-
-
-@dataclass(frozen=True, slots=True)
-class DuePage:
-    """A part of a shard, the longest due first."""
-
-    keys: list[DueKey]
-    last: Key | None
-    """Where the next page begins; None where this one is empty."""
-    more: bool
-    """Whether there may be a next one now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +104,24 @@ class Table:
         self.name = name
         self.shards = shards
         self._meta = meta(name, region, endpoint_url)
-        bound: type[Row] = type("Row", (Row,), {"Meta": self._meta})
-        self._connection = bound._get_connection()  # noqa: SLF001
-        watch(self._connection.connection.client)
+        self._connection = connection_of(bind(Row, self._meta))
+        watch(self.client)
         self._bound: dict[type[Row], type[Row]] = {}
         self._account = self.rows(AccountRow)
         self._entry = self.rows(EntryRow)
         self._claim = self.rows(ClaimRow)
         self._notice = self.rows(NoticeRow)
-        self._purchase = self.rows(PurchaseRow)
+
+    @property
+    def client(self) -> BaseClient:
+        """botocore's, which sends every request for this table."""
+        return self._connection.connection.client
 
     def rows(self, row: type[R]) -> type[R]:
-        """A row type, of this table. All share one connection: a client each would cost 70 ms each to make."""
+        """A class of rows, bound to this table. All share one connection: a client of its own takes 70 ms to make."""
         bound = self._bound.get(row)
         if bound is None:
-            bound = self._bound[row] = type(row.__name__, (row,), {"Meta": self._meta})
-            bound._connection = self._connection  # noqa: SLF001
+            bound = self._bound[row] = bind(row, self._meta, self._connection)
         return cast("type[R]", bound)
 
     def get(self, row: type[R], pk: str, sk: str) -> R | None:
@@ -155,7 +134,7 @@ class Table:
                 return None
 
     def get_together(self, *keys: tuple[str, str]) -> list[dict[str, Any] | None]:
-        """The items of these keys as they lie in the table, None where there is none: one call, strongly consistent.
+        """The items with these keys, as DynamoDB has them, None where there is none: one call, strongly consistent.
 
         Each is read by itself: what was written to two of them in one transaction may be seen of one alone.
         """
@@ -186,10 +165,6 @@ class Table:
     def claim(self, account_id: str, name: str) -> Claim | None:
         row = self.get(ClaimRow, account_id, claim_sk(name))
         return row.claim() if row else None
-
-    def purchase(self, account_id: str, purchase_id: str) -> Purchase | None:
-        row = self.get(PurchaseRow, account_id, purchase_sk(purchase_id))
-        return row.purchase() if row else None
 
     def history(
         self,
@@ -247,7 +222,7 @@ class Table:
             ContentionError: throttling, or no answer.
         """
         with contention_from_aws(reading=True):
-            take_items_plainly(self._connection.connection.client)
+            take_items_plainly(self.client)
             return self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
 
     def journal(self, account_id: str) -> list[Entry]:
@@ -262,7 +237,7 @@ class Table:
         """Put a new account with its first entries.
 
         Raises:
-            ClaimedError, VersionMovedError: it was opened before; the claim tells by whom.
+            ClaimedError, VersionMovedError: it was opened before; the claim names the request.
             ContentionError: conflict, throttling, or no answer.
         """
         account = replace(decision.account, version=1)
@@ -289,8 +264,8 @@ class Table:
             before: The account that was decided on.
             decision: What becomes of it.
             own: The id of the command's own entry, where it writes one.
-            claims: What this may happen once for.
-            also: What else has to be true, or become true, with it.
+            claims: What happens by this, and only once.
+            also: Further items of the same transaction.
 
         Returns:
             The account as it is now.
@@ -305,7 +280,7 @@ class Table:
         self._put(write, decision, claims)
         write.update(
             self._account(pk=after.account_id, sk=ACCOUNT_SK),
-            [self._account.version.set(after.version), *self._changes(before, after)],
+            self._changes(before, after),
             self._account.version == before.version,
             ALL_OLD,
         )
@@ -315,7 +290,7 @@ class Table:
         return after
 
     def write(self, items: Sequence[TransactionItem]) -> None:
-        """Items that belong to no account, all of them or none.
+        """Write items that belong to no account, all of them or none.
 
         Raises:
             StoreError: what the first of them that is refused is refused with.
@@ -327,7 +302,7 @@ class Table:
         self._commit(write, also=items)
 
     def update(self, item: Update) -> None:
-        """One item, at half of what a transaction costs.
+        """Write one item, at half of what a transaction costs.
 
         Raises:
             StoreError: what it is refused with.
@@ -341,76 +316,40 @@ class Table:
                 raise item.refused({}).after(error.cause) from error
             raise
 
-    def completion(self, purchase: Purchase) -> TransactionItem:
-        """Of a purchase that is still pending, with the Connects that it bought. Refused with PurchaseMovedError."""
-        return Update(
-            self._purchase(pk=purchase.account_id, sk=purchase_sk(purchase.purchase_id)),
-            self._completion(purchase),
-            self._still_pending(purchase),
-            lambda _: PurchaseMovedError(purchase.purchase_id),
-        )
-
-    def save_purchase(self, before: Purchase | None, after: Purchase) -> Purchase:
-        """Put a purchase where it still is as it was read, or does not exist and ``before`` is None.
-
-        Raises:
-            PurchaseMovedError: it is not.
-        """
-        after = replace(after, revision=after.revision + 1)
-        row = self._purchase(shard=shard_of(after.account_id, self.shards), **PurchaseRow.values(after))
-        unchanged = self._purchase.revision == before.revision if before else self._purchase.pk.does_not_exist()
-        try:
-            with contention_from_aws():
-                row.save(unchanged)
-        except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise PurchaseMovedError(after.purchase_id).after(error.cause) from error
-            raise
-        return after
-
     def due_grants(self, until: date) -> Iterator[Due]:
         """Accounts whose monthly Connects were due by ``until``, shard by shard."""
-        for key in self.due(self._account.grant_due, until):
-            yield Due(key.pk, key.since)
+        return self._due_accounts(GRANT_DUE, until)
 
     def due_expiries(self, until: date) -> Iterator[Due]:
         """Accounts that may hold lots that expired by ``until``, shard by shard."""
-        for key in self.due(self._account.expiry_due, until):
-            yield Due(key.pk, key.since)
+        return self._due_accounts(EXPIRY_DUE, until)
 
     def due_notices(self, until: date) -> Iterator[Due]:
-        """Accounts whose owners are to be told of lots about to expire, shard by shard."""
-        for key in self.due(self._account.notice_due, until):
-            yield Due(key.pk, key.since)
+        """Accounts whose owners may be due a notice of lots about to expire, shard by shard."""
+        return self._due_accounts(NOTICE_DUE, until)
 
     def due_badges(self, until: datetime) -> Iterator[Due]:
         """Accounts whose badge is to be paid for again by ``until``, shard by shard."""
-        for key in self.due(self._account.badge_due, until):
-            yield Due(key.pk, key.since)
+        return self._due_accounts(BADGE_DUE, until)
 
-    def due_purchases(self, until: datetime) -> Iterator[DuePurchase]:
-        """Purchases whose charge is to be asked after by ``until``, shard by shard."""
-        for key in self.due(self._purchase.purchase_due, until):
-            yield DuePurchase(key.pk, key.sk.removeprefix(purchase_sk("")), cast("datetime", key.since))
-
-    def due(self, attribute: Attribute[Any], until: date) -> Iterator[DueKey]:
-        """What is due by ``until`` of the index that ``attribute`` keys, shard by shard."""
+    def due(self, index: DueIndex, until: date) -> Iterator[DueKey]:
+        """What is due by ``until``, shard by shard."""
         for shard in range(self.shards):
-            page = self.due_page(attribute, str(shard), until)
+            page = self.due_page(index, str(shard), until)
             yield from page.keys
             while page.more:
-                page = self.due_page(attribute, str(shard), until, after=page.last)
+                page = self.due_page(index, str(shard), until, after=page.last)
                 yield from page.keys
 
     def due_page(
-        self, attribute: Attribute[Any], shard: str, until: date, *, after: Key | None = None, limit: int | None = None
+        self, index: DueIndex, shard: str, until: date, *, after: Key | None = None, limit: int | None = None
     ) -> DuePage:
-        """One call for what is due by ``until`` in a shard of the index that ``attribute`` keys, behind ``after``.
+        """One call for what is due by ``until`` in a shard of an index, behind ``after``.
 
         Eventually consistent, as every global index: what changed in the last second may be missing, or still there.
         By way of pynamodb's rows it would take twice as long.
         """
-        name = attribute.attr_name
+        name, attribute = index.name, index.attribute
         if after and after[name]["S"] > attribute.serialize(until):
             return DuePage([], None, more=False)  # DynamoDB refuses to begin where the condition has ended
         with contention_from_aws(reading=True):
@@ -418,25 +357,26 @@ class Table:
                 shard, attribute <= until, index_name=name, exclusive_start_key=after, limit=limit or DUE_PAGE
             )
         items = found["Items"]
-        keys = [DueKey(item["pk"]["S"], item["sk"]["S"], attribute.deserialize(item[name]["S"])) for item in items]
+        keys = [
+            DueKey(index.id_of(item["pk"]["S"], item["sk"]["S"]), attribute.deserialize(item[name]["S"]))
+            for item in items
+        ]
         last = {key: items[-1][key] for key in ("pk", "sk", "shard", name)} if items else None
         return DuePage(keys, last, more="LastEvaluatedKey" in found)
 
-    def count_due(self, attribute: Attribute[Any], shard: str, after: Key | None) -> tuple[int, Key | None]:
+    def count_due(self, index: DueIndex, shard: str, after: Key | None) -> tuple[int, Key | None]:
         """One call: how many keys follow in a shard of an index, due or not, and where the next goes on, if any."""
         with contention_from_aws(reading=True):
-            found = self._connection.query(
-                shard, index_name=attribute.attr_name, exclusive_start_key=after, select="COUNT"
-            )
+            found = self._connection.query(shard, index_name=index.name, exclusive_start_key=after, select="COUNT")
         return found["Count"], found.get("LastEvaluatedKey")
+
+    def _due_accounts(self, index: DueIndex, until: date) -> Iterator[Due]:
+        return (Due(key.id, key.since) for key in self.due(index, until))
 
     def _whole(self, account: Account) -> AccountRow:
         return self._account(
             pk=account.account_id,
             sk=ACCOUNT_SK,
-            kind=account.kind.value,
-            joined_on=account.joined_on,
-            version=account.version,
             shard=shard_of(account.account_id, self.shards),
             **AccountRow.values(account),
         )
@@ -458,16 +398,10 @@ class Table:
         for entry in decision.entries:
             write.save(self._entry(**EntryRow.values(entry)), self._entry.pk.does_not_exist(), ALL_OLD)
         for notice in decision.notices:
-            # No condition: the outbox publishes what is new, and writing a notice again is telling nothing.
+            # No condition: the outbox publishes inserts alone, and a notice that is written again is no insert.
             write.save(self._notice(**NoticeRow.values(notice)))
         for claim in claims:
-            row = self._claim(
-                pk=decision.account.account_id,
-                sk=claim_sk(claim.name),
-                holder=claim.holder,
-                fingerprint=claim.fingerprint,
-                answer=claim.answer,
-            )
+            row = self._claim(pk=decision.account.account_id, sk=claim_sk(claim.name), **ClaimRow.values(claim))
             write.save(row, self._claim.pk.does_not_exist(), ALL_OLD)
 
     def _changes(self, before: Account, after: Account) -> list[Action]:
@@ -476,24 +410,7 @@ class Table:
         changed = [name for name in new if new[name] != old[name]]
         if not INTERVIEWS.isdisjoint(changed):
             changed = [*(name for name in changed if name not in INTERVIEWS), *INTERVIEWS]
-        return [
-            getattr(self._account, name).remove() if new[name] is None else getattr(self._account, name).set(new[name])
-            for name in changed
-        ]
-
-    def _completion(self, purchase: Purchase) -> list[Action]:
-        refused = self._purchase.promo_refused
-        return [
-            *([refused.set(purchase.promo_refused)] if purchase.promo_refused else []),
-            self._purchase.state.set(PurchaseState.COMPLETED.value),
-            self._purchase.purchase_due.remove(),
-            self._purchase.revision.set(self._purchase.revision + 1),
-        ]
-
-    def _still_pending(self, purchase: Purchase) -> Condition:
-        condition: Condition = self._purchase.state == PurchaseState.PENDING.value
-        condition &= self._purchase.attempt == purchase.attempt
-        return condition
+        return self._account.set_all({name: new[name] for name in changed})
 
     def _commit(self, write: TransactWrite, own: str | None = None, also: Sequence[TransactionItem] = ()) -> None:
         try:
@@ -502,15 +419,15 @@ class Table:
         except TransactWriteError as error:
             if refusal := self._refusal(error, own, also):
                 raise refusal.after(error.cause) from error
-            raise  # as it came: its cause is what names the table or the permission that is missing
+            raise  # as it came: its cause names the table or the permission that is missing
 
     def _refusal(
         self, error: TransactWriteError, own: str | None, also: Sequence[TransactionItem]
     ) -> StoreError | None:
-        """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.
+        """What cancelled a transaction. A used key comes before all else: a repeat is one whatever else has changed.
 
-        An entry that the calendar brought may stand there too, written by whoever moved the version on. None where it
-        was nothing that passes by itself: an item or a partition that would be too large, a value that is none.
+        An entry that fell due by the calendar may exist too, written by whoever changed the account: that counts as the
+        moved version. None where no further try helps: a value that is invalid, an item or partition that is too large.
         """
         reasons = [reason for reason in error.cancellation_reasons if reason]
         items = [reason.raw_item for reason in reasons if reason.raw_item]

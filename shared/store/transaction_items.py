@@ -1,13 +1,15 @@
-"""More items in a decision's transaction: what has to be true, or become true, together with a change of an account.
+"""Further items of a decision's transaction: put, updated or checked together with the change of an account.
 
-Each stands under a condition of its own that only an item which is there can fail. DynamoDB hands that item back, and
-so the refusal is known by it.
+Each has a condition of its own that only an existing item can fail. DynamoDB returns the item that failed it, and the
+refusal is made from that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from shared.store.pynamodb_private import add_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +28,7 @@ ALL_OLD = "ALL_OLD"
 
 
 class TransactionItem(Protocol):
-    """One such item: ``row`` names it, ``refused`` tells of the item that stood against it."""
+    """One such item: ``row`` has its key, ``refused`` makes the refusal of the item that failed the condition."""
 
     @property
     def row(self) -> Row: ...
@@ -67,6 +69,4 @@ class Check:
     refused: Refused
 
     def add_to(self, write: TransactWrite) -> None:
-        # pynamodb's own condition_check does not ask for the item; a check has the form of a conditional delete.
-        check = self.row.get_delete_kwargs_from_instance(self.condition, ALL_OLD)
-        write._condition_check_items.append(check)  # noqa: SLF001
+        add_check(write, self.row, self.condition, ALL_OLD)

@@ -8,7 +8,8 @@ from shared.store.audits import AuditRow
 from shared.store.badges import PriceRow
 from shared.store.jobs import JobRow, ProposalRow
 from shared.store.promos import CampaignRow, CounterRow
-from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow, PurchaseRow
+from shared.store.purchases import PurchaseRow
+from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow
 from tests.permissions import TableAction, allows, documents, many
 from tests.permissions import statements as statements_of
 from tests.template.transform import Json, of_type, transform
@@ -186,7 +187,7 @@ def may(stack, function, action, pk="ann", attributes=(), **more):
 
 
 def names(*rows):
-    return {name for row in rows for name in row.get_attributes()} - {"pk", "sk"}
+    return {attribute.attr_name for row in rows for attribute in row.get_attributes().values()} - {"pk", "sk"}
 
 
 @pytest.mark.parametrize("function", CHANGE_ACCOUNTS)
