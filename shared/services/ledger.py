@@ -103,17 +103,19 @@ class Ledger:
         tries = attempts(deadline)
         turn: int | None = None
         for _ in tries:
-            began = time.monotonic()
             try:
                 account = read or self.table.account(account_id)
                 return self._change(account, command, request, also, deadline)
             except (VersionMovedError, ConflictError) as error:
                 tries.met(error)
-                now = error.current if isinstance(error, VersionMovedError) else account
-                read = now if now.version == account.version + 1 and tries.may_be_at_once(began) else None
-                if not read:
-                    turn = turn or take_turn(self.table, account_id, now.version)
-                    tries.wait_for_turns(turn - now.version)
+                read, moved_to = None, error.current if isinstance(error, VersionMovedError) else None
+                version = (moved_to or account).version
+                if turn is None:
+                    turn = take_turn(self.table, account_id, version)
+                    read = moved_to if turn == version else None
+                    tries.wait_for_turn(turn - version)
+                elif turn > version:
+                    tries.wait_for_turn(turn - version)
             except ContentionError as error:
                 tries.met(error)
                 read = None

@@ -58,38 +58,27 @@ class Attempts:
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
         self._longest_s = FIRST_DELAY_S
-        self._turns_s = 0.0
-        self._at_once: bool | None = None
+        self._ahead: int | None = None
         self.unanswered = False
         """Whether one of them may have been carried out, and nobody was told."""
 
     def __iter__(self) -> Iterator[None]:
         yield
         while (left := self._deadline - time.monotonic()) > 0 and not is_too_late():
-            if self._at_once:
-                self._at_once = False
-            else:
-                pause = self._turns_s + RANDOM.uniform(0, self._longest_s)
+            if self._ahead != 0:
+                pause = (self._ahead or 0) * TURN_S + RANDOM.uniform(0, self._longest_s)
                 time.sleep(min(pause, left))
-                self._turns_s, self._longest_s = 0.0, min(self._longest_s * DELAY_GROWTH, LONGEST_DELAY_S)
+                self._longest_s = min(self._longest_s * DELAY_GROWTH, LONGEST_DELAY_S)
+            self._ahead = None
             yield
 
     def met(self, error: StoreError) -> None:
         """Remember what an attempt came to."""
         self.unanswered = self.unanswered or error.unanswered
 
-    def may_be_at_once(self, began: float) -> bool:
-        """Whether the next attempt comes at once, on what the one that ``began`` then was refused with.
-
-        Once, and where that was as fast as if nobody else were there: who was slowed down has met many.
-        """
-        if self._at_once is None:
-            self._at_once = time.monotonic() - began < 2 * TURN_S
-        return self._at_once
-
-    def wait_for_turns(self, ahead: int) -> None:
-        """Before the next attempt wait as long as ``ahead`` changes of the account take, and a random pause."""
-        self._turns_s = max(0, ahead) * TURN_S
+    def wait_for_turn(self, ahead: int) -> None:
+        """Before the next attempt wait as long as ``ahead`` changes of the account take; not at all for 0."""
+        self._ahead = ahead
 
     @property
     def busy(self) -> BusyError:

@@ -42,7 +42,7 @@ def take_turn(table: Table, account_id: str, version: int) -> int:
     behind_the_last = rows.last.set(rows.last + 1), ~nobody_waits
     as_the_first = rows.last.set(version), nobody_waits
     row = rows(pk=account_id, sk=TURNS_SK)
-    for turn, condition in (behind_the_last, as_the_first, behind_the_last):
+    for turn, condition in (as_the_first, behind_the_last, as_the_first):
         try:
             with contention_from_aws():
                 row.update([turn, rows.taken_at.set(now)], condition)
@@ -53,4 +53,4 @@ def take_turn(table: Table, account_id: str, version: int) -> int:
                 raise
         else:
             return row.last
-    return version
+    return version + 1

@@ -237,7 +237,7 @@ def test_who_comes_second_on_an_account_decides_again_and_keeps_the_price(driver
     faults.on(TRANSACT, faults.before(lambda: driver.spend(5, "faster")))
     with faults.measured() as cost:
         assert driver.propose().entry.balance_after == 8
-    assert cost.calls == [BATCH_GET, TRANSACT, TRANSACT]
+    assert cost.calls == [BATCH_GET, TRANSACT, UPDATE, TRANSACT]
 
 
 def test_an_account_that_was_never_opened_proposes_nothing(driver):

@@ -8,7 +8,7 @@ from shared.ledger.errors import AccountFrozenError, IdempotencyKeyReusedError, 
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.services.retry import attempts
 from tests.core.builders import free, paid
-from tests.faults import GET, TRANSACT
+from tests.faults import GET, TRANSACT, UPDATE
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_whoever_comes_second_decides_again_on_what_the_refusal_brought(driver, 
     faults.on(TRANSACT, faults.before(lambda: driver.spend(5, "faster")))
     with faults.measured() as cost:
         spent = driver.spend(15)
-    assert cost.calls == [GET, TRANSACT, TRANSACT]
+    assert cost.calls == [GET, TRANSACT, UPDATE, TRANSACT]
     assert spent.entry.balance_after == driver.balance() == 0
 
 

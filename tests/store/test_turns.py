@@ -5,7 +5,7 @@ import pytest
 from shared.services.retry import TURN_S
 from shared.store.rows import ACCOUNT_SK
 from shared.store.turns import FORGOTTEN_AFTER_S, MOST_WAITING, TURNS_SK, TurnsRow, take_turn
-from tests.faults import CONFLICT, GET, THROTTLED, TRANSACT, UPDATE
+from tests.faults import CONFLICT, GET, THROTTLED, TRANSACT, UPDATE, passes
 
 
 @pytest.fixture
@@ -63,51 +63,73 @@ def test_no_turn_is_given_that_could_not_come_in_time(table):
     assert take_turn(table, "ann", 7) == 7
 
 
-def test_a_turn_costs_one_call_where_somebody_waits_and_two_where_nobody_does(table, faults):
-    for calls in (2, 1, 1):
+def test_a_turn_costs_one_call_where_nobody_waits_and_two_where_somebody_does(table, faults):
+    for calls in (1, 2, 2):
         with faults.measured() as cost:
             take_turn(table, "ann", 7)
         assert cost.calls == [UPDATE] * calls
 
 
-def test_where_the_first_to_wait_was_another_the_turn_is_behind_it(table, faults):
-    faults.on(UPDATE, lambda _: None, faults.before(lambda: take_turn(table, "ann", 7)))
-    assert take_turn(table, "ann", 7) == 8
-
-
-def test_without_a_turn_from_the_database_it_is_at_once(table, faults):
-    faults.on(UPDATE, THROTTLED, THROTTLED)
+def test_where_turns_end_while_one_is_taken_the_turn_is_the_first_again(table, faults):
+    take_turn(table, "ann", 7)
+    over = table.rows(TurnsRow)(pk="ann", sk=TURNS_SK, last=1, taken_at=0)
+    faults.on(UPDATE, passes, faults.before(over.save))
     assert take_turn(table, "ann", 7) == 7
 
 
-def test_whoever_loses_twice_waits_for_those_before_it(driver, faults, slept):
+def test_where_the_database_is_too_busy_for_turns_it_is_the_next(table, faults):
+    faults.on(UPDATE, THROTTLED, THROTTLED)
+    assert take_turn(table, "ann", 7) == 8
+
+
+def test_whoever_meets_one_other_decides_at_once_on_what_the_refusal_brought(driver, faults, slept):
+    faults.on(TRANSACT, faults.before(lambda: driver.spend(1, "faster")))
+    with faults.measured() as cost:
+        driver.spend(5)
+    assert cost.calls == [GET, TRANSACT, UPDATE, TRANSACT]
+    assert slept == []
+    assert driver.balance() == 14
+
+
+def test_whoever_meets_many_waits_for_those_before_it(driver, faults, slept):
     version = driver.stored().version
     for _ in range(3):
-        take_turn(driver.table, "ann", version + 2)
+        take_turn(driver.table, "ann", version + 1)
+    faults.on(TRANSACT, faults.before(lambda: driver.spend(1, "faster")))
+    with faults.measured() as cost:
+        driver.spend(5)
+    assert cost.calls == [GET, TRANSACT, UPDATE, UPDATE, GET, TRANSACT]
+    assert slept == [pytest.approx(3 * TURN_S)]
+    assert driver.balance() == 14
+
+
+def test_whoever_is_refused_before_its_turn_waits_for_the_rest_and_takes_no_other(driver, faults, slept):
+    version = driver.stored().version
+    for _ in range(3):
+        take_turn(driver.table, "ann", version + 1)
     faults.on(TRANSACT, *[faults.before(lambda key=key: driver.spend(1, key)) for key in ("first", "second")])
     with faults.measured() as cost:
         driver.spend(5)
-    assert cost.calls == [GET, TRANSACT, TRANSACT, UPDATE, GET, TRANSACT]
-    assert slept == [pytest.approx(3 * TURN_S)]
-    assert driver.balance() == 13
+    assert cost.calls.count(UPDATE) == 2
+    assert slept == [pytest.approx(3 * TURN_S), pytest.approx(2 * TURN_S)]
 
 
-def test_whoever_loses_its_turn_takes_no_other(driver, faults, slept):
+def test_whoever_loses_its_turn_waits_at_random_and_takes_no_other(driver, faults, slept):
     keys = ("first", "second", "third", "fourth")
     faults.on(TRANSACT, *[faults.before(lambda key=key: driver.spend(1, key)) for key in keys])
     with faults.measured() as cost:
         driver.spend(5)
-    assert cost.calls.count(UPDATE) == 2
+    assert cost.calls.count(UPDATE) == 1
     assert slept == [0, 0, 0]
     assert driver.balance() == 11
 
 
-@pytest.mark.usefixtures("slept")
-def test_a_conflict_in_the_same_moment_takes_a_turn_too(driver, faults):
+def test_a_conflict_in_the_same_moment_takes_a_turn_too(driver, faults, slept):
     faults.on(TRANSACT, CONFLICT)
     with faults.measured() as cost:
         driver.spend(5)
-    assert cost.calls == [GET, TRANSACT, UPDATE, UPDATE, GET, TRANSACT]
+    assert cost.calls == [GET, TRANSACT, UPDATE, GET, TRANSACT]
+    assert slept == []
 
 
 def test_whoever_waits_for_its_turn_tries_at_its_deadline_at_the_latest(driver, faults, slept, monkeypatch):
