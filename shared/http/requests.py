@@ -6,24 +6,24 @@ A route's parameter is a segment of the path, where the path has its name; a `Qu
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import NODEFAULT, Meta
 
 from shared.http.validation import check
-from shared.ledger.errors import InvalidRequestError
+from shared.ledger.errors import InvalidRequestError, LedgerError
+from shared.ledger.model import Request
 from shared.ledger.policy import MAX_AMOUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 MAX_BODY_BYTES = 10 * 1024
@@ -60,32 +60,53 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
         return {name: value for name, value in told.items() if value not in (usual.get(name, NODEFAULT), {})}
 
 
-@cache
-def taken_by(route: Callable[..., Any]) -> dict[str, Any]:
-    """The types of a route's parameters, by name."""
-    return {name: wanted for name, wanted in get_type_hints(route, include_extras=True).items() if name != "return"}
+class IdempotencyKeyMissingError(LedgerError):
+    code = "idempotency_key_missing"
+
+    def __init__(self) -> None:
+        super().__init__("The header Idempotency-Key is required.")
 
 
-def read_request(app: APIGatewayHttpResolver, call: NextMiddleware) -> Response[str]:
-    """The middleware that hands a route what it takes.
+def read(event: APIGatewayProxyEventV2, takes: Mapping[str, Any], segments: Mapping[str, str]) -> dict[str, Any]:
+    """What a route takes of the path, the query and the body, checked.
+
+    Args:
+        event: The request.
+        takes: The types of the route's parameters, by name.
+        segments: Those of the path, by name.
 
     Raises:
         InvalidRequestError: names the first place that is wrong, like ``body.reference.job_id``.
     """
-    segments = app.context["_route_args"]
-    app.context["_route_args"] = {
-        name: _read(app.current_event, wanted, name, segments)
-        for name, wanted in taken_by(app.context["_route"].func).items()
-    }
-    return call(app)
+    taken: dict[str, Any] = {}
+    for name, wanted in takes.items():
+        if name in segments:
+            taken[name] = check(segments[name], wanted, f"path.{name}")
+        elif issubclass(wanted, Query):
+            taken[name] = check(event.query_string_parameters, wanted, "query", strict=False)  # numbers come as text
+        elif issubclass(wanted, Body):
+            taken[name] = check(_json(event), wanted, "body")
+    return taken
 
 
-def _read(event: APIGatewayProxyEventV2, wanted: Any, name: str, segments: dict[str, str]) -> Any:  # noqa: ANN401
-    if name in segments:
-        return check(segments[name], wanted, f"path.{name}")
-    if issubclass(wanted, Query):
-        return check(event.query_string_parameters, wanted, "query", strict=False)  # numbers come as text
-    return check(_json(event), wanted, "body")
+def request_of(
+    event: APIGatewayProxyEventV2, operation: str, segments: Mapping[str, str], body: Body, actor: str
+) -> Request:
+    """The idempotency key of a request, and a fingerprint of all that it asks for.
+
+    Keys are stored by account, so the fingerprint does without the account.
+
+    Raises:
+        IdempotencyKeyMissingError, InvalidRequestError
+    """
+    key = event.headers.get("Idempotency-Key")
+    if not key:
+        raise IdempotencyKeyMissingError
+    if len(key) > 128 or not all("!" <= character <= "~" for character in key):  # noqa: PLR2004
+        raise InvalidRequestError("header.Idempotency-Key", "must be 1 to 128 visible ASCII characters")
+    path = {name: text for name, text in segments.items() if name != "account_id"}
+    asked = json.dumps(msgspec.to_builtins([body.asked(), path]), sort_keys=True)
+    return Request(operation, key, hashlib.sha256(asked.encode()).hexdigest()[:32], actor)
 
 
 def raw_body(event: APIGatewayProxyEventV2) -> bytes:

@@ -23,8 +23,6 @@ from shared.http.requests import raw_body
 from shared.ledger.errors import LedgerError
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 TOLERANCE = timedelta(minutes=5)
@@ -47,16 +45,15 @@ class SignatureInvalidError(LedgerError):
         super().__init__("The request is not signed as it has to be.")
 
 
-def require_signature(app: APIGatewayHttpResolver, call: NextMiddleware) -> Response[str]:
-    """The middleware that lets nothing pass which the provider did not sign; before anything of it is read.
+def require_signature(event: APIGatewayProxyEventV2) -> None:
+    """Refuse what the payment provider did not sign.
 
     Raises:
         SignatureInvalidError
     """
-    event, secret, now = app.current_event, _secret(), SystemClock().now()
-    if is_signed(event, secret.read(now, KEPT), now) or is_signed(event, secret.read(now, KEPT_AT_LEAST), now):
-        return call(app)
-    raise SignatureInvalidError
+    secret, now = _secret(), SystemClock().now()
+    if not (is_signed(event, secret.read(now, KEPT), now) or is_signed(event, secret.read(now, KEPT_AT_LEAST), now)):
+        raise SignatureInvalidError
 
 
 def is_signed(event: APIGatewayProxyEventV2, secret: bytes, now: datetime) -> bool:
