@@ -1,8 +1,11 @@
 """A route's right is part of its declaration, and checked before it runs."""
 
+import inspect
 import re
+from pathlib import Path
 
 import pytest
+from aws_lambda_powertools.event_handler import api_gateway
 
 from shared.http.api import Router, answer
 from shared.http.requests import Body, Id
@@ -10,6 +13,7 @@ from shared.ledger.model import Request
 from tests.functions.api import Context
 from tests.functions.events import NO_TOKEN, SERVICE, http, user
 
+ROOT = Path(__file__).parents[2]
 CALL = "POST /accounts/{account_id}/spends"
 SPEND = "A route at the path of the event file `spend`"
 
@@ -82,3 +86,14 @@ def test_a_route_is_handed_the_request_under_its_stored_name():
 
     app.serve()(http("spend", claims=SERVICE, key="k"), Context("new"))
     assert handed_in == [("ann", 6, "stored_name", "k", f"client:{SERVICE['client_id']}")]
+
+
+def test_nothing_private_of_powertools_is_used():
+    """It may change with any release of theirs."""
+    source = inspect.getsource(api_gateway)
+    private = set(re.findall(r"(?:self\.|append_context\()(_[a-z]\w+)", source))
+    assert {"_static_routes", "_dynamic_routes", "_route", "_route_args"} <= private
+    of_another = re.compile(rf"(?<!self)\.(?:{'|'.join(private)})\b|context\[\W_|aws_lambda_powertools\S* import\s_")
+    files = [path for folder in ("shared", "functions", "local", "tests") for path in (ROOT / folder).rglob("*.py")]
+    used = {path: of_another.findall(path.read_text()) for path in files if "node_modules" not in path.parts}
+    assert {path: names for path, names in used.items() if names} == {}
