@@ -23,16 +23,16 @@ app = Router()
 
 CSV = "text/csv"
 FORMS = (JSON, f"{CSV}; charset=utf-8; header=present")
-"""What a history can be answered as, with what is true of each; JSON where a caller has no preference."""
+"""The media types of a history, each with its parameters; JSON where a caller has no preference."""
 DEFAULT_DAYS = 30
 INSTANT = "A date or a time in ISO 8601; UTC where it names no offset."
 LIMIT = "Of entries in a page of JSON; it may hold less and not be the last."
 CURSOR = "Where a page of the same query ended. It is good whenever it is used, with any `limit`, for JSON and CSV."
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""Far from any entry, and from where computing with times and sorting them as text ends."""
+"""Limits of a range: far from any entry, and from where times can no longer be computed or sorted as text."""
 MICROSECOND = timedelta(microseconds=1)
 BELOW_A_MICROSECOND = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
-"""What `datetime.fromisoformat` cuts off."""
+"""Digits that `datetime.fromisoformat` cuts off."""
 
 
 class OpenBody(Body):
@@ -58,7 +58,7 @@ class ChangeBody(Body):
 
 
 class HistoryQuery(Query):
-    """What is not sent is unset: text that says null is text."""
+    """A parameter that is not sent is UNSET. If it could be None, msgspec would read the text ``null`` as that."""
 
     days: Annotated[Literal["7", "30", "90"], Meta(description="Not together with from or to.")] | UnsetType = UNSET
     since: Annotated[str, Meta(description=INSTANT)] | UnsetType = field(name="from", default=UNSET)

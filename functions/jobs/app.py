@@ -1,6 +1,6 @@
-"""``PUT`` and ``GET /jobs/{job_id}``, ``POST /jobs/{job_id}/events``: what the marketplace tells of its jobs.
+"""``PUT`` and ``GET /jobs/{job_id}``, ``POST /jobs/{job_id}/events``: jobs, and what happens to them.
 
-A price is for anybody with a token to see before anything is spent; the rest is for services.
+Anyone with a token may read a job, to see its price before anything is spent; the rest is for services.
 """
 
 import time
@@ -87,8 +87,8 @@ def get_job(job_id: Id) -> Response[str]:
     answers={202: "Job"},
     refuses=("job_not_found",),
 )
-def tell(job_id: Id, body: EventBody) -> Response[str]:
-    """Telling it twice is telling it once, so that it needs no key."""
+def job_event(job_id: Id, body: EventBody) -> Response[str]:
+    """A repeat changes nothing more, so no key is needed."""
     ledger, until = wiring().ledger, app.deadline()
     at = event_time(body.at) if body.at else event_time(body.interacted_at, "body.interacted_at")
     if body.type == "interaction":
@@ -110,7 +110,7 @@ def _shown(known: JobAndAuction, status: int = 200) -> Response[str]:
 
 
 def _look_now(job: Job) -> None:
-    """A minute sooner than the schedule does, which finds the job in any case."""
+    """Start the refunds at once. If that fails, the schedule finds the job within a minute."""
     try:
         due_queue().send([look_at_message(job)])
     except (SendError, BotoCoreError, ClientError):

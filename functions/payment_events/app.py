@@ -1,4 +1,4 @@
-"""``POST /payments/webhook``. For the payment provider, which has no token and signs what it tells."""
+"""``POST /payments/webhook``. For the payment provider, which has no token and signs what it sends."""
 
 from aws_lambda_powertools.event_handler import Response
 
@@ -33,7 +33,7 @@ class PaymentEvent(Body, forbid_unknown_fields=False):
     refuses=("purchase_not_found",),
 )
 def payment_event(body: PaymentEvent) -> Response[str]:
-    """Telling it twice is telling it once, so that it needs no key."""
+    """A repeat changes nothing more, so no key is needed."""
     if not body.type.startswith(OF_A_CHARGE):
         return answer({})
     if not body.account_id or not body.charge_id:

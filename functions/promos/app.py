@@ -78,7 +78,7 @@ def redemption(account_id: Id, body: RedemptionBody, request: Request) -> Respon
 
 
 def _stored(where: str, at: datetime) -> datetime:
-    """As it will be read back: in UTC and whole milliseconds. The same terms put again are the same."""
+    """The time as it is stored, in UTC and whole milliseconds, so that the same terms put again are equal."""
     if not FIRST <= at < LAST:
         raise InvalidRequestError(where, f"must lie between {FIRST:%Y} and {LAST:%Y}")
     return next_millisecond(at.astimezone(UTC))

@@ -1,4 +1,4 @@
-"""``POST /accounts/{account_id}/spends/{spend_id}/refund``: give one spend back. For services."""
+"""``POST /accounts/{account_id}/spends/{spend_id}/refund``: refund one spend. For services."""
 
 from typing import Literal
 

@@ -77,7 +77,7 @@ def move_clock(body: ClockBody) -> Response[str]:
 
 
 class AtOnce:
-    """In the place of the queue: does what a message asks for as it is sent."""
+    """Takes the place of the queue: handles each message as it is sent."""
 
     def send(self, bodies: Iterable[str]) -> None:
         for body in bodies:

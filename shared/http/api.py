@@ -154,7 +154,7 @@ def _answer_failures(resolver: APIGatewayHttpResolver) -> None:
 
 
 def event_time(named: datetime | None, loc: str = "body.at") -> datetime:
-    """When what a request tells of happened: as it names it, else now.
+    """When what a request reports happened: at the time that it names, else now.
 
     Raises:
         InvalidRequestError: more than five minutes ahead.

@@ -1,4 +1,4 @@
-"""What a route takes of a request, as its signature says; read and checked before the route runs.
+"""What a route takes of a request, as its signature says. It is read and checked before the route runs.
 
 A route's parameter is a segment of the path, where the path has its name; a `Query`; or a `Body`.
 """
@@ -33,7 +33,7 @@ JSON = "application/json"
 # `\Z` and not `$`, which Python also finds before a newline at the end.
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 PromoCode = Annotated[str, Meta(pattern=r"^\s*[A-Za-z0-9_-]{1,64}\s*\Z")]
-"""As people write it: ``normalised_code`` makes the code of it."""
+"""As people type it; ``normalised_code`` makes the stored code of it."""
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
@@ -46,18 +46,18 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     """A JSON body: fields that are not known are refused."""
 
     beyond_fields: ClassVar[dict[str, Any]] = {}
-    """What the document says of the whole, as JSON Schema."""
+    """JSON Schema for the document, of the whole body beyond its fields."""
 
     def asked(self) -> dict[str, Any]:
-        """What it asks for, without what would be the same if it were left out.
+        """The fields, without those that have their default.
 
-        So a field that a later release adds does not make another request of this one.
+        So a field that a later release adds does not change the fingerprint of a request that does not use it.
         """
         fields, defaults = self.__struct_fields__, self.__struct_defaults__
         usual = dict(zip(reversed(fields), reversed(defaults), strict=False))
         said = {name: getattr(self, name) for name in fields}
-        told = {name: value.asked() if isinstance(value, Body) else value for name, value in said.items()}
-        return {name: value for name, value in told.items() if value not in (usual.get(name, NODEFAULT), {})}
+        asked = {name: value.asked() if isinstance(value, Body) else value for name, value in said.items()}
+        return {name: value for name, value in asked.items() if value not in (usual.get(name, NODEFAULT), {})}
 
 
 class IdempotencyKeyMissingError(LedgerError):
@@ -113,14 +113,14 @@ def raw_body(event: APIGatewayProxyEventV2) -> bytes:
     """The body as it was sent.
 
     Raises:
-        ValueError: the event is none of the gateway's.
+        ValueError: it is not valid base64, or not valid Unicode; the gateway sends neither.
     """
     body = event.body or ""
     return base64.b64decode(body, validate=True) if event.is_base64_encoded else body.encode()
 
 
 def _json(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
-    """The whole body is read before any of its fields is looked at: broken JSON is told as that."""
+    """The whole body is parsed before any field is checked, so that broken JSON is reported as such."""
     if not event.body:
         raise InvalidRequestError("body", "is required")
     try:
@@ -135,9 +135,9 @@ def _json(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
 
 
 def _number(text: str) -> int | float:
-    """A number with a point or an exponent, whole where it is: 1.0 and 1e2 are, as JSON Schema's ``integer`` says.
+    """A number with a point or an exponent, as an int if it is whole, as 1.0 and 1e2 are to JSON Schema's ``integer``.
 
-    By its digits, not as a float, which takes 0.99999999999999999 for 1.
+    Decided by its digits: as a float, 0.99999999999999999 is 1.
     """
     number = float(text)
     with suppress(InvalidOperation):  # an exponent of a size that no float has
@@ -150,6 +150,6 @@ _decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 def next_millisecond(at: datetime) -> datetime:
-    """The first whole millisecond that is not before ``at``: what begins or ends a range of whole milliseconds."""
+    """``at``, rounded up to a whole millisecond: where a range of whole milliseconds begins or ends."""
     rest = timedelta(microseconds=at.microsecond % 1000)
     return at - rest + A_MILLISECOND if rest else at

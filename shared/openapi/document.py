@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "functions" / "openapi.json"
 TOKENS = "Tokens"
 ANSWERS = ""
-"""In the place of a function's folder: what calls answer keeps its names."""
+"""The key of the answers' schemas, where others have their function's folder: answers are not renamed."""
 
 DESCRIPTION = """\
 An exactly-once ledger of prepaid credits ("Connects") that expire.
@@ -45,7 +45,7 @@ stable `code`. What the API gateway itself refuses (no valid token, a missing sc
 Times are ISO 8601 in UTC, dates `YYYY-MM-DD`, Connects whole numbers, money whole cents.\
 """
 
-# A path with a character that no id has is taken for no call at all: `not_found`, where there are ids in the path.
+# A path with a character that no id has matches no route, so calls with ids in their path answer `not_found`.
 EVERY_CALL_REFUSES = ("invalid_request", "internal_error", "busy")
 CALLS_WITH_A_TOKEN_REFUSE = ("forbidden",)
 SIGNED_CALLS_REFUSE = ("signature_invalid",)
@@ -59,7 +59,7 @@ NUMBERS = {
     "bid_too_low": ("required",),
     "reward_cap_reached": ("cap", "awarded"),
 }
-"""What these problems say beside what all of them do."""
+"""The numbers that these problems have beside the fields of every problem."""
 
 SIGNATURE: dict[str, Json] = {
     "webhook-id": {
@@ -112,7 +112,7 @@ HEADERS_ANSWERED: dict[str, Json] = {
 
 
 class UndocumentedError(Exception):
-    """A route that cannot be documented; says what to add where."""
+    """A route that cannot be documented; the message says why."""
 
 
 def generate() -> Json:
@@ -185,14 +185,14 @@ def _taken(operation: Operation, schemas: Json) -> Json:
 
 
 def _query(name: str, known: Json) -> Json:
-    """A parameter of the query string; none has to be there."""
+    """A parameter of the query string; none is required."""
     description = {"description": known["description"]} if "description" in known else {}
-    told = {key: value for key, value in known.items() if key != "description"}
-    return {"name": name, "in": "query", "required": False, **description, "schema": told}
+    schema = {key: value for key, value in known.items() if key != "description"}
+    return {"name": name, "in": "query", "required": False, **description, "schema": schema}
 
 
 def _tell_apart(found: dict[str, Json]) -> None:
-    """Different things of one name get their function's name before it: ``SpendReference``."""
+    """Put the function's name before the names of schemas that differ between functions: ``SpendReference``."""
     meanings: dict[str, set[str]] = defaultdict(set)
     for one in found.values():
         for name, schema in one["schemas"].items():
@@ -272,16 +272,16 @@ def _success(status: int, of: str, operation: Operation) -> Json:
 
 
 def _refusal(codes: list[str], by_gateway: str | None) -> Json:
-    told, content = [f"`{code}`" for code in codes], {}
+    parts, content = [f"`{code}`" for code in codes], {}
     if codes:
         refs = [{"$ref": SCHEMAS + _problem_name(code)} for code in codes]
         content[PROBLEM_JSON] = {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}}
     if by_gateway:
-        told.append(f"by the gateway: {by_gateway}")
+        parts.append(f"by the gateway: {by_gateway}")
         content[JSON] = {"schema": {"$ref": f"{SCHEMAS}Gateway"}}
-    headers = ["X-Request-Id"] if not by_gateway else []  # the gateway's own carry no id of ours
+    headers = ["X-Request-Id"] if not by_gateway else []  # answers of the gateway itself lack it
     headers += ["Retry-After"] if "busy" in codes else []
-    return {"description": ", ".join(told), **({"headers": _headers(*headers)} if headers else {}), "content": content}
+    return {"description": ", ".join(parts), **({"headers": _headers(*headers)} if headers else {}), "content": content}
 
 
 def _headers(*names: str) -> Json:
@@ -301,7 +301,7 @@ def _schemas(models: list[type[msgspec.Struct]]) -> Json:
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Without what says nothing; with the type of enums, which msgspec leaves out, and `$` for Python's end of text."""
+    """Without empty keywords; with the type of enums, which msgspec leaves out, and `$` for the end of text."""
     match node:
         case {"enum": [str(), *_]} if "type" not in node:
             return _tidy({"type": "string", **node})
