@@ -7,33 +7,32 @@ from typing import Annotated, Any, ClassVar, Literal
 from aws_lambda_powertools.event_handler import Response
 from msgspec import UNSET, Meta, UnsetType, field
 
-from shared.aws.wiring import deadline, wiring
+from shared.aws.wiring import wiring
 from shared.http.accept import preferred
-from shared.http.api import answer, caller, header, request_of, router, serve
-from shared.http.operations import operation
+from shared.http.api import Router, answer, event_time
+from shared.http.callers import Caller
 from shared.http.requests import JSON, Body, Id, Instant, Query, next_millisecond
 from shared.ledger.accounts import OpenAccount
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
+from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Request, Status
 from shared.services.accounts import OPENING, change_account, open_new_account
-from shared.services.event_times import happened_at
 from shared.services.history import EntryQuery, history_csv, history_json
 from shared.services.views import account_view
 
-app = router()
+app = Router()
 
 CSV = "text/csv"
 FORMS = (JSON, f"{CSV}; charset=utf-8; header=present")
-"""What a history can be answered as, with what is true of each; JSON where a caller has no preference."""
+"""The media types of a history, each with its parameters; JSON where a caller has no preference."""
 DEFAULT_DAYS = 30
 INSTANT = "A date or a time in ISO 8601; UTC where it names no offset."
 LIMIT = "Of entries in a page of JSON; it may hold less and not be the last."
 CURSOR = "Where a page of the same query ended. It is good whenever it is used, with any `limit`, for JSON and CSV."
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""Far from any entry, and from where computing with times and sorting them as text ends."""
+"""Limits of a range: far from any entry, and from where times can no longer be computed or sorted as text."""
 MICROSECOND = timedelta(microseconds=1)
 BELOW_A_MICROSECOND = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
-"""What `datetime.fromisoformat` cuts off."""
+"""Digits that `datetime.fromisoformat` cuts off."""
 
 
 class OpenBody(Body):
@@ -59,7 +58,7 @@ class ChangeBody(Body):
 
 
 class HistoryQuery(Query):
-    """What is not sent is unset: text that says null is text."""
+    """A parameter that is not sent is UNSET. If it could be None, msgspec would read the text ``null`` as that."""
 
     days: Annotated[Literal["7", "30", "90"], Meta(description="Not together with from or to.")] | UnsetType = UNSET
     since: Annotated[str, Meta(description=INSTANT)] | UnsetType = field(name="from", default=UNSET)
@@ -69,67 +68,53 @@ class HistoryQuery(Query):
     cursor: Annotated[str, Meta(max_length=500, description=CURSOR)] | UnsetType = UNSET
 
 
-@app.post(
-    "/accounts",
-    **operation(
-        "open_account",
-        "Open an account, with what it gets for signing up and its first monthly Connects",
-        who="service",
-        answers={201: "Account"},
-        refuses=("already_exists",),
-        keyed=True,
-    ),
+@app.route(
+    "POST /accounts",
+    "open_account",
+    "Open an account, with what it gets for signing up and its first monthly Connects",
+    who="service",
+    answers={201: "Account"},
+    refuses=("already_exists",),
+    keyed_as=OPENING,
 )
-def open_account(body: OpenBody) -> Response[str]:
-    who = caller(app)
-    who.require_service()
-    request = request_of(app, OPENING, body, who.actor)
-    ledger = wiring().ledger
-    at = happened_at(body.at, ledger.clock.now(), "body.at")
-    command = OpenAccount(body.account_id, body.kind, body.plan, body.joined_on, request, at)
-    opened = open_new_account(ledger, command, deadline=deadline(app.lambda_context))
+def open_account(body: OpenBody, request: Request) -> Response[str]:
+    command = OpenAccount(body.account_id, body.kind, body.plan, body.joined_on, request, event_time(body.at))
+    opened = open_new_account(wiring().ledger, command, deadline=app.deadline())
     return answer(dict(opened.account), 201, replayed=opened.replayed)
 
 
-@app.get(
-    "/accounts/<account_id>",
-    **operation(
-        "read_account",
-        "Balance, lots, what expires next, the cycle",
-        who="self",
-        answers={200: "Account"},
-        refuses=("account_not_found",),
-    ),
+@app.route(
+    "GET /accounts/{account_id}",
+    "read_account",
+    "Balance, lots, what expires next, the cycle",
+    who="self",
+    answers={200: "Account"},
+    refuses=("account_not_found",),
 )
 def read_account(account_id: Id) -> Response[str]:
-    caller(app).require_account(account_id)
     ledger = wiring().ledger
     now = ledger.clock.now()
     return answer(account_view(ledger.view(account_id, now), now.date(), ledger.policy))
 
 
-@app.patch(
-    "/accounts/<account_id>",
-    **operation(
-        "change_account",
-        "Change the plan, the status, or both; an older change never undoes a newer one",
-        who="service",
-        answers={200: "Account"},
-        refuses=("account_not_found", "account_closed"),
-    ),
+@app.route(
+    "PATCH /accounts/{account_id}",
+    "change_account",
+    "Change the plan, the status, or both; an older change never undoes a newer one",
+    who="service",
+    answers={200: "Account"},
+    refuses=("account_not_found", "account_closed"),
 )
-def change(account_id: Id, body: ChangeBody) -> Response[str]:
-    who = caller(app)
-    who.require_service()
+def change(account_id: Id, body: ChangeBody, caller: Caller) -> Response[str]:
     ledger = wiring().ledger
     account = change_account(
         ledger,
         account_id,
-        who.actor,
-        deadline=deadline(app.lambda_context),
+        caller.actor,
+        deadline=app.deadline(),
         plan=_plan_news(body),
         status=body.status or None,
-        at=happened_at(body.at, ledger.clock.now(), "body.at") if body.at else None,
+        at=event_time(body.at) if body.at else None,
     )
     return answer(account_view(account, ledger.clock.now().date(), ledger.policy))
 
@@ -142,20 +127,17 @@ def _plan_news(body: ChangeBody) -> PlanNews | None:
     return PlanNews.BASIC_NOW if body.effective and body.plan is Plan.BASIC else PlanNews(body.plan.value)
 
 
-@app.get(
-    "/accounts/<account_id>/history",
-    **operation(
-        "history",
-        "The entries, newest first: the last 7, 30 (unless told) or 90 days, or [from, to); CSV if `Accept` prefers it",
-        who="self",
-        answers={200: "History | text/csv"},
-        refuses=("account_not_found",),
-    ),
+@app.route(
+    "GET /accounts/{account_id}/history",
+    "history",
+    "The entries, newest first: the last 7, 30 (unless told) or 90 days, or [from, to); CSV if `Accept` prefers it",
+    who="self",
+    answers={200: "History | text/csv"},
+    refuses=("account_not_found",),
 )
 def history(account_id: Id, query: HistoryQuery) -> Response[str]:
-    caller(app).require_account(account_id)
-    asked, by = _asked(account_id, query), deadline(app.lambda_context)
-    if preferred(header(app, "Accept"), FORMS) == FORMS[1]:
+    asked, by = _asked(account_id, query), app.deadline()
+    if preferred(app.header("Accept"), FORMS) == FORMS[1]:
         text, rest = history_csv(wiring().ledger, asked, deadline=by)
         return Response(200, CSV, text, {"Vary": "Accept", **({"X-Next-Cursor": rest} if rest else {})})
     return Response(200, JSON, history_json(wiring().ledger, asked, deadline=by), {"Vary": "Accept"})
@@ -188,4 +170,4 @@ def _instant(where: str, text: str) -> datetime:
     return found + MICROSECOND if BELOW_A_MICROSECOND.search(text) else found
 
 
-handler = serve(app)
+handler = app.serve()

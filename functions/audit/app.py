@@ -11,30 +11,26 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.aws.observability import logger
 from shared.aws.queue import due_queue
-from shared.aws.wiring import RESERVE_S, deadline, payment_gateway, wiring
+from shared.aws.wiring import RESERVE_S, payment_gateway, wiring
 from shared.config import ConfigurationError
-from shared.http.api import answer, caller, router, serve
-from shared.http.operations import operation
+from shared.http.api import Router, answer
 from shared.http.requests import Id
 from shared.payments import PaymentGateway
 from shared.services.audits import Finished, ask_for_audit, work_on_audit
 
-app = router()
+app = Router()
 
 
-@app.get(
-    "/accounts/<account_id>/audit",
-    **operation(
-        "audit",
-        "The invariants, checked against the whole journal and all purchases; 202 while that takes long: ask again",
-        who="staff",
-        answers={200: "Audit", 202: "AuditRunning"},
-        refuses=("account_not_found",),
-    ),
+@app.route(
+    "GET /accounts/{account_id}/audit",
+    "audit",
+    "The invariants, checked against the whole journal and all purchases; 202 while that takes long: ask again",
+    who="staff",
+    answers={200: "Audit", 202: "AuditRunning"},
+    refuses=("account_not_found",),
 )
 def audit(account_id: Id) -> Response[str]:
-    caller(app).require_staff()
-    asked = ask_for_audit(wiring().ledger, account_id, _provider(), due_queue, deadline=deadline(app.lambda_context))
+    asked = ask_for_audit(wiring().ledger, account_id, _provider(), due_queue, deadline=app.deadline())
     if isinstance(asked, Finished):
         return answer(dict(asked.view))
     return answer({"status": "running", "checked": asked.checked, "of": asked.entries}, 202)
@@ -57,7 +53,7 @@ def _take(record: SQSRecord, lambda_context: LambdaContext) -> None:
         raise
 
 
-_call = serve(app)
+_call = app.serve()
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 

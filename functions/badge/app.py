@@ -4,14 +4,14 @@ from typing import Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.aws.wiring import deadline, wiring
-from shared.http.api import answer, caller, router, serve
-from shared.http.operations import operation
+from shared.aws.wiring import wiring
+from shared.http.api import Router, answer
+from shared.http.callers import Caller
 from shared.http.requests import Amount, Body, Id
 from shared.services.badges import switch_badge
 from shared.services.views import badge_view
 
-app = router()
+app = Router()
 
 
 class BadgeBody(Body):
@@ -26,35 +26,31 @@ class BadgeBody(Body):
     max_per_week: Amount | None = None
 
 
-@app.put(
-    "/accounts/<account_id>/badge",
-    **operation(
-        "switch_badge",
-        "Switch the availability badge on or off, and say what a week may cost; repeating it changes nothing",
-        who="self",
-        answers={200: "SwitchedBadge"},
-        refuses=(
-            "account_not_found",
-            "account_closed",
-            "account_suspended",
-            "account_frozen",
-            "price_changed",
-            "insufficient_connects",
-        ),
+@app.route(
+    "PUT /accounts/{account_id}/badge",
+    "switch_badge",
+    "Switch the availability badge on or off, and say what a week may cost; repeating it changes nothing",
+    who="self",
+    answers={200: "SwitchedBadge"},
+    refuses=(
+        "account_not_found",
+        "account_closed",
+        "account_suspended",
+        "account_frozen",
+        "price_changed",
+        "insufficient_connects",
     ),
 )
-def switch(account_id: Id, body: BadgeBody) -> Response[str]:
-    who = caller(app)
-    who.require_account(account_id)
+def switch(account_id: Id, body: BadgeBody, caller: Caller) -> Response[str]:
     switched = switch_badge(
         wiring().ledger,
         account_id,
-        who.actor,
+        caller.actor,
         enabled=body.enabled,
         max_per_week=body.max_per_week,
-        deadline=deadline(app.lambda_context),
+        deadline=app.deadline(),
     )
     return answer({**badge_view(switched.badge), "price": switched.price})
 
 
-handler = serve(app)
+handler = app.serve()

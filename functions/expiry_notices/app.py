@@ -1,8 +1,8 @@
-"""Scheduled: tells owners of Connects that are about to expire, 30, 7 and 1 days ahead by default.
+"""Scheduled, and from its queue: sends notices of Connects that are about to expire, 30, 7 and 1 days ahead by default.
 
-Once for each day of expiry and number of days, and only while any are left. A run that comes late tells of what is
-most urgent, and of nothing else. After a change of the settings that due dates are computed by, every account is looked
-at once.
+There is one notice for each day of expiry and number of days, and only while any of these Connects are left. A late run
+sends the most urgent notice only. After a change of the settings that due dates are computed by, every account is
+visited once.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Scheduled: writes off the lots that have expired.
 
-No balance waits for it: an expired lot is never spendable. The sweep gives the journal its row, dated at the instant
-of expiry.
+No balance depends on it: an expired lot is never spendable. The sweep writes the entry in the journal, dated at the
+instant of expiry.
 """
 
 from shared.aws.due import serve_due

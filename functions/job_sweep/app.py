@@ -1,8 +1,7 @@
-"""Scheduled, every minute, and from its queue: gives proposals on canceled and removed jobs back, and closes auctions.
+"""Scheduled, every minute, and from its queue: refunds proposals on canceled and removed jobs, and closes auctions.
 
-A run sends the jobs that are due to the queue, some a message. Who takes such a message looks at the jobs and sends
-what is to be done for each to the same queue, whose messages then do it: three steps, and no chain of messages that
-could break or run in circles.
+A run sends the jobs that are due to the queue, several in a message. Such a message sends one for each thing to do to
+the same queue, and these do it: three steps, and no chain of messages that could break or never end.
 """
 
 from collections.abc import Callable

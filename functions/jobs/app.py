@@ -1,6 +1,6 @@
-"""``PUT`` and ``GET /jobs/{job_id}``, ``POST /jobs/{job_id}/events``: what the marketplace tells of its jobs.
+"""``PUT`` and ``GET /jobs/{job_id}``, ``POST /jobs/{job_id}/events``: jobs, and what happens to them.
 
-A price is for anybody with a token to see before anything is spent; the rest is for services.
+Anyone with a token may read a job, to see its price before anything is spent; the rest is for services.
 """
 
 import time
@@ -13,9 +13,8 @@ from msgspec import Meta
 
 from shared.aws.observability import logger
 from shared.aws.queue import SendError, due_queue
-from shared.aws.wiring import deadline, wiring
-from shared.http.api import answer, caller, event_time, router, serve
-from shared.http.operations import operation
+from shared.aws.wiring import wiring
+from shared.http.api import Router, answer, event_time
 from shared.http.requests import Amount, Body, Id, Instant
 from shared.ledger.auction import Interaction
 from shared.ledger.errors import InvalidRequestError
@@ -24,7 +23,7 @@ from shared.services.job_sweep import look_at_message
 from shared.services.jobs import apply_job_event, interact_on_job, read_job, save_posting
 from shared.services.views import job_view
 
-app = router()
+app = Router()
 
 Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 
@@ -54,52 +53,43 @@ class EventBody(Body):
     """Another name of ``at``."""
 
 
-@app.put(
-    "/jobs/<job_id>",
-    **operation(
-        "put_job",
-        "Tell of a job, in versions: an older one than is known is ignored",
-        who="service",
-        answers={200: "Job"},
-    ),
+@app.route(
+    "PUT /jobs/{job_id}",
+    "put_job",
+    "Tell of a job, in versions: an older one than is known is ignored",
+    who="service",
+    answers={200: "Job"},
 )
 def put_job(job_id: Id, body: JobBody) -> Response[str]:
-    caller(app).require_service()
     _check_plausible("body.posted_at", body.posted_at)
     posting = Posting(body.version, body.size, body.scope, body.budget_cents, body.price, body.posted_at)
-    until = deadline(app.lambda_context)
+    until = app.deadline()
     return _shown(save_posting(wiring().ledger, job_id, posting, deadline=until, at=event_time(body.at)))
 
 
-@app.get(
-    "/jobs/<job_id>",
-    **operation(
-        "read_job",
-        "What a proposal on a job costs, whether it takes any, and what its boosted places are bid",
-        who="self",
-        answers={200: "Job"},
-        refuses=("job_not_found",),
-    ),
+@app.route(
+    "GET /jobs/{job_id}",
+    "read_job",
+    "What a proposal on a job costs, whether it takes any, and what its boosted places are bid",
+    who="anyone",
+    answers={200: "Job"},
+    refuses=("job_not_found",),
 )
 def get_job(job_id: Id) -> Response[str]:
-    caller(app)
     return _shown(read_job(wiring().ledger, job_id))
 
 
-@app.post(
-    "/jobs/<job_id>/events",
-    **operation(
-        "job_event",
-        "Tell what happened to a job: canceled or removed, its proposals are refunded; or of an interaction",
-        who="service",
-        answers={202: "Job"},
-        refuses=("job_not_found",),
-    ),
+@app.route(
+    "POST /jobs/{job_id}/events",
+    "job_event",
+    "Tell what happened to a job: canceled or removed, its proposals are refunded; or of an interaction",
+    who="service",
+    answers={202: "Job"},
+    refuses=("job_not_found",),
 )
-def tell(job_id: Id, body: EventBody) -> Response[str]:
-    """Telling it twice is telling it once, so that it needs no key."""
-    caller(app).require_service()
-    ledger, until = wiring().ledger, deadline(app.lambda_context)
+def job_event(job_id: Id, body: EventBody) -> Response[str]:
+    """A repeat changes nothing more, so no key is needed."""
+    ledger, until = wiring().ledger, app.deadline()
     at = event_time(body.at) if body.at else event_time(body.interacted_at, "body.interacted_at")
     if body.type == "interaction":
         interaction = Interaction(body.account_id, body.proposal_id, at)
@@ -120,11 +110,11 @@ def _shown(known: JobAndAuction, status: int = 200) -> Response[str]:
 
 
 def _look_now(job: Job) -> None:
-    """A minute sooner than the schedule does, which finds the job in any case."""
+    """Start the refunds at once. If that fails, the schedule finds the job within a minute."""
     try:
         due_queue().send([look_at_message(job)])
     except (SendError, BotoCoreError, ClientError):
         logger.exception("the refunds of a job wait for the schedule", job_id=job.job_id)
 
 
-handler = serve(app)
+handler = app.serve()

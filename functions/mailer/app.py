@@ -1,7 +1,7 @@
 """Queue behind the event bus: notices as e-mail. Exists only where the stack has a sender's address.
 
-A mail that is refused comes again and goes to the dead letters in the end; the ledger never waits for one. Mails go at
-the rate that SES takes them, shared out among the invocations that run at once.
+A mail that is refused is tried again, and ends in the dead-letter queue; the ledger never waits for one. Mails are sent
+at the rate that SES takes, divided among the invocations that run at once.
 """
 
 import os
@@ -24,7 +24,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """The answer names the notices that failed; only they come again."""
+    """The answer names the notices that failed; only they are delivered again."""
     return process_partial_response(event, _mail, processor, context)
 
 

@@ -1,4 +1,4 @@
-"""Queue behind the event bus: the marketplace's own events, each acting once with its HTTP call."""
+"""Queue behind the event bus: the marketplace's own events. An event and the same HTTP call together act once."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """The answer names the events that failed; only they come again, and go to the dead letters in the end."""
+    """The answer names the events that failed; only they are delivered again, and end in the dead-letter queue."""
     with working(context):
         return process_partial_response(event, _act, processor, context)
 
@@ -26,9 +26,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 def _act(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         check_time(lambda_context)
-        told = record.json_body
-        refused = act_on(wiring().ledger, told, deadline=deadline(lambda_context))
+        happened = record.json_body
+        refused = act_on(wiring().ledger, happened, deadline=deadline(lambda_context))
     except Exception:
         logger.exception("an event was not acted on", message_id=record.message_id)
         raise
-    logger.info("acted on an event", type=told["detail-type"], event_id=told.get("id"), refused=refused)
+    logger.info("acted on an event", type=happened["detail-type"], event_id=happened.get("id"), refused=refused)

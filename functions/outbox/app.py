@@ -1,7 +1,7 @@
-"""Triggered by the table's stream: publishes what was written, and nothing else ever publishes.
+"""Triggered by the table's stream: publishes what was written. Nothing else publishes.
 
-What the bus does not take is reported, and Lambda sends the stream again from there; what cannot be understood goes
-to the dead letters, and does not keep what comes behind it.
+A record that the bus does not take is reported, and Lambda delivers the stream again from there. A record that cannot
+be parsed goes to the dead-letter queue, and those behind it are published.
 """
 
 import json
@@ -25,7 +25,7 @@ LONGEST_MESSAGE = 250_000
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """The answer names the first record that has to come again; Lambda sends all from there on."""
+    """The answer names the first record that was not published; Lambda delivers all from there on again."""
     failed_at = publish(map(Change, event["Records"]), _bus(), _put_aside, lambda: next_deadline(context))
     return {"batchItemFailures": [{"itemIdentifier": failed_at}] if failed_at else []}
 
@@ -43,7 +43,7 @@ def _put_aside(change: Change, error: Exception) -> None:
 
 
 def _described(change: Change, error: Exception) -> str:
-    """The whole record, or where it says too much for a message, which row it is of: the table has the rest."""
+    """The whole record or, where it is too long for a message, the keys of its row: the table has the rest."""
     body = json.dumps({"record": change.record, "error": repr(error)}, default=str)
     if len(body) <= LONGEST_MESSAGE:
         return body

@@ -6,16 +6,16 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from msgspec import Meta, field
 
-from shared.aws.wiring import deadline, wiring
-from shared.http.api import answer, caller, request_of, router, serve
-from shared.http.operations import operation
+from shared.aws.wiring import wiring
+from shared.http.api import Router, answer
 from shared.http.requests import Amount, Body, Id, Instant, PromoCode, next_millisecond
 from shared.ledger.errors import InvalidRequestError
+from shared.ledger.model import Request
 from shared.ledger.promos import Campaign, normalised_code
 from shared.services.promos import PROMO, put_campaign, redeem
 from shared.services.views import campaign_view, entry_view
 
-app = router()
+app = Router()
 
 MAX_REDEMPTIONS = 1_000_000_000
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
@@ -35,17 +35,14 @@ class RedemptionBody(Body):
         self.code = normalised_code(self.code)
 
 
-@app.put(
-    "/promos/<code>",
-    **operation(
-        "put_promo",
-        "Create a campaign or change its terms",
-        who="staff",
-        answers={200: "Promo"},
-    ),
+@app.route(
+    "PUT /promos/{code}",
+    "put_promo",
+    "Create a campaign or change its terms",
+    who="staff",
+    answers={200: "Promo"},
 )
 def put(code: PromoCode, body: CampaignBody) -> Response[str]:
-    caller(app).require_staff()
     starts_at, ends_at = _stored("body.from", body.starts_at), _stored("body.to", body.ends_at)
     if starts_at >= ends_at:
         raise InvalidRequestError("body", "from must lie before to")
@@ -53,48 +50,38 @@ def put(code: PromoCode, body: CampaignBody) -> Response[str]:
         wiring().ledger,
         Campaign(normalised_code(code), body.connects, body.max_redemptions, starts_at, ends_at),
         counters=wiring().settings.promo_counters,
-        deadline=deadline(app.lambda_context),
+        deadline=app.deadline(),
     )
     return answer(campaign_view(campaign, redeemed))
 
 
-@app.post(
-    "/accounts/<account_id>/promo-redemptions",
-    **operation(
-        "redeem_promo",
-        "Redeem a promo code; once an account",
-        who="self",
-        answers={201: "Entry"},
-        refuses=(
-            "account_not_found",
-            "account_closed",
-            "account_suspended",
-            "promo_not_found",
-            "promo_not_active",
-            "promo_used",
-            "promo_exhausted",
-        ),
-        keyed=True,
+@app.route(
+    "POST /accounts/{account_id}/promo-redemptions",
+    "redeem_promo",
+    "Redeem a promo code; once an account",
+    who="self",
+    answers={201: "Entry"},
+    refuses=(
+        "account_not_found",
+        "account_closed",
+        "account_suspended",
+        "promo_not_found",
+        "promo_not_active",
+        "promo_used",
+        "promo_exhausted",
     ),
+    keyed_as=PROMO,
 )
-def redemption(account_id: Id, body: RedemptionBody) -> Response[str]:
-    who = caller(app)
-    who.require_account(account_id)
-    outcome = redeem(
-        wiring().ledger,
-        account_id,
-        body.code,
-        request_of(app, PROMO, body, who.actor),
-        deadline=deadline(app.lambda_context),
-    )
+def redemption(account_id: Id, body: RedemptionBody, request: Request) -> Response[str]:
+    outcome = redeem(wiring().ledger, account_id, body.code, request, deadline=app.deadline())
     return answer(entry_view(outcome.posted), 201, replayed=outcome.replayed)
 
 
 def _stored(where: str, at: datetime) -> datetime:
-    """As it will be read back: in UTC and whole milliseconds. The same terms put again are the same."""
+    """The time as it is stored, in UTC and whole milliseconds, so that the same terms put again are equal."""
     if not FIRST <= at < LAST:
         raise InvalidRequestError(where, f"must lie between {FIRST:%Y} and {LAST:%Y}")
     return next_millisecond(at.astimezone(UTC))
 
 
-handler = serve(app)
+handler = app.serve()

@@ -1,6 +1,6 @@
 """Scheduled, every minute, and from its queue: finds out what became of charges whose answer was late or lost.
 
-A run sends the purchases that are due to the queue, some a message; who takes one asks the payment provider.
+A run sends the purchases that are due to the queue, several in a message, which asks the payment provider about each.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:
 
 
 def do(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
-    """A purchase that fails does not keep the others; its message comes again."""
+    """A purchase that fails does not stop the others; its message is delivered again."""
 
     def still_pending(purchase: Purchase) -> None:
         count_due(ledger, purchase.created_at)

@@ -5,18 +5,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from aws_lambda_powertools.event_handler import Response
 from msgspec import Meta, field
 
-from shared.aws.wiring import deadline, wiring
-from shared.http.api import answer, caller, request_of, router, serve
-from shared.http.operations import operation
+from shared.aws.wiring import wiring
+from shared.http.api import Router, answer, event_time
 from shared.http.requests import Body, Id, Instant
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Entry, Request
 from shared.ledger.policy import MAX_AMOUNT
-from shared.services.event_times import happened_at
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.views import entry_view
 
-app = router()
+app = Router()
 
 
 class Reference(Body):
@@ -53,47 +51,38 @@ class AdjustmentBody(Body):
     reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
 
 
-@app.post(
-    "/accounts/<account_id>/rewards",
-    **operation(
-        "reward",
-        "Rising Talent, an interview or a certificate; each once",
-        who="service",
-        answers={201: "Entries"},
-        refuses=(
-            "account_not_found",
-            "spend_not_found",
-            "already_refunded",
-            "already_awarded",
-            "reward_cap_reached",
-            "not_refundable",
-            "account_closed",
-        ),
-        keyed=True,
+@app.route(
+    "POST /accounts/{account_id}/rewards",
+    "reward",
+    "Rising Talent, an interview or a certificate; each once",
+    who="service",
+    answers={201: "Entries"},
+    refuses=(
+        "account_not_found",
+        "spend_not_found",
+        "already_refunded",
+        "already_awarded",
+        "reward_cap_reached",
+        "not_refundable",
+        "account_closed",
     ),
+    keyed_as="reward",
 )
-def reward(account_id: Id, body: RewardBody) -> Response[str]:
-    who = caller(app)
-    who.require_service()
-    request = request_of(app, "reward", body, who.actor)
+def reward(account_id: Id, body: RewardBody, request: Request) -> Response[str]:
     entries, replayed = _reward(account_id, body, request)
     return answer({"entries": [entry_view(entry) for entry in entries]}, 201, replayed=replayed)
 
 
-@app.post(
-    "/accounts/<account_id>/adjustments",
-    **operation(
-        "adjustment",
-        "Give or take Connects, for a reason",
-        who="staff",
-        answers={201: "Entry"},
-        refuses=("account_not_found", "account_closed", "insufficient_connects"),
-        keyed=True,
-    ),
+@app.route(
+    "POST /accounts/{account_id}/adjustments",
+    "adjustment",
+    "Give or take Connects, for a reason",
+    who="staff",
+    answers={201: "Entry"},
+    refuses=("account_not_found", "account_closed", "insufficient_connects"),
+    keyed_as="adjustment",
 )
-def adjustment(account_id: Id, body: AdjustmentBody) -> Response[str]:
-    who = caller(app)
-    who.require_staff()
+def adjustment(account_id: Id, body: AdjustmentBody, request: Request) -> Response[str]:
     if not body.amount:
         raise InvalidRequestError("body.amount", "must not be 0")
     outcome = adjust(
@@ -101,15 +90,15 @@ def adjustment(account_id: Id, body: AdjustmentBody) -> Response[str]:
         account_id,
         amount=body.amount,
         reason=body.reason,
-        request=request_of(app, "adjustment", body, who.actor),
-        deadline=deadline(app.lambda_context),
+        request=request,
+        deadline=app.deadline(),
     )
     return answer(entry_view(outcome.posted), 201, replayed=outcome.replayed)
 
 
 def _reward(account_id: str, body: RewardBody, request: Request) -> tuple[list[Entry], bool]:
-    ledger, until = wiring().ledger, deadline(app.lambda_context)
-    at = body.at and happened_at(body.at, ledger.clock.now(), "body.at")
+    ledger, until = wiring().ledger, app.deadline()
+    at = body.at and event_time(body.at)
     match body:
         case RewardBody(kind="interview", reference=Reference(spend_id=str(spend_id))):
             return reward_interview(ledger, account_id, spend_id, request, deadline=until, at=at)
@@ -124,4 +113,4 @@ def _reward(account_id: str, body: RewardBody, request: Request) -> tuple[list[E
     return [outcome.posted], outcome.replayed
 
 
-handler = serve(app)
+handler = app.serve()

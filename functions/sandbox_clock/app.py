@@ -10,8 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from shared.aws.timing import next_deadline
 from shared.aws.wiring import payment_gateway, sandbox_clock, wiring
-from shared.http.api import answer, caller, router, serve
-from shared.http.operations import operation
+from shared.http.api import Router, answer
 from shared.http.requests import Body, Instant
 from shared.ledger.expiry_notices import NotifyExpiring
 from shared.services.badges import renew_badges, set_price
@@ -23,7 +22,7 @@ from shared.store.jobs import Jobs
 from shared.store.purchases import Purchases
 from shared.store.rows import instant
 
-app = router()
+app = Router()
 
 TELL = NotifyExpiring()
 
@@ -43,17 +42,14 @@ class ClockBody(Body):
             raise ValueError("give either now or advance")
 
 
-@app.post(
-    "/sandbox/clock",
-    **operation(
-        "move_clock",
-        "Move the product's clock and run what has fallen due. There only where Stage is sandbox",
-        who="staff",
-        answers={200: "Clock"},
-    ),
+@app.route(
+    "POST /sandbox/clock",
+    "move_clock",
+    "Move the product's clock and run what has fallen due. There only where Stage is sandbox",
+    who="staff",
+    answers={200: "Clock"},
 )
 def move_clock(body: ClockBody) -> Response[str]:
-    caller(app).require_staff()
     ledger, clock = wiring().ledger, sandbox_clock(wiring().settings)
     now = clock.move_to(body.now) if body.now else clock.advance(body.advance or timedelta())
     due = chain(ledger.table.due_expiries(now.date()), ledger.table.due_grants(now.date()))
@@ -82,7 +78,7 @@ def move_clock(body: ClockBody) -> Response[str]:
 
 
 class AtOnce:
-    """In the place of the queue: does what a message asks for as it is sent."""
+    """Takes the place of the queue: handles each message as it is sent."""
 
     def send(self, bodies: Iterable[str]) -> None:
         for body in bodies:
@@ -93,4 +89,4 @@ def until() -> float:
     return next_deadline(app.lambda_context)
 
 
-handler = serve(app)
+handler = app.serve()

@@ -5,16 +5,16 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler import Response
 from msgspec import Meta
 
-from shared.aws.wiring import deadline, wiring
-from shared.http.api import answer, caller, request_of, router, serve
-from shared.http.operations import operation
+from shared.aws.wiring import wiring
+from shared.http.api import Router, answer
 from shared.http.requests import Amount, Body, Id
 from shared.ledger.jobs import Channel
+from shared.ledger.model import Request
 from shared.ledger.policy import MAX_AMOUNT
 from shared.services.proposals import ProposalSent, spend_on_proposal
 from shared.services.views import entry_view
 
-app = router()
+app = Router()
 
 
 class Reference(Body):
@@ -33,38 +33,29 @@ class SpendBody(Body):
     expected_price: Annotated[int, Meta(ge=0, le=MAX_AMOUNT)] | None = None
 
 
-@app.post(
-    "/accounts/<account_id>/spends",
-    **operation(
-        "spend",
-        "Spend Connects on a proposal",
-        who="service",
-        answers={201: "Entry"},
-        refuses=(
-            "account_closed",
-            "account_suspended",
-            "account_frozen",
-            "account_not_found",
-            "insufficient_connects",
-            "price_changed",
-            "already_exists",
-            "job_not_open",
-        ),
-        keyed=True,
+@app.route(
+    "POST /accounts/{account_id}/spends",
+    "spend",
+    "Spend Connects on a proposal",
+    who="service",
+    answers={201: "Entry"},
+    refuses=(
+        "account_closed",
+        "account_suspended",
+        "account_frozen",
+        "account_not_found",
+        "insufficient_connects",
+        "price_changed",
+        "already_exists",
+        "job_not_open",
     ),
+    keyed_as="spend",
 )
-def spend(account_id: Id, body: SpendBody) -> Response[str]:
-    who = caller(app)
-    who.require_service()
-    sent = body.reference
-    outcome = spend_on_proposal(
-        wiring().ledger,
-        account_id,
-        ProposalSent(sent.proposal_id, sent.job_id, sent.channel, body.amount, body.expected_price),
-        request_of(app, "spend", body, who.actor),
-        deadline=deadline(app.lambda_context),
-    )
+def spend(account_id: Id, body: SpendBody, request: Request) -> Response[str]:
+    about = body.reference
+    sent = ProposalSent(about.proposal_id, about.job_id, about.channel, body.amount, body.expected_price)
+    outcome = spend_on_proposal(wiring().ledger, account_id, sent, request, deadline=app.deadline())
     return answer(entry_view(outcome.posted), 201, replayed=outcome.replayed)
 
 
-handler = serve(app)
+handler = app.serve()

@@ -1,4 +1,4 @@
-"""The handler of a function that does what falls due: its schedule's runs look for it, its queue's messages do it."""
+"""The handler of a function for due work: its schedule's runs send what is due to its queue, and its messages do it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ONE_HOUR, ONE_MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 def serve_due(work: Work) -> Handler:
-    """The Lambda handler that dispatches the accounts that are due, and settles those it had dispatched."""
+    """The Lambda handler that sends the accounts that are due to its queue, and settles those that it receives."""
 
     def settle(ledger: Ledger, message: Any, until: Deadline) -> None:  # noqa: ANN401 - JSON
         settle_accounts(ledger, message["accounts"], until)
@@ -52,7 +52,7 @@ def serve_work(what: str, look: Look, do: Do) -> Handler:
     """The Lambda handler of a schedule that looks for work and sends it to a queue, and of that queue.
 
     A schedule's event is ``{"scheduled_time": ISO 8601}``, a queue's has ``Records``; the answer to those names the
-    messages that failed, and only they come again.
+    messages that failed, and only they are delivered again.
 
     Args:
         what: The name of what is counted in a run's answer.
@@ -60,7 +60,7 @@ def serve_work(what: str, look: Look, do: Do) -> Handler:
         do: Does what one message asks for.
     """
     warm_up()
-    # Where every message fails they come again like any; the dead letters' alarm is the one to hear.
+    # A batch in which every message fails is answered like any other: the dead-letter queue has an alarm.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def take(record: SQSRecord, lambda_context: LambdaContext) -> None:
@@ -68,7 +68,7 @@ def serve_work(what: str, look: Look, do: Do) -> Handler:
             check_time(lambda_context)
             do(wiring().ledger, record.json_body, lambda: next_deadline(lambda_context))
         except Exception:
-            # Logged here because Powertools only counts it, and a message that is no page at all should be found too.
+            # Powertools does not log why a message failed; that is logged here, also of one that is malformed.
             logger.exception("a message was not settled whole", message_id=record.message_id)
             raise
 
@@ -91,10 +91,10 @@ def serve_work(what: str, look: Look, do: Do) -> Handler:
 
 
 def count_due(ledger: Ledger, since: datetime) -> None:
-    """How long something has been due, told by who has its item: the index says when it is dispatched at next."""
+    """Count how long something has been due, by its item: the index has only the time of its next dispatch."""
     metrics.add_metric("OldestDueHours", MetricUnit.NoUnit, (ledger.clock.now() - since) / ONE_HOUR)
 
 
 def count_waiting(name: str, ledger: Ledger, since: datetime) -> None:
-    """The same under a name of its own, in minutes."""
+    """Count the same in minutes, under a name of its own."""
     metrics.add_metric(name, MetricUnit.NoUnit, (ledger.clock.now() - since) / ONE_MINUTE)

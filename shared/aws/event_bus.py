@@ -1,4 +1,4 @@
-"""The event bus that others listen to."""
+"""Publishing on the event bus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ class EventBus:
         self._client: Any = boto3.client("events", config=TIMES)
 
     def put(self, events: Sequence[Event]) -> None:
-        """Publish up to ten events; raises UnpublishedError where not all were taken."""
+        """Publish up to ten events.
+
+        Raises:
+            UnpublishedError: the bus did not take all of them.
+        """
         entries = [
             {"EventBusName": self._name, "Source": SOURCE, "DetailType": event.type, "Detail": event.json}
             for event in events

@@ -1,7 +1,7 @@
-"""E-mail through SES, to addresses that the Cognito user pool knows, remembered in a table of its own.
+"""E-mail through SES, to the addresses in the Cognito user pool. A table of its own records what was sent.
 
-SES takes so many mails a second from an account and refuses the others, so each process sends at its share of that
-rate.
+SES takes only so many mails a second from an account and refuses the others, so each process sends at its share of
+that rate.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from shared.services.notice_mail import Mail
 
 REMEMBERED_S = 30 * 24 * 3600
-"""Longer than anything repeats an event: dead letters are kept for 14 days."""
+"""How long it is recorded that a mail was sent. Events are repeated for less: dead letters are kept for 14 days."""
 TIMES = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-"""A call that is throttled, or not answered, is tried again by the SDK; all that takes 15 s at the most."""
+"""The SDK retries a call that is throttled or not answered, which takes 15 s at the most."""
 LONGEST_PAUSE_S = 2.0
 LONGEST_MAIL_S = 20.0
-"""What one mail may take, a pause and a call's tries included; with less time left, none is begun."""
+"""The longest that one mail takes, its pause and retries included. With less time left, none is begun."""
 
 
 class SesMailer:

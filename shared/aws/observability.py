@@ -1,7 +1,7 @@
 """Logging and metrics, wired once. The log level is set where the function is deployed, and only there.
 
-Lambda takes a line without a level for INFO and leaves out what is below the level that *it* is given. Metrics are
-lines without a level, so Lambda is never given more than INFO, and what is below `POWERTOOLS_LOG_LEVEL` is left out
+Lambda takes a line without a level for INFO, and drops lines below the level that the function is configured with.
+Metrics are lines without a level, so that level is never above INFO; lines below `POWERTOOLS_LOG_LEVEL` are dropped
 here.
 """
 
@@ -17,12 +17,12 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 LEVEL = logging.getLevelNamesMapping()[os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO")]
 
-# Lambda's JSON log shows every logger's lines; the libraries' good news is not for it.
+# Lambda's JSON log shows the lines of every logger; of the libraries only warnings and errors are wanted.
 for library in ("botocore", "pynamodb"):
     logging.getLogger(library).setLevel(max(LEVEL, logging.WARNING))
 
 logger = Logger(use_rfc3339=True)
-logger.addFilter(lambda record: record.levelno >= LEVEL)  # its own level is the one that Lambda is given
+logger.addFilter(lambda record: record.levelno >= LEVEL)  # the logger's own level is the one for Lambda
 metrics = Metrics()
 
 
@@ -33,7 +33,7 @@ def flush_metrics() -> None:
 
 
 def count_refusal(code: str) -> None:
-    """What was answered with a problem: all of a function, and all of a code over the functions of the stack.
+    """Count an answer that is a problem: by function, and by code over all functions of the stack.
 
     ``code`` is one of `shared.http.problems.STATUS`.
     """
@@ -42,10 +42,10 @@ def count_refusal(code: str) -> None:
 
 
 def count_run(event: dict[str, Any], *, found: int, waited_hours: float) -> None:
-    """What the alarms on a schedule look at: how late this run is, and how long the oldest work has waited for it.
+    """Count what the alarms on a schedule look at: how late this run is, and how long the oldest work has waited.
 
-    ``event`` is the schedule's, ``{"scheduled_time": ISO 8601}``. The lag is told in real time, whatever the
-    product's clock says.
+    ``event`` is the schedule's, ``{"scheduled_time": ISO 8601}``. The lag is measured in real time, not by
+    the product's clock.
     """
     lag = datetime.now(UTC) - datetime.fromisoformat(event["scheduled_time"])
     metrics.add_metric("ScheduleLagSeconds", MetricUnit.Seconds, max(lag.total_seconds(), 0))

@@ -1,4 +1,4 @@
-"""A queue of SQS, for those who send work to it."""
+"""Sending work to an SQS queue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTS: tuple[Literal["ApproximateNumberOfMessages"], Literal["ApproximateNumber
 BATCH = 10
 """As many messages as one SendMessageBatch takes."""
 RETRIES: _RetryDict = {"mode": "standard", "total_max_attempts": 2}
-"""The second finds a new connection where the first died while the function was frozen."""
+"""A connection may have died while the function was frozen; the second attempt opens another."""
 
 
 class SendError(Exception):
@@ -36,7 +36,7 @@ class SqsQueue:
 
     @cached_property
     def _client(self) -> SQSClient:
-        """Made when something is first sent, and boto3 loaded: most messages, and most calls, send nothing on."""
+        """Made at the first send, because it loads boto3, and most invocations send nothing."""
         import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
@@ -53,7 +53,7 @@ class SqsQueue:
                 raise SendError(f"{len(failed)} of {len(batch)} messages: {failed[0]}")
 
     def waiting(self) -> int:
-        """About how many messages it holds, those that are being handled included; right a minute after the last."""
+        """About how many messages it holds, those in flight included. Exact once nothing was sent for a minute."""
         answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[*COUNTS])
         return sum(int(answer["Attributes"][name]) for name in COUNTS)
 

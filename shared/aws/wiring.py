@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from shared.sandbox.table import SandboxTable
 
 ANSWER_WITHIN_S = 5.0
-"""Where DynamoDB hangs, and as long as changes that meet are tried again."""
+"""The longest that a caller waits: where DynamoDB hangs, or while conflicting changes are retried."""
 RESERVE_S = LONGEST_REQUEST_S + 0.5
-"""Kept of a function's time for the last request under way and the answer."""
+"""The part of a function's time that is kept for its last request to DynamoDB and for the answer."""
 MARGIN_S = 0.1
 
 
@@ -51,7 +51,7 @@ def wiring() -> Wiring:
 
 
 def payment_gateway(behaviour: str | None = None) -> PaymentGateway:
-    """The stage's payment provider. ``behaviour`` is what a tester asks of the sandbox's; elsewhere it is ignored.
+    """The stage's payment provider. ``behaviour`` is how a tester wants the sandbox's to act; others ignore it.
 
     Raises:
         ConfigurationError: no provider is connected for this stage.
@@ -81,9 +81,9 @@ def sandbox_clock(settings: Settings) -> SandboxClock:
 
 
 def warm_up() -> None:
-    """Make the connection while the function starts, when Lambda lends it a whole processor.
+    """Connect to DynamoDB while the function starts, when Lambda gives it a whole processor.
 
-    A wrong setting is not for here: the first request tells it in its log.
+    A wrong setting is not reported here: the first request fails and logs it.
     """
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         with suppress(ConfigurationError):
@@ -91,13 +91,13 @@ def warm_up() -> None:
 
 
 def deadline(context: LambdaContext) -> float:
-    """Monotonic seconds by which to give one change up, so that the function still answers."""
+    """When to give up one change, in monotonic seconds, so that the function still answers."""
     return min(_end(context), time.monotonic() + ANSWER_WITHIN_S - MARGIN_S)
 
 
 @contextmanager
 def answering(context: LambdaContext) -> Iterator[None]:
-    """Ask DynamoDB for nothing that would keep a caller waiting who is owed an answer in `ANSWER_WITHIN_S`."""
+    """Within it, no request is sent to DynamoDB that could delay the answer beyond `ANSWER_WITHIN_S`."""
     after_silence = time.monotonic() + ANSWER_WITHIN_S - LONGEST_REQUEST_S - MARGIN_S
     with sending_until(_end(context), after_silence=after_silence):
         yield
@@ -105,11 +105,11 @@ def answering(context: LambdaContext) -> Iterator[None]:
 
 @contextmanager
 def working(context: LambdaContext) -> Iterator[None]:
-    """Ask DynamoDB for nothing that would keep a function from its end. Nobody waits."""
+    """Within it, no request is sent to DynamoDB for which the function has no time left. No caller waits."""
     with sending_until(_end(context)):
         yield
 
 
 def _end(context: LambdaContext) -> float:
-    """Monotonic seconds by which the last request has to be sent, so that the function still ends by itself."""
+    """When the last request has to be sent, in monotonic seconds, so that the function still ends by itself."""
     return time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_S

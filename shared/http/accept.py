@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LONGEST = 1000
-"""Characters of a header that is looked at. What browsers send has some 150."""
+"""How many characters of a header are read. Browsers send some 150."""
 
 _WORD = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 _QUOTED = r'"(?:\\.|[^"\\])*"'
@@ -29,7 +29,7 @@ class _Media:
     parameters: dict[str, str]
 
     def includes(self, other: _Media) -> bool:
-        """A range with parameters is of what they are true of."""
+        """A range that has parameters includes only types that have the same ones."""
         names = {"*/*", other.name.partition("/")[0] + "/*", other.name}
         return self.name in names and self.parameters.items() <= other.parameters.items()
 
@@ -41,8 +41,8 @@ class _Media:
 def preferred(accept: str | None, forms: Sequence[str]) -> str:
     """The form with the highest weight; of equals the one that is named most exactly, then the first.
 
-    A form has the weight of the most exact of the ranges that it is in. Where none may be had it is the first, as the
-    RFC allows: an answer in another form serves a caller better than none. What is not well-formed counts for nothing.
+    A form has the weight of the most exact of the ranges that include it. If the header accepts none, it is the first,
+    as the RFC allows: an answer in another form serves a caller better than none. Malformed ranges are ignored.
 
     Args:
         accept: The header, or None.

@@ -1,122 +1,160 @@
-"""What the HTTP functions have in common: routing, reading a request, answering it.
+"""What the HTTP functions have in common: routes, the checks before each, and answers.
 
-A function's ``app.py`` makes an ``app = router()``, declares its routes on it, and ends with ``handler = serve(app)``.
+A function's ``app.py`` makes an ``app = Router()``, declares its routes on it, and ends with ``handler = app.serve()``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 
 from shared.aws.observability import count_refusal, flush_metrics, logger, metrics
-from shared.aws.wiring import answering, warm_up, wiring
+from shared.aws.wiring import answering, deadline, warm_up, wiring
 from shared.http.callers import Caller, caller_of
+from shared.http.operations import Operation
 from shared.http.problems import problem, refusal
-from shared.http.requests import JSON, read_request
-from shared.ledger.errors import BusyError, InvalidRequestError, LedgerError
+from shared.http.requests import JSON, Body, read, request_of
+from shared.ledger.errors import BusyError, LedgerError
 from shared.ledger.model import Request
 from shared.services.event_times import happened_at
 from shared.store.errors import ContentionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from shared.http.requests import Body
+    from shared.http.callers import Right
+    from shared.http.operations import Route
 
 
-class IdempotencyKeyMissingError(LedgerError):
-    code = "idempotency_key_missing"
+class Router:
+    """The routes of one function. None can be declared without saying who may call it."""
 
     def __init__(self) -> None:
-        super().__init__("The header Idempotency-Key is required.")
+        self.operations: list[Operation] = []
+        self._resolver = APIGatewayHttpResolver()
+        _answer_failures(self._resolver)
+
+    @property
+    def lambda_context(self) -> LambdaContext:
+        return self._resolver.lambda_context
+
+    def route(
+        self,
+        call: str,
+        operation_id: str,
+        summary: str,
+        *,
+        who: Right,
+        answers: Mapping[int, str],
+        refuses: tuple[str, ...] = (),
+        keyed_as: str | None = None,
+        headers: tuple[str, ...] = (),
+    ) -> Callable[[Route], Route]:
+        """Declare a route: ``@app.route("POST /accounts", "open_account", "Open an account", who="service", ...)``.
+
+        Its parameters are segments of the path, by their names, and by their types a `Query`, a `Body`, the `Caller`
+        and, where it is keyed, the `Request`. Before it runs are checked, in this order: the payment provider's
+        signature; path, query and body; the caller's right; the idempotency key.
+
+        Args:
+            call: Method and path, as the document and the gateway write them.
+            operation_id: Unique in the whole API; clients that are generated name their methods after it.
+            summary: One line.
+            who: The least that a caller has to be. Services may do what an account itself may, and staff everything.
+            answers: By status, the model of the body in `shared.openapi.answers`; ``"History | text/csv"`` where the
+                caller has a choice.
+            refuses: The codes of its refusals, without those of every call and those of every keyed call.
+            keyed_as: The name under which the call's idempotency keys are stored, where it needs an
+                ``Idempotency-Key``. It must never change.
+            headers: Further headers that it reads.
+        """
+
+        def declare(route: Route) -> Route:
+            operation = Operation(call, operation_id, summary, who, answers, refuses, keyed_as, headers, route)
+            self.operations.append(operation)
+            path = operation.path.replace("{", "<").replace("}", ">")
+            self._resolver.route(path, operation.method)(lambda **segments: self._run(operation, segments))
+            return route
+
+        return declare
+
+    def _run(self, operation: Operation, segments: dict[str, str]) -> Response[str]:
+        event = self._resolver.current_event
+        if operation.who == "provider":
+            from shared.http.signatures import require_signature  # noqa: PLC0415 - loaded by the one function that needs it
+
+            require_signature(event)
+            return operation.route(**read(event, operation.takes, segments))
+        taken = read(event, operation.takes, segments)
+        caller = caller_of(event.raw_event, wiring().settings)
+        caller.require(operation.who, segments.get("account_id"))
+        made: dict[type, Any] = {Caller: caller}
+        if operation.keyed_as:
+            body = next(each for each in taken.values() if isinstance(each, Body))
+            made[Request] = request_of(event, operation.keyed_as, segments, body, caller.actor)
+        taken |= {name: made[wanted] for name, wanted in operation.takes.items() if wanted in made}
+        return operation.route(**taken)
+
+    def header(self, name: str) -> str | None:
+        found: str | None = self._resolver.current_event.headers.get(name)
+        return found
+
+    def deadline(self) -> float:
+        """When to give up the change that the call asks for, in monotonic seconds."""
+        return deadline(self.lambda_context)
+
+    def serve(self) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+        """The function's Lambda handler."""
+        warm_up()
+
+        @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True)
+        def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+            with answering(context):
+                response = self._resolver.resolve(event, context)
+            response["headers"]["X-Request-Id"] = event["requestContext"]["requestId"]
+            flush_metrics()
+            return response
+
+        return handler
 
 
-def router(*before: Callable[[APIGatewayHttpResolver, NextMiddleware], Response[str]]) -> APIGatewayHttpResolver:
-    """A resolver that checks what comes in and answers every failure with problem+json.
+def _answer_failures(resolver: APIGatewayHttpResolver) -> None:
+    """Have every failure answered with problem+json."""
 
-    The middlewares ``before`` see a request before anything of it is read.
-    """
-    app = APIGatewayHttpResolver()
-    app.use([*before, read_request])
-
-    @app.exception_handler(LedgerError)
+    @resolver.exception_handler(LedgerError)
     def refused(error: LedgerError) -> Response[str]:
         logger.info("refused", code=error.code, detail=error.detail)
         count_refusal(error.code)
         return refusal(error)
 
-    @app.exception_handler(ContentionError)
+    @resolver.exception_handler(ContentionError)
     def busy(error: ContentionError) -> Response[str]:
-        """A read that was throttled or not answered; what writes tries again by itself."""
+        """A read that was throttled or not answered. Writes are retried by the ledger itself."""
         logger.info("refused", code=BusyError.code, detail=str(error))
         count_refusal(BusyError.code)
         return refusal(BusyError())
 
-    @app.exception_handler(Exception)
+    @resolver.exception_handler(Exception)
     def failed(_: Exception) -> Response[str]:
         logger.exception("the request failed")
         count_refusal("internal_error")
         return problem("internal_error", "Something went wrong here. It was logged.")
 
-    @app.not_found
+    @resolver.not_found
     def no_route(_: NotFoundError) -> Response[str]:
         return problem("not_found", "There is no such call.")
 
-    return app
-
-
-def serve(app: APIGatewayHttpResolver) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """The Lambda handler of a router."""
-    warm_up()
-
-    @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True)
-    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        with answering(context):
-            response = app.resolve(event, context)
-        response["headers"]["X-Request-Id"] = event["requestContext"]["requestId"]
-        flush_metrics()
-        return response
-
-    return handler
-
-
-def caller(app: APIGatewayHttpResolver) -> Caller:
-    return caller_of(app.current_event.raw_event, wiring().settings)
-
-
-def header(app: APIGatewayHttpResolver, name: str) -> str | None:
-    found: str | None = app.current_event.headers.get(name)
-    return found
-
-
-def request_of(app: APIGatewayHttpResolver, operation: str, body: Body, actor: str, **path: str) -> Request:
-    """The idempotency key of a request, and a fingerprint of all that it asks for.
-
-    Raises:
-        IdempotencyKeyMissingError, InvalidRequestError
-    """
-    key = header(app, "Idempotency-Key")
-    if not key:
-        raise IdempotencyKeyMissingError
-    if len(key) > 128 or not all("!" <= character <= "~" for character in key):  # noqa: PLR2004
-        raise InvalidRequestError("header.Idempotency-Key", "must be 1 to 128 visible ASCII characters")
-    asked = json.dumps(msgspec.to_builtins([body.asked(), path]), sort_keys=True)
-    return Request(operation, key, hashlib.sha256(asked.encode()).hexdigest()[:32], actor)
-
 
 def event_time(named: datetime | None, loc: str = "body.at") -> datetime:
-    """When what a request tells of happened: as it names it, else now.
+    """When what a request reports happened: at the time that it names, else now.
 
     Raises:
         InvalidRequestError: more than five minutes ahead.

@@ -7,7 +7,7 @@ to; a *service* of the marketplace for any account; *staff* for any account, and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from shared.ledger.errors import LedgerError
 
@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 
     from shared.config import Settings
 
+Right = Literal["anyone", "self", "service", "staff", "provider"]
+"""The least that a caller has to be. *Anyone* has a valid token; the payment provider has none, and signs."""
+
 SERVICE = "connects/service"
 STAFF = "connects/staff"
+SCOPES: dict[Right, tuple[str, ...]] = {
+    "anyone": (),
+    "self": (),
+    "service": (SERVICE, STAFF),
+    "staff": (STAFF,),
+}
+"""The scopes of a token, one of which a right asks for, here and at the gateway."""
 
 
 class ForbiddenError(LedgerError):
@@ -35,17 +45,17 @@ class Caller:
     accounts: frozenset[str]
     scopes: frozenset[str]
 
-    def require_account(self, account_id: str) -> None:
-        """Self, for its own account or agency; services and staff for any."""
-        if not (account_id in self.accounts or self.scopes & {SERVICE, STAFF}):
-            raise ForbiddenError
+    def require(self, right: Right, account_id: str | None) -> None:
+        """Check a right. ``account_id`` is the account in the path, None where the path names none.
 
-    def require_service(self) -> None:
-        if not self.scopes & {SERVICE, STAFF}:
-            raise ForbiddenError
-
-    def require_staff(self) -> None:
-        if STAFF not in self.scopes:
+        Raises:
+            ForbiddenError
+        """
+        if right == "self":
+            allowed = account_id in self.accounts or bool(self.scopes & {SERVICE, STAFF})
+        else:
+            allowed = not SCOPES[right] or not self.scopes.isdisjoint(SCOPES[right])
+        if not allowed:
             raise ForbiddenError
 
 

@@ -1,7 +1,7 @@
-"""Signed requests, by the Standard Webhooks scheme, for who calls without a token: a payment provider.
+"""Requests of the payment provider, which has no token and signs them by the Standard Webhooks scheme.
 
-Signed is the body as it came, byte for byte. A signature is good for minutes, of the real clock; within these, what is
-told again has to do no harm.
+The signature covers the body byte for byte. It is valid for some minutes of real time, within which a request may be
+repeated, so that a repeat must do no harm.
 """
 
 from __future__ import annotations
@@ -23,23 +23,21 @@ from shared.http.requests import raw_body
 from shared.ledger.errors import LedgerError
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 TOLERANCE = timedelta(minutes=5)
 VERSION = "v1,"
 SHORTEST_SECRET = 24
-"""Bytes, as the scheme asks for."""
+"""In bytes; the scheme's own minimum."""
 KEPT = timedelta(minutes=5)
-"""How long a secret is believed to be the same: one that was taken back is good for no longer."""
+"""How long a secret is cached. One that was replaced is accepted for no longer."""
 KEPT_AT_LEAST = timedelta(seconds=30)
-"""A signature that is not by it may be by a new one, so it is read anew; not for each, or anybody could have it read as
-often as he likes."""
+"""How long a secret is cached even if a signature is not by it. That signature may be by a new secret, so it is read
+again; but not for every such signature, or anybody could cause any number of reads."""
 
 
 class SignatureInvalidError(LedgerError):
-    """Says nothing of why."""
+    """It does not say why."""
 
     code = "signature_invalid"
 
@@ -47,20 +45,19 @@ class SignatureInvalidError(LedgerError):
         super().__init__("The request is not signed as it has to be.")
 
 
-def require_signature(app: APIGatewayHttpResolver, call: NextMiddleware) -> Response[str]:
-    """The middleware that lets nothing pass which the provider did not sign; before anything of it is read.
+def require_signature(event: APIGatewayProxyEventV2) -> None:
+    """Refuse what the payment provider did not sign.
 
     Raises:
         SignatureInvalidError
     """
-    event, secret, now = app.current_event, _secret(), SystemClock().now()
-    if is_signed(event, secret.read(now, KEPT), now) or is_signed(event, secret.read(now, KEPT_AT_LEAST), now):
-        return call(app)
-    raise SignatureInvalidError
+    secret, now = _secret(), SystemClock().now()
+    if not (is_signed(event, secret.read(now, KEPT), now) or is_signed(event, secret.read(now, KEPT_AT_LEAST), now)):
+        raise SignatureInvalidError
 
 
 def is_signed(event: APIGatewayProxyEventV2, secret: bytes, now: datetime) -> bool:
-    """Whether one of the signatures that a request carries is by ``secret``, and of about ``now``."""
+    """Whether one of a request's signatures was made with ``secret``, at about ``now``."""
     message_id, signed_at, signatures = (
         event.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
     )
@@ -79,7 +76,7 @@ def sign(secret: bytes, message_id: str, signed_at: str, body: bytes) -> str:
 
 
 def secret_of(text: str) -> bytes:
-    """The bytes of a secret as providers hand it out: base64, ``whsec_`` before it or not.
+    """The bytes of a secret as providers hand it out: base64, with or without ``whsec_`` before it.
 
     Raises:
         ConfigurationError: it is no base64, or so short that it could be guessed.
@@ -94,7 +91,7 @@ def secret_of(text: str) -> bytes:
 
 
 class Secret:
-    """A secret of Secrets Manager's, which may be another one tomorrow: read when it is needed, and anew."""
+    """A secret in Secrets Manager. It is cached, and read again after some time because it may be replaced."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -102,13 +99,13 @@ class Secret:
         self._asked_at: datetime | None = None
 
     def read(self, now: datetime, kept: timedelta) -> bytes:
-        """What it is, or was when it was asked for last, where that is less than ``kept`` ago.
+        """The secret, from the cache if Secrets Manager was asked less than ``kept`` ago.
 
-        Where it cannot be read anew, what it was is all that there is to go by.
+        If it cannot be read again, the cached one stays.
 
         Raises:
-            ConfigurationError: it was never read, and is none, see `secret_of`.
-            ClientError, BotoCoreError: it was never read, and cannot be.
+            ConfigurationError: none is cached, and it is not valid, see `secret_of`.
+            ClientError, BotoCoreError: none is cached, and it cannot be read.
         """
         if self._value is None or self._asked_at is None or abs(now - self._asked_at) >= kept:
             self._asked_at = now
@@ -126,7 +123,7 @@ class Secret:
 
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its clients as it runs
-        """Made when first needed, and boto3 loaded with it."""
+        """Made when it is first needed, because it loads boto3."""
         import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
-"""What is wrong with a request, in the words of HTTP and JSON: where it stands, and what is allowed there.
+"""What is wrong with a request, in the words of HTTP and JSON: the place, and what is allowed there.
 
-msgspec checks, and complains in the words of Python; here its complaints are translated.
+msgspec checks the request, and its messages name Python types; here they are translated.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _choices(wanted: Any, inside: str) -> list[str]:  # noqa: ANN401
 
 
 def _parts(wanted: Any) -> list[Any]:  # noqa: ANN401
-    """A type, without what is annotated, and each of a union."""
+    """The types that an annotation consists of, without ``Annotated``: each of a union."""
     if get_origin(wanted) is Literal or isinstance(wanted, type):
         return [wanted]
     return [part for each in get_args(wanted) for part in _parts(each)]

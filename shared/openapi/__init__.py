@@ -1,1 +1,1 @@
-"""The API's OpenAPI document, generated from the routes. No function loads anything of this."""
+"""The API's OpenAPI document, generated from the routes. No function loads it."""

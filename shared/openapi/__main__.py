@@ -1,4 +1,4 @@
-"""``python -m shared.openapi`` writes the document anew."""
+"""``python -m shared.openapi`` regenerates the document."""
 
 from shared.openapi.document import FILE, generate, text_of
 

@@ -1,4 +1,4 @@
-"""The bodies that calls answer with, as the document tells them. The tests hold every answer against these."""
+"""The bodies of answers, for the document. The tests compare every answer with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the document of what the functions' resolvers know of their routes, and what the routes say in `operation`."""
+"""Makes the document from the functions' routes: their signatures, and what each `Operation` states."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-from aws_lambda_powertools.event_handler.api_gateway import Route
 
-from shared.http.callers import SERVICE, STAFF
-from shared.http.operations import EXTENSION
+from shared.http.api import Router
+from shared.http.callers import SCOPES
+from shared.http.operations import Operation
 from shared.http.problems import PROBLEM_JSON, STATUS
-from shared.http.requests import JSON, Body, Query, taken_by
+from shared.http.requests import JSON, Body, Query
 from shared.openapi import answers
 from shared.openapi.answers import SCHEMAS
 from shared.sandbox.payments import Behaviour
@@ -28,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "functions" / "openapi.json"
 TOKENS = "Tokens"
 ANSWERS = ""
-"""In the place of a function's folder: what calls answer keeps its names."""
+"""The key of the answers' schemas, where others have their function's folder: answers are not renamed."""
 
 DESCRIPTION = """\
 An exactly-once ledger of prepaid credits ("Connects") that expire.
@@ -46,12 +45,7 @@ stable `code`. What the API gateway itself refuses (no valid token, a missing sc
 Times are ISO 8601 in UTC, dates `YYYY-MM-DD`, Connects whole numbers, money whole cents.\
 """
 
-SCOPES: dict[str, list[str]] = {"self": [], "service": [SERVICE, STAFF], "staff": [STAFF]}
-"""Of which the gateway asks for one."""
-PROVIDER = "provider"
-"""Who signs, where all others have a token."""
-
-# A path with a character that no id has is taken for no call at all: `not_found`, where there are ids in the path.
+# A path with a character that no id has matches no route, so calls with ids in their path answer `not_found`.
 EVERY_CALL_REFUSES = ("invalid_request", "internal_error", "busy")
 CALLS_WITH_A_TOKEN_REFUSE = ("forbidden",)
 SIGNED_CALLS_REFUSE = ("signature_invalid",)
@@ -65,7 +59,7 @@ NUMBERS = {
     "bid_too_low": ("required",),
     "reward_cap_reached": ("cap", "awarded"),
 }
-"""What these problems say beside what all of them do."""
+"""The numbers that these problems have beside the fields of every problem."""
 
 SIGNATURE: dict[str, Json] = {
     "webhook-id": {
@@ -118,7 +112,7 @@ HEADERS_ANSWERED: dict[str, Json] = {
 
 
 class UndocumentedError(Exception):
-    """A route that cannot be documented; says what to add where."""
+    """A route that cannot be documented; the message says why."""
 
 
 def generate() -> Json:
@@ -127,18 +121,17 @@ def generate() -> Json:
     Raises:
         UndocumentedError
     """
-    found = {folder: _described(app) for folder, app in _apps().items()}
-    found[ANSWERS] = {"paths": {}, "components": {"schemas": _answer_schemas() | _problem_schemas()}}
+    apps = _apps()
+    found = {folder: _described(app) for folder, app in apps.items()}
+    found[ANSWERS] = {"schemas": _answer_schemas() | _problem_schemas()}
     _tell_apart(found)
     paths: dict[str, Json] = defaultdict(dict)
     refused: Json = {}
-    schemas: Json = {}
-    for folder, one in found.items():
-        schemas |= one["components"]["schemas"]
-        for path, operations in one["paths"].items():
-            for method, operation in operations.items():
-                where = f"functions/{folder}/app.py: {method.upper()} {path}"
-                paths[path][method] = {"tags": [folder], **_operation(operation, refused, where)}
+    for folder, app in apps.items():
+        for operation in app.operations:
+            described = _operation(operation, found[folder]["takes"][operation.call], refused)
+            paths[operation.path][operation.method.lower()] = {"tags": [folder], **described}
+    schemas: Json = {name: schema for one in found.values() for name, schema in one["schemas"].items()}
     _check_unique(paths)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return {
@@ -160,120 +153,102 @@ def text_of(document: Json) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-# --- What the resolvers know ----------------------------------------------------------------------------------
+# --- What the routes take -------------------------------------------------------------------------------------
 
 
-def _apps() -> dict[str, APIGatewayHttpResolver]:
-    """By the function's folder. One that has no resolver is not called over HTTP."""
+def _apps() -> dict[str, Router]:
+    """By the function's folder. One that has no router is not called over HTTP."""
     folders = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
     found = {folder: getattr(importlib.import_module(f"functions.{folder}.app"), "app", None) for folder in folders}
-    return {folder: app for folder, app in found.items() if isinstance(app, APIGatewayHttpResolver)}
+    return {folder: app for folder, app in found.items() if isinstance(app, Router)}
 
 
-def _described(app: APIGatewayHttpResolver) -> Json:
-    routes: list[Route] = [*app._static_routes, *app._dynamic_routes]  # noqa: SLF001 - nothing else tells them
-    taken = [wanted for route in routes for wanted in taken_by(route.func).values()]
+def _described(app: Router) -> Json:
+    taken = [wanted for operation in app.operations for wanted in operation.takes.values()]
     schemas = _schemas([wanted for wanted in taken if isinstance(wanted, type) and issubclass(wanted, Body | Query)])
-    paths: dict[str, Json] = defaultdict(dict)
-    for route in routes:
-        paths[route.openapi_path][route.method.lower()] = _route(route, schemas)
-    return {"paths": paths, "components": {"schemas": schemas}}
+    return {"takes": {operation.call: _taken(operation, schemas) for operation in app.operations}, "schemas": schemas}
 
 
-def _route(route: Route, schemas: Json) -> Json:
+def _taken(operation: Operation, schemas: Json) -> Json:
     parameters: list[Json] = []
     body: Json = {}
-    for name, wanted in taken_by(route.func).items():
-        if f"{{{name}}}" in route.openapi_path:
+    for name, wanted in operation.takes.items():
+        if f"{{{name}}}" in operation.path:
             known = _tidy(msgspec.json.schema(wanted))
             parameters.append({"name": name, "in": "path", "required": True, "schema": known})
         elif issubclass(wanted, Query):
-            parameters += [_query(*told) for told in schemas[wanted.__name__]["properties"].items()]
-        else:
+            parameters += [_query(*field) for field in schemas[wanted.__name__]["properties"].items()]
+        elif issubclass(wanted, Body):
             content = {JSON: {"schema": {"$ref": SCHEMAS + wanted.__name__}}}
             body = {"requestBody": {"content": content, "required": True}}
-    return {
-        "operationId": route.operation_id,
-        "summary": route.summary,
-        "parameters": parameters,
-        **body,
-        **(route.openapi_extensions or {}),
-    }
+    return {"parameters": parameters, **body}
 
 
 def _query(name: str, known: Json) -> Json:
-    """A parameter of the query string; none has to be there."""
+    """A parameter of the query string; none is required."""
     description = {"description": known["description"]} if "description" in known else {}
-    told = {key: value for key, value in known.items() if key != "description"}
-    return {"name": name, "in": "query", "required": False, **description, "schema": told}
+    schema = {key: value for key, value in known.items() if key != "description"}
+    return {"name": name, "in": "query", "required": False, **description, "schema": schema}
 
 
 def _tell_apart(found: dict[str, Json]) -> None:
-    """Different things of one name get their function's name before it: ``SpendReference``."""
+    """Put the function's name before the names of schemas that differ between functions: ``SpendReference``."""
     meanings: dict[str, set[str]] = defaultdict(set)
     for one in found.values():
-        for name, schema in one["components"]["schemas"].items():
+        for name, schema in one["schemas"].items():
             meanings[name].add(json.dumps(schema, sort_keys=True))
     ambiguous = {name for name, of in meanings.items() if len(of) > 1}
     for folder, one in found.items():
         own = _camel(folder)
         renamed = json.dumps(one)
-        for name in ambiguous & one["components"]["schemas"].keys():
+        for name in ambiguous & one["schemas"].keys():
             renamed = renamed.replace(f'"{SCHEMAS}{name}"', f'"{SCHEMAS}{own}{name}"')
         found[folder] = json.loads(renamed)
-        schemas = found[folder]["components"]["schemas"]
+        schemas = found[folder]["schemas"]
         for name in ambiguous & schemas.keys():
             schemas[f"{own}{name}"] = schemas.pop(name)
 
 
-# --- What the routes say --------------------------------------------------------------------------------------
+# --- What the routes state ------------------------------------------------------------------------------------
 
 
-def _operation(known: Json, refused: Json, where: str) -> Json:
-    told = known.get(EXTENSION)
-    if told is None:
-        raise UndocumentedError(f"{where} does not say what it answers: add **operation(...) to its decorator")
+def _operation(operation: Operation, taken: Json, refused: Json) -> Json:
     headers = [
-        *(["Idempotency-Key"] if told["keyed"] else []),
-        *(SIGNATURE if told["who"] == PROVIDER else []),
-        *told["headers"],
+        *(["Idempotency-Key"] if operation.keyed_as else []),
+        *(SIGNATURE if operation.who == "provider" else []),
+        *operation.headers,
     ]
-    parameters = [
-        *known.get("parameters", []),
-        *({"$ref": f"#/components/parameters/{name}"} for name in headers),
-    ]
-    body = {"requestBody": known["requestBody"]} if "requestBody" in known else {}
+    references = [{"$ref": f"#/components/parameters/{name}"} for name in headers]
     return {
-        "operationId": known["operationId"],
-        "summary": known["summary"],
-        **({"description": known["description"]} if known.get("description") else {}),
-        "security": _security(told["who"]),
-        "parameters": parameters,
-        **body,
-        "responses": _responses(told, refused, where),
+        "operationId": operation.operation_id,
+        "summary": operation.summary,
+        "security": _security(operation),
+        **taken,
+        "parameters": [*taken["parameters"], *references],
+        "responses": _responses(operation, refused),
     }
 
 
-def _security(who: str) -> list[Json]:
-    if who == PROVIDER:
+def _security(operation: Operation) -> list[Json]:
+    if operation.who == "provider":
         return []
-    return [{TOKENS: [scope]} for scope in SCOPES[who]] or [{TOKENS: []}]
+    return [{TOKENS: [scope]} for scope in SCOPES[operation.who]] or [{TOKENS: []}]
 
 
-def _responses(told: Json, refused: Json, where: str) -> Json:
-    """By status. What is refused is told once for all calls, in ``refused``, by its name."""
-    responses = {int(status): _success(int(status), of, told, where) for status, of in told["answers"].items()}
-    signs = told["who"] == PROVIDER
+def _responses(operation: Operation, refused: Json) -> Json:
+    """By status. Refusals are described once for all calls, in ``refused``, by their names."""
+    responses = {status: _success(status, of, operation) for status, of in operation.answers.items()}
+    signs = operation.who == "provider"
     by_gateway = GATEWAY_REFUSES | ({} if signs else GATEWAY_REFUSES_TOKENS)
     codes = [
         *EVERY_CALL_REFUSES,
         *(SIGNED_CALLS_REFUSE if signs else CALLS_WITH_A_TOKEN_REFUSE),
-        *(["not_found"] if "{" in where else []),
-        *told["refuses"],
-        *(KEYED_CALLS_REFUSE if told["keyed"] else ()),
+        *(["not_found"] if "{" in operation.path else []),
+        *operation.refuses,
+        *(KEYED_CALLS_REFUSE if operation.keyed_as else ()),
     ]
     if unknown := set(codes) - STATUS.keys():
-        raise UndocumentedError(f"{where}: {unknown} have no status")
+        raise UndocumentedError(f"{operation.call}: {unknown} have no status")
     for status in {STATUS[code] for code in codes} | by_gateway.keys():
         own = [code for code in codes if STATUS[code] == status]
         name = "Or".join(map(_camel, own)) or _camel(HTTPStatus(status).name)
@@ -282,7 +257,7 @@ def _responses(told: Json, refused: Json, where: str) -> Json:
     return {str(status): responses[status] for status in sorted(responses)}
 
 
-def _success(status: int, of: str, told: Json, where: str) -> Json:
+def _success(status: int, of: str, operation: Operation) -> Json:
     content: Json = {}
     for name in of.split(" | "):
         if "/" in name:
@@ -290,23 +265,23 @@ def _success(status: int, of: str, told: Json, where: str) -> Json:
         elif isinstance(getattr(answers, name, None), type):
             content[JSON] = {"schema": {"$ref": SCHEMAS + name}}
         else:
-            raise UndocumentedError(f"{where}: shared.openapi.answers has no {name}")
-    headers = ["X-Request-Id", *(["Idempotent-Replayed"] if told["keyed"] else [])]
+            raise UndocumentedError(f"{operation.call}: shared.openapi.answers has no {name}")
+    headers = ["X-Request-Id", *(["Idempotent-Replayed"] if operation.keyed_as else [])]
     headers += ["X-Next-Cursor", "Vary"] if "text/csv" in content else []
     return {"description": HTTPStatus(status).phrase, "headers": _headers(*headers), "content": content}
 
 
 def _refusal(codes: list[str], by_gateway: str | None) -> Json:
-    told, content = [f"`{code}`" for code in codes], {}
+    parts, content = [f"`{code}`" for code in codes], {}
     if codes:
         refs = [{"$ref": SCHEMAS + _problem_name(code)} for code in codes]
         content[PROBLEM_JSON] = {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}}
     if by_gateway:
-        told.append(f"by the gateway: {by_gateway}")
+        parts.append(f"by the gateway: {by_gateway}")
         content[JSON] = {"schema": {"$ref": f"{SCHEMAS}Gateway"}}
-    headers = ["X-Request-Id"] if not by_gateway else []  # the gateway's own carry no id of ours
+    headers = ["X-Request-Id"] if not by_gateway else []  # answers of the gateway itself lack it
     headers += ["Retry-After"] if "busy" in codes else []
-    return {"description": ", ".join(told), **({"headers": _headers(*headers)} if headers else {}), "content": content}
+    return {"description": ", ".join(parts), **({"headers": _headers(*headers)} if headers else {}), "content": content}
 
 
 def _headers(*names: str) -> Json:
@@ -326,7 +301,7 @@ def _schemas(models: list[type[msgspec.Struct]]) -> Json:
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Without what says nothing; with the type of enums, which msgspec leaves out, and `$` for Python's end of text."""
+    """Without empty keywords; with the type of enums, which msgspec leaves out, and `$` for the end of text."""
     match node:
         case {"enum": [str(), *_]} if "type" not in node:
             return _tidy({"type": "string", **node})

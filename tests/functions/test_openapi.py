@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.http.operations import Operation
 from shared.openapi.document import FILE, UndocumentedError, _operation, generate, text_of
 
 
@@ -9,6 +10,11 @@ def test_the_document_is_the_one_that_the_code_makes():
     assert FILE.read_text() == text_of(generate()), "routes or answers have changed: run `make openapi`"
 
 
-def test_a_route_that_does_not_say_what_it_answers_is_named():
-    with pytest.raises(UndocumentedError, match=r"functions/new/app.py: GET /new .* add \*\*operation"):
-        _operation({"operationId": "new", "summary": "New"}, {}, "functions/new/app.py: GET /new")
+@pytest.mark.parametrize(
+    ("answers", "refuses", "unknown"),
+    [({200: "New"}, (), "answers has no New"), ({}, ("new",), "{'new'} have no status")],
+)
+def test_a_route_that_answers_what_nothing_describes_is_named(answers, refuses, unknown):
+    operation = Operation("GET /new", "new", "New", "anyone", answers, refuses, None, (), lambda: None)
+    with pytest.raises(UndocumentedError, match=f"GET /new: .*{unknown}"):
+        _operation(operation, {"parameters": []}, {})

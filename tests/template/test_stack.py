@@ -156,6 +156,17 @@ def test_every_route_is_documented_with_the_scopes_that_it_asks_for(sandbox):
     assert documented == scopes_of(sandbox)
 
 
+def test_every_route_calls_the_function_that_declares_it(sandbox):
+    """In the document, a call's tag is the folder of its function."""
+    uris = {call: str(each["x-amazon-apigateway-integration"]["uri"]) for call, each in operations_of(sandbox).items()}
+    declared = {
+        f"{method.upper()} {path}": operation["tags"][0].title().replace("_", "") + "Function"
+        for path, operations in json.loads(OPENAPI.read_text())["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert {call: re.search(r"\w+Function", uri)[0] for call, uri in uris.items()} == declared
+
+
 def test_outside_the_sandbox_nothing_of_it_exists(production):
     assert not [name for name in production["Resources"] if "Sandbox" in name]
     assert "SANDBOX_TABLE_NAME" not in str(production)
