@@ -33,7 +33,7 @@ from shared.store.walks import Walks
 from tests.driver import RecordingQueue, deadline
 
 KEPT = Path(__file__).parent / "kept"
-OTHERS = ("bob", "cem", "dan")
+OTHERS = ("bob", "cleo", "don")
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ def boosts(driver, _):
         driver.post(job, price=0)
     for bid, name in enumerate(("ann", *OTHERS), start=3):
         driver.boost(bid, "won", account=name, job="won")
-    driver.boost(9, "raise", account="dan", job="won")
-    driver.interact("dan", job="won")
+    driver.boost(9, "raise", account="don", job="won")
+    driver.interact("don", job="won")
     driver.boost(5, "gone", job="gone")
     driver.end("gone")
     driver.boost(2, "open", job="open")
@@ -101,9 +101,9 @@ def purchases(driver, provider):
     driver.buy(10, late, "pending")
     came_late = driver.buy(30, late, "too late for its code", promo="ONCE").purchase
     driver.redeem(account="bob")
-    driver.redeem(account="cem", code="ONCE")
+    driver.redeem(account="cleo", code="ONCE")
     with pytest.raises(PromoExhaustedError):
-        driver.redeem(account="dan")
+        driver.redeem(account="don")
     driver.reconcile(came_late.purchase_id, succeeds)
     for key in ("declined", "in the end"):
         with pytest.raises(PaymentDeclinedError):
@@ -126,7 +126,7 @@ def a_badge(driver, _):
     driver.badge(account="bob", most=4)
     driver.under(badge_min_price=5, badge_max_price=5).at("2026-01-25")
     driver.renew_badges()
-    driver.badge(account="cem")
+    driver.badge(account="cleo")
 
 
 def plans_and_statuses(driver, _):
@@ -136,7 +136,7 @@ def plans_and_statuses(driver, _):
     driver.change_status(Status.SUSPENDED, at=now - timedelta(minutes=2))
     driver.change_status(Status.ACTIVE, at=now - timedelta(minutes=1))
     driver.change_plan(Plan.BASIC, account="acme", at_once=True)
-    driver.change_status(Status.CLOSED, account="dan")
+    driver.change_status(Status.CLOSED, account="don")
 
 
 def marks(driver, _):
