@@ -50,15 +50,12 @@ from shared.services.rewards import adjust, reward_certification, reward_intervi
 from shared.store.jobs import AuctionRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
 from shared.store.rows import (
-    ACCOUNT_SK,
     NOTICES,
-    AccountRow,
     EntryRow,
     RefundRow,
     Row,
     claim_sk,
     purchase_sk,
-    shard_of,
 )
 from shared.store.table import DuePurchase, Page, Table
 from shared.store.transaction_items import Put
@@ -159,21 +156,13 @@ class Driver:
 
     def open_many(self, *accounts: str) -> None:
         """As `open` leaves freelancers to whom nothing comes by itself, many in few transactions."""
-        rows, now = self.table._account, self.clock.at
+        now = self.clock.at
         for start in range(0, len(accounts), A_TRANSACTION_TAKES):
             puts = []
             for name in accounts[start : start + A_TRANSACTION_TAKES]:
                 command = OpenAccount(name, Kind.FREELANCER, Plan.BASIC, None, Request("open", "open", "f", "service"))
                 account = open_account(command, now, self.policy).account
-                row = rows(
-                    pk=name,
-                    sk=ACCOUNT_SK,
-                    kind=account.kind.value,
-                    joined_on=account.joined_on,
-                    version=1,
-                    shard=shard_of(name, self.table.shards),
-                    **AccountRow.values(account),
-                )
+                row = self.table._whole(replace(account, version=1))
                 puts.append(Put(row, lambda _: AssertionError("it is open already")))
             self.table.write(puts)
 

@@ -36,15 +36,7 @@ def entry_bytes(entry: Entry) -> int:
 
 
 def account_bytes(account: Account) -> int:
-    row = AccountRow(
-        pk=account.account_id,
-        sk=ACCOUNT_SK,
-        kind=account.kind.value,
-        joined_on=account.joined_on,
-        version=account.version,
-        shard="255",
-        **AccountRow.values(account),
-    )
+    row = AccountRow(pk=account.account_id, sk=ACCOUNT_SK, shard="255", **AccountRow.values(account))
     return item_bytes(row.serialize())
 
 

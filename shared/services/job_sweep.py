@@ -36,7 +36,7 @@ PROPOSALS_PER_MESSAGE = 25
 """Some 0.5 s of work, see `shared.services.due`."""
 
 JOBS = Work(
-    JobRow.job_due,
+    JobRow.refunds_due,
     "jobs",
     lambda key: key.pk.removeprefix(job_pk("")),
     10,  # each may have thousands of proposals

@@ -50,7 +50,7 @@ PURCHASE_PROMO = "purchase_promo"
 FIRST_CHECK = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
 PURCHASES = Work(
-    PurchaseRow.purchase_due,
+    PurchaseRow.due_at,
     "purchases",
     lambda key: [key.pk, key.sk.removeprefix(purchase_sk(""))],
     10,  # each waits for the payment provider

@@ -44,6 +44,8 @@ class Job:
 
 
 class AuditRow(Row):
+    record = Job
+
     run = WholeAttribute()
     entries = WholeAttribute()
     beat_at = InstantAttribute()
@@ -51,7 +53,7 @@ class AuditRow(Row):
     answer = UnicodeAttribute(null=True)
 
     def job(self) -> Job:
-        return Job(self.pk, self.run, self.entries, self.beat_at, self.checked, self.answer)
+        return Job(self.pk, **self.fields())
 
 
 class Audits:
@@ -107,15 +109,7 @@ class Audits:
         self._put(job, self._row.run == job.run)
 
     def _put(self, job: Job, unmoved: Any) -> None:  # noqa: ANN401 - a condition of pynamodb's
-        row = self._row(
-            pk=job.account_id,
-            sk=AUDIT_SK,
-            run=job.run,
-            entries=job.entries,
-            beat_at=job.beat_at,
-            checked=job.checked,
-            answer=job.answer,
-        )
+        row = self._row(pk=job.account_id, sk=AUDIT_SK, **AuditRow.values(job))
         try:
             with contention_from_aws():
                 row.save(unmoved)

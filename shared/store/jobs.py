@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, UnicodeAttribute
 from pynamodb.constants import STRING
 
 from shared.ledger.auction import Auction, Bid, Boost, Close, Ending, Verdict, Why
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pynamodb.expressions.condition import Condition
-    from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account
     from shared.store.table import Table
@@ -119,32 +118,32 @@ def _to_ending(stored: list[Any]) -> Ending:
 
 
 class JobRow(Row):
+    record = Job
+
     status = UnicodeAttribute()
-    version = NumberAttribute(null=True)
+    version = WholeAttribute(null=True)
     size = UnicodeAttribute(null=True)
     scope = UnicodeAttribute(null=True)
-    budget_cents = NumberAttribute(null=True)
-    own_price = NumberAttribute(null=True)
+    budget_cents = WholeAttribute(null=True)
+    own_price = WholeAttribute(null=True)
     posted_at = InstantAttribute(null=True)
-    price = NumberAttribute(null=True)
-    closing_version = NumberAttribute(null=True)
+    price = WholeAttribute(null=True)
+    closing_version = WholeAttribute(null=True)
     hired_at = InstantAttribute(null=True)
     canceled_at = InstantAttribute(null=True)
     removed_at = InstantAttribute(null=True)
     expired_at = InstantAttribute(null=True)
     filled_at = InstantAttribute(null=True)
     shard = UnicodeAttribute()
-    job_due = InstantAttribute(null=True)
-    """When to look next for proposals to refund."""
+    refunds_due = InstantAttribute(attr_name="job_due", null=True)
     refunds_since = InstantAttribute(null=True)
-    looks = NumberAttribute(null=True)
+    looks = WholeAttribute(null=True)
     revision = WholeAttribute()
 
-    @staticmethod
-    def values(job: Job) -> dict[str, Any]:
-        """What of a job can change, by attribute; None is stored as no attribute at all."""
+    @classmethod
+    def values(cls, job: Job) -> dict[str, Any]:
         posting = job.posting
-        return {
+        return super().values(job) | {
             "status": job.status.value,
             "version": posting and posting.version,
             "size": posting and posting.size,
@@ -152,34 +151,17 @@ class JobRow(Row):
             "budget_cents": posting and posting.budget_cents,
             "own_price": posting and posting.price,
             "posted_at": posting and posting.posted_at,
-            "price": job.price,
-            "closing_version": job.closing_version,
             **{f"{event}_at": job.events.get(event) for event in JobEvent},
-            "job_due": job.refunds_due,
-            "refunds_since": job.refunds_since,
-            "looks": job.looks or None,
         }
 
     def job(self) -> Job:
-        posting = Posting(
-            version=int(self.version or 0),
-            size=self.size,
-            scope=self.scope,
-            budget_cents=_number(self.budget_cents),
-            price=_number(self.own_price),
-            posted_at=self.posted_at,
-        )
+        posting = Posting(self.version, self.size, self.scope, self.budget_cents, self.own_price, self.posted_at)
         happened = {event: getattr(self, f"{event}_at") for event in JobEvent}
         return Job(
             job_id=self.pk.removeprefix(job_pk("")),
             posting=posting if self.version is not None else None,
-            price=_number(self.price),
-            closing_version=_number(self.closing_version),
             events={event: at for event, at in happened.items() if at},
-            refunds_since=self.refunds_since,
-            refunds_due=self.job_due,
-            looks=int(self.looks or 0),
-            revision=self.revision,
+            **self.fields(),
         )
 
 
@@ -199,19 +181,15 @@ class AuctionRow(Row):
 
 
 class ProposalRow(Row):
+    record = Proposal
+
     proposal_id = UnicodeAttribute()
     spend_id = UnicodeAttribute()
-    cost = NumberAttribute()
+    cost = WholeAttribute()
     refunded_at = InstantAttribute(null=True)
 
     def proposal(self) -> Proposal:
-        return Proposal(
-            job_id=self.pk.removeprefix(job_pk("")),
-            account_id=self.sk.removeprefix(proposal_sk("")),
-            proposal_id=self.proposal_id,
-            spend_id=self.spend_id,
-            cost=int(self.cost),
-        )
+        return Proposal(self.pk.removeprefix(job_pk("")), self.sk.removeprefix(proposal_sk("")), **self.fields())
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +280,12 @@ class Jobs:
     ) -> Update:
         """Only what differs; an item of revision 0 does not exist yet."""
         kind = type(row)
-        changes: list[Action] = [kind.revision.set(revision + 1)]
-        for name, value in new.items():
-            if value != old.get(name):
-                attribute = getattr(kind, name)
-                changes.append(attribute.remove() if value is None else attribute.set(value))
+        changed = {name: value for name, value in new.items() if value != old.get(name)}
+        changed["revision"] = revision + 1
         if not revision:
-            changes.append(kind.shard.set(shard_of(job_id, self._table.shards)))
+            changed["shard"] = shard_of(job_id, self._table.shards)
         unchanged = kind.revision == revision if revision else kind.pk.does_not_exist()
-        return Update(row, changes, unchanged, lambda _: JobMovedError(job_id))
+        return Update(row, kind.set_all(changed), unchanged, lambda _: JobMovedError(job_id))
 
     def as_read(self, job_id: str, job: Job | None) -> TransactionItem:
         """That it is still open at this price, or still unknown. Refused with JobMovedError."""
@@ -322,13 +297,8 @@ class Jobs:
 
     def first(self, proposal: Proposal) -> TransactionItem:
         """The one proposal of an account on a job. Refused with ProposalExistsError."""
-        row = self._proposal(
-            pk=job_pk(proposal.job_id),
-            sk=proposal_sk(proposal.account_id),
-            proposal_id=proposal.proposal_id,
-            spend_id=proposal.spend_id,
-            cost=proposal.cost,
-        )
+        pk, sk = job_pk(proposal.job_id), proposal_sk(proposal.account_id)
+        row = self._proposal(pk=pk, sk=sk, **ProposalRow.values(proposal))
         return Put(row, lambda _: ProposalExistsError(proposal.spend_id))
 
     def has_proposal(self, job_id: str, account_id: str) -> bool:
@@ -356,7 +326,7 @@ class Jobs:
 
     def due(self, until: datetime) -> Iterator[DueJob]:
         """Jobs that there is something to do for by ``until``, shard by shard."""
-        for key in self._table.due(self._job.job_due, until):
+        for key in self._table.due(self._job.refunds_due, until):
             yield DueJob(key.pk.removeprefix(job_pk("")), cast("datetime", key.since))
 
     def _read(self, account: dict[str, Any] | None, account_id: str) -> Account:
@@ -367,7 +337,3 @@ class Jobs:
     def _mark(self, proposal: Proposal, at: datetime) -> tuple[ProposalRow, list[Any]]:
         row = self._proposal(pk=job_pk(proposal.job_id), sk=proposal_sk(proposal.account_id))
         return row, [self._proposal.refunded_at.set(at)]
-
-
-def _number(value: float | None) -> int | None:
-    return None if value is None else int(value)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.ledger.promos import Campaign, Counter, shares
 from shared.store.errors import CampaignMovedError, ContentionError, contention_from_aws
@@ -41,46 +41,31 @@ def counter_pk(code: str, number: int) -> str:
 
 
 class CampaignRow(Row):
+    record = Campaign
+
     connects = WholeAttribute()
     max_redemptions = WholeAttribute()
     starts_at = InstantAttribute()
     ends_at = InstantAttribute()
     counters = WholeAttribute()
     revision = WholeAttribute()
-    exhausted = WholeAttribute(null=True)
+    exhausted_in = WholeAttribute(attr_name="exhausted", null=True)
     """The revision in which every counter was."""
 
-    @staticmethod
-    def values(campaign: Campaign) -> dict[str, Any]:
-        return {
-            "connects": campaign.connects,
-            "max_redemptions": campaign.max_redemptions,
-            "starts_at": campaign.starts_at,
-            "ends_at": campaign.ends_at,
-            "counters": campaign.counters,
-            "revision": campaign.revision,
-        }
-
     def campaign(self) -> Campaign:
-        return Campaign(
-            code=self.pk.removeprefix(campaign_pk("")),
-            connects=self.connects,
-            max_redemptions=self.max_redemptions,
-            starts_at=self.starts_at,
-            ends_at=self.ends_at,
-            counters=self.counters,
-            revision=self.revision,
-            exhausted=self.exhausted == self.revision,
-        )
+        exhausted = self.exhausted_in == self.revision
+        return Campaign(self.pk.removeprefix(campaign_pk("")), exhausted=exhausted, **self.fields())
 
 
 class CounterRow(Row):
+    record = Counter
+
     taken = WholeAttribute()
     share = WholeAttribute()
     revision = WholeAttribute()
 
     def counter(self) -> Counter:
-        return Counter(self.taken, self.share, self.revision)
+        return Counter(**self.fields())
 
 
 def read_campaign(table: Table, code: str) -> Campaign | None:
@@ -114,7 +99,7 @@ def note_exhausted(table: Table, campaign: Campaign) -> None:
     row = table.rows(CampaignRow)
     noted = Update(
         row(pk=campaign_pk(campaign.code), sk=CAMPAIGN_SK),
-        [row.exhausted.set(campaign.revision)],
+        [row.exhausted_in.set(campaign.revision)],
         row.revision == campaign.revision,
         _moved(campaign),
     )
@@ -150,14 +135,14 @@ def _terms(table: Table, before: Campaign, after: Campaign) -> TransactionItem:
     row, pk, values = table.rows(CampaignRow), campaign_pk(after.code), CampaignRow.values(after)
     if not before.revision:
         return Put(row(pk=pk, sk=CAMPAIGN_SK, **values), _moved(after))
-    changes = [getattr(row, name).set(value) for name, value in values.items()]
-    return Update(row(pk=pk, sk=CAMPAIGN_SK), changes, row.revision == before.revision, _moved(after))
+    return Update(row(pk=pk, sk=CAMPAIGN_SK), row.set_all(values), row.revision == before.revision, _moved(after))
 
 
 def _share(table: Table, before: Campaign, after: Campaign, number: int, share: int, *, ends: bool) -> TransactionItem:
     row, pk = table.rows(CounterRow), counter_pk(after.code, number)
     if number >= before.counters:
-        return Put(row(pk=pk, sk=COUNTER_SK, taken=0, share=share, revision=after.revision), _moved(after))
+        new = Counter(0, share, after.revision)
+        return Put(row(pk=pk, sk=COUNTER_SK, **CounterRow.values(new)), _moved(after))
     fits = row.revision == before.revision
     if not ends:
         fits &= row.taken <= share

@@ -21,13 +21,22 @@ there is work for, and the item itself decides.
 from __future__ import annotations
 
 import zlib
+from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pynamodb.attributes import Attribute, BooleanAttribute, JSONAttribute, UnicodeAttribute
 from pynamodb.constants import MAP, NUMBER, STRING
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection, LocalSecondaryIndex
+from pynamodb.indexes import (
+    AllProjection,
+    GlobalSecondaryIndex,
+    Index,
+    KeysOnlyProjection,
+    LocalSecondaryIndex,
+    Projection,
+)
 from pynamodb.models import Model
 
 from shared.ledger.interviews import Brought
@@ -48,8 +57,11 @@ from shared.ledger.model import (
 from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from pynamodb.expressions.update import Action
+
+I = TypeVar("I", bound=Index[Any])  # noqa: E741 - an index
 V = TypeVar("V", bound=StrEnum)
 N = TypeVar("N", PlanNews, Status)
 
@@ -59,7 +71,7 @@ EPOCH, MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 NEWEST_INTERVIEWS = 5
 """What the default cap lets into one window."""
-INTERVIEWS = frozenset({"interviews", "interviews_before"})
+INTERVIEWS = frozenset({"newest_interviews", "earlier_interviews"})
 """Attributes of an account that are written together: an earlier release may have divided the same otherwise."""
 
 
@@ -89,15 +101,33 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
-def known(values: type[V], text: str) -> V | str:
+class EnumAttribute(Attribute[V]):
+    """One of these values: an item with any other text is not read, as nothing is to be decided by it."""
+
+    attr_type = STRING
+
+    def __init__(self, values: type[V]) -> None:
+        super().__init__()
+        self._values = values
+
+    def serialize(self, value: V) -> str:
+        return str(value)
+
+    def deserialize(self, value: str) -> V:
+        return self._values(value)
+
+
+class OpenEnumAttribute(EnumAttribute[V]):
     """One of these values, or the text itself: a newer release that was taken back may have written another.
 
-    Only for what nothing is decided by. An account of a plan, say, that is not known is not to be read as any other.
+    Only for what nothing is decided by.
     """
-    try:
-        return values(text)
-    except ValueError:
-        return text
+
+    def deserialize(self, value: str) -> Any:  # noqa: ANN401 - one of the values, or a text
+        try:
+            return super().deserialize(value)
+        except ValueError:
+            return value
 
 
 class WholeAttribute(Attribute[int]):
@@ -256,89 +286,81 @@ class TextsAttribute(Attribute["Mapping[str, str]"]):
         return {key: text["S"] for key, text in value.items()}
 
 
-class ByTime(LocalSecondaryIndex["EntryRow"]):
-    class Meta:
-        index_name = "by_time"
-        projection = AllProjection()
-
-    pk = UnicodeAttribute(hash_key=True)
-    time_key = UnicodeAttribute(range_key=True)
-
-
-class GrantDue(GlobalSecondaryIndex["AccountRow"]):
-    class Meta:
-        index_name = "grant_due"
-        projection = KeysOnlyProjection()
-
-    shard = UnicodeAttribute(hash_key=True)
-    grant_due = UnicodeAttribute(range_key=True)
+def _index(kind: type[I], projection: type[Projection], name: str, hash_key: str, range_key: str) -> I:
+    """An index as pynamodb declares it: a class of its own, of which it takes one instance."""
+    keys = {hash_key: UnicodeAttribute(hash_key=True), range_key: UnicodeAttribute(range_key=True)}
+    meta = type("Meta", (), {"index_name": name, "projection": projection()})
+    index: I = type(name, (kind,), {"Meta": meta, **keys})()
+    return index
 
 
-class ExpiryDue(GlobalSecondaryIndex["AccountRow"]):
-    class Meta:
-        index_name = "expiry_due"
-        projection = KeysOnlyProjection()
-
-    shard = UnicodeAttribute(hash_key=True)
-    expiry_due = UnicodeAttribute(range_key=True)
-
-
-class NoticeDue(GlobalSecondaryIndex["AccountRow"]):
-    class Meta:
-        index_name = "notice_due"
-        projection = KeysOnlyProjection()
-
-    shard = UnicodeAttribute(hash_key=True)
-    notice_due = UnicodeAttribute(range_key=True)
-
-
-class BadgeDue(GlobalSecondaryIndex["AccountRow"]):
-    class Meta:
-        index_name = "badge_due"
-        projection = KeysOnlyProjection()
-
-    shard = UnicodeAttribute(hash_key=True)
-    badge_due = UnicodeAttribute(range_key=True)
-
-
-class PurchaseDue(GlobalSecondaryIndex["PurchaseRow"]):
-    class Meta:
-        index_name = "purchase_due"
-        projection = KeysOnlyProjection()
-
-    shard = UnicodeAttribute(hash_key=True)
-    purchase_due = UnicodeAttribute(range_key=True)
-
-
-class JobDue(GlobalSecondaryIndex["Row"]):
-    class Meta:
-        index_name = "job_due"
-        projection = KeysOnlyProjection()
-
-    shard = UnicodeAttribute(hash_key=True)
-    job_due = UnicodeAttribute(range_key=True)
+def _due_index(name: str) -> GlobalSecondaryIndex[Any]:
+    """By what is due, spread over ``shard``. It is named like the attribute that says since when."""
+    return _index(GlobalSecondaryIndex, KeysOnlyProjection, name, "shard", name)
 
 
 class Row(Model):
     """What every item has. Bound to a table by `shared.store.table.Table`."""
 
+    record: ClassVar[type[Any]]
+    """What an item of this kind holds: each attribute that is named like a field of it stores that field.
+
+    Where the attribute may be missing (``null``), a field with its default value is stored as no attribute at all.
+    """
+
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
 
     # All are declared here because pynamodb takes a connection's index names from one class.
-    by_time = ByTime()
-    by_grant_due = GrantDue()
-    by_expiry_due = ExpiryDue()
-    by_notice_due = NoticeDue()
-    by_badge_due = BadgeDue()
-    by_purchase_due = PurchaseDue()
-    by_job_due = JobDue()
+    by_time = _index(LocalSecondaryIndex, AllProjection, "by_time", "pk", "time_key")
+    by_grant_due = _due_index("grant_due")
+    by_expiry_due = _due_index("expiry_due")
+    by_notice_due = _due_index("notice_due")
+    by_badge_due = _due_index("badge_due")
+    by_purchase_due = _due_index("purchase_due")
+    by_job_due = _due_index("job_due")
+
+    @classmethod
+    def values(cls, record: Any) -> dict[str, Any]:  # noqa: ANN401 - an instance of `record`
+        """What is stored of a record, by attribute; None is stored as no attribute at all."""
+        return {
+            name: None if (value := getattr(record, name)) == absent else value
+            for name, absent in _stored_fields(cls).items()
+        }
+
+    def fields(self) -> dict[str, Any]:
+        """What this item stores of its record, by field."""
+        return {
+            name: self.attribute_values[name] for name in _stored_fields(type(self)) if name in self.attribute_values
+        }
+
+    @classmethod
+    def set_all(cls, values: Mapping[str, Any]) -> list[Action]:
+        """Set each of these attributes, and remove those that are None."""
+        attributes = cls.get_attributes()
+        return [
+            attributes[name].remove() if value is None else attributes[name].set(value)
+            for name, value in values.items()
+        ]
+
+
+@cache
+def _stored_fields(row: type[Row]) -> dict[str, Any]:
+    """The fields of a record that its row stores, each with the value that is stored as no attribute at all."""
+    attributes, stored = row.get_attributes(), {}
+    for field in fields(row.record):
+        if field.name in attributes:
+            default = field.default if field.default_factory is MISSING else field.default_factory()
+            stored[field.name] = default if attributes[field.name].null else MISSING
+    return stored
 
 
 class AccountRow(Row):
-    kind = UnicodeAttribute()
-    plan = UnicodeAttribute()
-    plan_as_of = InstantAttribute(null=True)
+    record = Account
+
+    kind = EnumAttribute(Kind)
+    plan = EnumAttribute(Plan)
+    told_since = InstantAttribute(attr_name="plan_as_of", null=True)
     plans = NewsAttribute({PlanNews.BASIC: "b", PlanNews.BASIC_NOW: "n", PlanNews.PLUS: "p"})
     statuses = NewsAttribute({Status.ACTIVE: "a", Status.SUSPENDED: "s", Status.CLOSED: "c"})
     joined_on = DateAttribute()
@@ -351,11 +373,10 @@ class AccountRow(Row):
     granted_month = DateAttribute(null=True)
     granted = GrantedAttribute(null=True)
     granted_plan = UnicodeAttribute(null=True)
-    """In its place an older release has the best plan that the newest cycle was granted for."""
-    interviews = AmountsAttribute(null=True)
-    """The newest, in the form that earlier releases read: one that is deployed again goes on counting them."""
-    interviews_before = InterviewsAttribute(null=True)
-    """The others."""
+    """An older release stored this in place of ``granted``: the best plan that the newest cycle was granted for."""
+    newest_interviews = AmountsAttribute(attr_name="interviews", null=True)
+    """In the form that earlier releases read: one that is deployed again goes on counting them."""
+    earlier_interviews = InterviewsAttribute(attr_name="interviews_before", null=True)
     shard = UnicodeAttribute()
     grant_due = DateAttribute(null=True)
     expiry_due = DateAttribute(null=True)
@@ -365,68 +386,29 @@ class AccountRow(Row):
     badge_due = InstantAttribute(null=True)
     """There while it is on."""
 
-    @staticmethod
-    def values(account: Account) -> dict[str, Any]:
-        """What of an account can change, by attribute; None is stored as no attribute at all."""
-        return {
-            "plan": account.plan.value,
-            "plan_as_of": account.told_since,
-            "plans": account.plans or None,
-            "statuses": account.statuses or None,
-            "lots": account.lots,
-            "held": account.held or None,
-            "frozen": account.frozen or None,
-            "seq": account.seq,
-            "last_at": account.last_at,
-            "granted_month": account.granted_month,
-            "granted": account.granted or None,
-            "interviews": {each.last: each.amount for each in _newest(account)} or None,
-            "interviews_before": tuple(each for each in account.interviews if each not in _newest(account)) or None,
-            "grant_due": account.grant_due,
-            "expiry_due": account.expiry_due,
-            "notice_due": account.notice_due,
-            "badge_max": account.badge and account.badge.max_per_week,
-            "badge_paid_until": account.badge and account.badge.paid_until,
-            "badge_due": account.badge and account.badge.renews_at,
+    @classmethod
+    def values(cls, account: Account) -> dict[str, Any]:
+        newest, badge = _newest(account), account.badge
+        return super().values(account) | {
+            "newest_interviews": {each.last: each.amount for each in newest} or None,
+            "earlier_interviews": tuple(each for each in account.interviews if each not in newest) or None,
+            "badge_max": badge and badge.max_per_week,
+            "badge_paid_until": badge and badge.paid_until,
+            "badge_due": badge and badge.renews_at,
         }
 
     def account(self) -> Account:
+        newest = [Brought(at, at, amount) for at, amount in (self.newest_interviews or {}).items()]
+        badge = Badge(self.badge_due is not None, self.badge_max, self.badge_paid_until) if self.badge_max else None
+        by_older_release = {}
+        if self.granted_month and self.granted_plan:
+            by_older_release = {"granted": {self.granted_month: Granted(Plan(self.granted_plan))}}
         return Account(
             account_id=self.pk,
-            kind=Kind(self.kind),
-            plan=Plan(self.plan),
-            told_since=self.plan_as_of,
-            plans=self.plans or {},
-            statuses=self.statuses or {},
-            joined_on=self.joined_on,
-            lots=self.lots,
-            held=self.held or 0,
-            frozen=bool(self.frozen),
-            version=self.version,
-            seq=self.seq,
-            last_at=self.last_at,
-            granted_month=self.granted_month,
-            granted=self.granted or self._granted_before(),
-            interviews=self._interviews(),
-            grant_due=self.grant_due,
-            expiry_due=self.expiry_due,
-            notice_due=self.notice_due,
-            badge=self._badge(),
+            interviews=tuple(sorted([*(self.earlier_interviews or ()), *newest])),
+            badge=badge,
+            **by_older_release | self.fields(),
         )
-
-    def _interviews(self) -> tuple[Brought, ...]:
-        newest = [Brought(at, at, amount) for at, amount in (self.interviews or {}).items()]
-        return tuple(sorted([*(self.interviews_before or ()), *newest]))
-
-    def _granted_before(self) -> dict[date, Granted]:
-        if not self.granted_month or not self.granted_plan:
-            return {}
-        return {self.granted_month: Granted(Plan(self.granted_plan))}
-
-    def _badge(self) -> Badge | None:
-        if not self.badge_max:
-            return None
-        return Badge(self.badge_due is not None, self.badge_max, self.badge_paid_until)
 
 
 def _newest(account: Account) -> list[Brought]:
@@ -434,11 +416,13 @@ def _newest(account: Account) -> list[Brought]:
 
 
 class EntryRow(Row):
+    record = Entry
+
     time_key = UnicodeAttribute()
     seq = WholeAttribute()
     at = InstantAttribute()
     recorded_at = InstantAttribute()
-    type = UnicodeAttribute()
+    type = OpenEnumAttribute(EntryType)
     amount = WholeAttribute()
     balance_after = WholeAttribute()
     slices = LotsAttribute()
@@ -447,52 +431,34 @@ class EntryRow(Row):
     actor = UnicodeAttribute()
     fingerprint = UnicodeAttribute()
 
-    @staticmethod
-    def values(entry: Entry) -> dict[str, Any]:
-        return {
-            "pk": entry.account_id,
-            "sk": entry_sk(entry.entry_id),
-            "time_key": time_key(entry),
-            "seq": entry.seq,
-            "at": entry.at,
-            "recorded_at": entry.recorded_at,
-            "type": str(entry.type),
-            "amount": entry.amount,
-            "balance_after": entry.balance_after,
-            "slices": entry.slices,
-            "reason": entry.reason,
-            "reference": entry.reference,
-            "actor": entry.actor,
-            "fingerprint": entry.fingerprint,
-        }
+    @classmethod
+    def values(cls, entry: Entry) -> dict[str, Any]:
+        keys = {"pk": entry.account_id, "sk": entry_sk(entry.entry_id), "time_key": time_key(entry)}
+        return super().values(entry) | keys
 
 
 def entry_from(item: Mapping[str, Any]) -> Entry:
-    """An entry from an item as DynamoDB sends it: by way of a model, a page of history takes half as long again."""
-    return Entry(
-        entry_id=item["sk"]["S"].removeprefix(entry_sk("")),
-        account_id=item["pk"]["S"],
-        seq=int(item["seq"]["N"]),
-        at=datetime.fromisoformat(item["at"]["S"]),
-        recorded_at=datetime.fromisoformat(item["recorded_at"]["S"]),
-        type=known(EntryType, item["type"]["S"]),
-        amount=int(item["amount"]["N"]),
-        balance_after=int(item["balance_after"]["N"]),
-        slices=EntryRow.slices.deserialize(item["slices"]["M"]),
-        reason=item["reason"]["S"],
-        reference=EntryRow.reference.deserialize(item["reference"]["M"]),
-        actor=item["actor"]["S"],
-        fingerprint=item["fingerprint"]["S"],
-    )
+    """An entry from an item as DynamoDB sends it: by way of a row it would take more than twice as long."""
+    stored = {name: read(item[name][kind]) for name, kind, read in _entry_readers()}
+    return Entry(entry_id=item["sk"]["S"].removeprefix(entry_sk("")), account_id=item["pk"]["S"], **stored)
+
+
+@cache
+def _entry_readers() -> list[tuple[str, str, Callable[[Any], Any]]]:
+    """Of each field that an entry's row stores: its name, its type for DynamoDB, and how it is read."""
+    attributes = EntryRow.get_attributes()
+    return [(name, attributes[name].attr_type, attributes[name].deserialize) for name in _stored_fields(EntryRow)]
 
 
 class ClaimRow(Row):
+    record = Claim
+
     holder = UnicodeAttribute()
     fingerprint = UnicodeAttribute()
     answer = UnicodeAttribute(null=True)
 
     def claim(self) -> Claim:
-        return Claim(self.sk.removeprefix(claim_sk("")), self.holder, self.fingerprint, self.answer)
+        return Claim(self.sk.removeprefix(claim_sk("")), **self.fields())
 
 
 class RefundRow(ClaimRow):
@@ -503,31 +469,30 @@ class RefundRow(ClaimRow):
 
 
 class NoticeRow(Row):
+    record = Notice
+
     at = InstantAttribute()
     facts = JSONAttribute()
 
-    @staticmethod
-    def values(notice: Notice) -> dict[str, Any]:
-        return {
-            "pk": notice.account_id,
-            "sk": notice_sk(notice.kind, notice.about),
-            "at": notice.at,
-            "facts": dict(notice.facts),
-        }
+    @classmethod
+    def values(cls, notice: Notice) -> dict[str, Any]:
+        return super().values(notice) | {"pk": notice.account_id, "sk": notice_sk(notice.kind, notice.about)}
 
     def notice(self) -> Notice:
         _, kind, about = self.sk.split("#", 2)
-        return Notice(self.pk, kind, about, self.at, self.facts)
+        return Notice(self.pk, kind, about, **self.fields())
 
 
 class PurchaseRow(Row):
+    record = Purchase
+
     shard = UnicodeAttribute()
-    purchase_due = InstantAttribute(null=True)
-    state = UnicodeAttribute()
+    due_at = InstantAttribute(attr_name="purchase_due", null=True)
+    state = EnumAttribute(PurchaseState)
     quantity = WholeAttribute()
     amount_cents = WholeAttribute()
     currency = UnicodeAttribute()
-    source = UnicodeAttribute()
+    source = OpenEnumAttribute(PaymentSource)
     created_at = InstantAttribute()
     actor = UnicodeAttribute()
     fingerprint = UnicodeAttribute()
@@ -539,47 +504,9 @@ class PurchaseRow(Row):
     promo_refused = UnicodeAttribute(null=True)
     revision = WholeAttribute()
 
-    @staticmethod
-    def values(purchase: Purchase) -> dict[str, Any]:
-        return {
-            "pk": purchase.account_id,
-            "sk": purchase_sk(purchase.purchase_id),
-            "purchase_due": purchase.due_at,
-            "state": purchase.state.value,
-            "quantity": purchase.quantity,
-            "amount_cents": purchase.amount_cents,
-            "currency": purchase.currency,
-            "source": str(purchase.source),
-            "created_at": purchase.created_at,
-            "actor": purchase.actor,
-            "fingerprint": purchase.fingerprint,
-            "attempt": purchase.attempt,
-            "checks": purchase.checks,
-            "answered_pending": purchase.answered_pending,
-            "declined_because": purchase.declined_because,
-            "promo_code": purchase.promo_code,
-            "promo_refused": purchase.promo_refused,
-            "revision": purchase.revision,
-        }
+    @classmethod
+    def values(cls, purchase: Purchase) -> dict[str, Any]:
+        return super().values(purchase) | {"pk": purchase.account_id, "sk": purchase_sk(purchase.purchase_id)}
 
     def purchase(self) -> Purchase:
-        return Purchase(
-            account_id=self.pk,
-            purchase_id=self.sk.removeprefix(purchase_sk("")),
-            state=PurchaseState(self.state),
-            quantity=self.quantity,
-            amount_cents=self.amount_cents,
-            currency=self.currency,
-            source=known(PaymentSource, self.source),
-            created_at=self.created_at,
-            actor=self.actor,
-            fingerprint=self.fingerprint,
-            attempt=self.attempt,
-            checks=self.checks,
-            due_at=self.purchase_due,
-            answered_pending=self.answered_pending,
-            declined_because=self.declined_because,
-            promo_code=self.promo_code,
-            promo_refused=self.promo_refused,
-            revision=self.revision,
-        )
+        return Purchase(self.pk, self.sk.removeprefix(purchase_sk("")), **self.fields())

@@ -305,7 +305,7 @@ class Table:
         self._put(write, decision, claims)
         write.update(
             self._account(pk=after.account_id, sk=ACCOUNT_SK),
-            [self._account.version.set(after.version), *self._changes(before, after)],
+            self._changes(before, after),
             self._account.version == before.version,
             ALL_OLD,
         )
@@ -390,7 +390,7 @@ class Table:
 
     def due_purchases(self, until: datetime) -> Iterator[DuePurchase]:
         """Purchases whose charge is to be asked after by ``until``, shard by shard."""
-        for key in self.due(self._purchase.purchase_due, until):
+        for key in self.due(self._purchase.due_at, until):
             yield DuePurchase(key.pk, key.sk.removeprefix(purchase_sk("")), cast("datetime", key.since))
 
     def due(self, attribute: Attribute[Any], until: date) -> Iterator[DueKey]:
@@ -434,9 +434,6 @@ class Table:
         return self._account(
             pk=account.account_id,
             sk=ACCOUNT_SK,
-            kind=account.kind.value,
-            joined_on=account.joined_on,
-            version=account.version,
             shard=shard_of(account.account_id, self.shards),
             **AccountRow.values(account),
         )
@@ -461,13 +458,7 @@ class Table:
             # No condition: the outbox publishes what is new, and writing a notice again is telling nothing.
             write.save(self._notice(**NoticeRow.values(notice)))
         for claim in claims:
-            row = self._claim(
-                pk=decision.account.account_id,
-                sk=claim_sk(claim.name),
-                holder=claim.holder,
-                fingerprint=claim.fingerprint,
-                answer=claim.answer,
-            )
+            row = self._claim(pk=decision.account.account_id, sk=claim_sk(claim.name), **ClaimRow.values(claim))
             write.save(row, self._claim.pk.does_not_exist(), ALL_OLD)
 
     def _changes(self, before: Account, after: Account) -> list[Action]:
@@ -476,22 +467,19 @@ class Table:
         changed = [name for name in new if new[name] != old[name]]
         if not INTERVIEWS.isdisjoint(changed):
             changed = [*(name for name in changed if name not in INTERVIEWS), *INTERVIEWS]
-        return [
-            getattr(self._account, name).remove() if new[name] is None else getattr(self._account, name).set(new[name])
-            for name in changed
-        ]
+        return self._account.set_all({name: new[name] for name in changed})
 
     def _completion(self, purchase: Purchase) -> list[Action]:
         refused = self._purchase.promo_refused
         return [
             *([refused.set(purchase.promo_refused)] if purchase.promo_refused else []),
-            self._purchase.state.set(PurchaseState.COMPLETED.value),
-            self._purchase.purchase_due.remove(),
+            self._purchase.state.set(PurchaseState.COMPLETED),
+            self._purchase.due_at.remove(),
             self._purchase.revision.set(self._purchase.revision + 1),
         ]
 
     def _still_pending(self, purchase: Purchase) -> Condition:
-        condition: Condition = self._purchase.state == PurchaseState.PENDING.value
+        condition: Condition = self._purchase.state == PurchaseState.PENDING
         condition &= self._purchase.attempt == purchase.attempt
         return condition
 

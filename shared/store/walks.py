@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pynamodb.attributes import JSONAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
@@ -99,13 +99,7 @@ class Walks:
         rest_s = walk.rest // timedelta(seconds=1)
         values = {"after": walk.after, "began": walk.began, "crowded": walk.crowded, "rest_s": rest_s}
         row = self._rows(pk=walk_pk(walk.index), sk=walk.shard)
-        self._update(row, [*self._set(values), *more], self._mine(walk.holder))
-
-    def _set(self, values: dict[str, Any]) -> list[Action]:
-        return [
-            getattr(self._rows, name).remove() if value is None else getattr(self._rows, name).set(value)
-            for name, value in values.items()
-        ]
+        self._update(row, [*self._rows.set_all(values), *more], self._mine(walk.holder))
 
     def _mine(self, holder: str) -> Condition:
         return self._rows.held_by == holder

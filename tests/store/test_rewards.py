@@ -550,7 +550,7 @@ def test_interviews_of_the_release_before_count(driver, spend_id):
     """It kept them all in the one map."""
     rows = driver.table.rows(AccountRow)
     brought = {driver.clock.at - timedelta(days=day): 7 for day in range(7)}
-    rows(pk="ann", sk=ACCOUNT_SK).update([rows.interviews.set(brought)])
+    rows(pk="ann", sk=ACCOUNT_SK).update([rows.newest_interviews.set(brought)])
     assert typed(driver.interview(spend_id)[0]) == [(REFUND, 1)]
     assert sum(amount for *_, amount in brought_in(driver)) == 50
 
@@ -561,4 +561,4 @@ def test_the_release_before_finds_the_newest_interviews_in_the_map_that_it_knows
         instants.append(driver.clock.at + timedelta(days=2))
         driver.at(instants[-1]).interview(driver.spend(1, number).entry.entry_id, number)
     row = driver.table.get(AccountRow, "ann", ACCOUNT_SK)
-    assert row.interviews == dict.fromkeys(instants[-5:], 10)
+    assert row.newest_interviews == dict.fromkeys(instants[-5:], 10)

@@ -186,7 +186,7 @@ def may(stack, function, action, pk="ann", attributes=(), **more):
 
 
 def names(*rows):
-    return {name for row in rows for name in row.get_attributes()} - {"pk", "sk"}
+    return {attribute.attr_name for row in rows for attribute in row.get_attributes().values()} - {"pk", "sk"}
 
 
 @pytest.mark.parametrize("function", CHANGE_ACCOUNTS)
