@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.awsrequest import AWSResponse
 from urllib3 import HTTPResponse
@@ -27,11 +27,9 @@ from local.engines import CREDENTIALS
 from shared.aws.queue import BATCH
 from shared.aws.timing import LEAST_LEFT_S
 from shared.services.due import GRANTS, dispatch
-from shared.store.table import DUE_PAGE, DueKey, DuePage, Table
+from shared.store.due import DueIndex, DueKey, DuePage
+from shared.store.table import DUE_PAGE, Table
 from shared.store.walks import LEASE, Walk, WalkTakenError
-
-if TYPE_CHECKING:
-    from pynamodb.attributes import Attribute
 
 DAY = date(2026, 11, 22)
 SHARDS, TIMEOUT_S, VISIBILITY_S, RECEIVES = 16, 60, 360, 5
@@ -128,7 +126,7 @@ class Index:
 
     def due_page(
         self,
-        attribute: "Attribute[Any]",
+        index: DueIndex,
         shard: str,
         _until: date,
         *,
@@ -140,8 +138,8 @@ class Index:
         waiting = range(first, self._world.story.accounts, SHARDS)
         found = list(islice((account for account in waiting if not self.settled[account]), limit))
         self._world.take(self._world.pace.query + len(found) * self._world.pace.look)
-        keys = [DueKey(str(account), "ACCOUNT", DAY) for account in found]
-        last = {"pk": {"S": keys[-1].pk}, attribute.attr_name: {"S": DAY.isoformat()}} if keys else None
+        keys = [DueKey(str(account), DAY) for account in found]
+        last = {"pk": {"S": keys[-1].id}, index.name: {"S": DAY.isoformat()}} if keys else None
         return DuePage(keys, last, more=len(found) == limit)
 
 
@@ -280,7 +278,7 @@ def look_s(pages: int = 20) -> float:
     took = []
     for _ in range(pages):
         started = time.process_time()
-        table.due_page(GRANTS.attribute, "1", DAY)
+        table.due_page(GRANTS.index, "1", DAY)
         took.append(time.process_time() - started)
     return min(took) / DUE_PAGE
 

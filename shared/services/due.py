@@ -23,24 +23,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from shared.ledger.calendar import midnight
 from shared.ledger.commands import Settle
 from shared.services.batches import for_each, has_time, while_there_is_time
+from shared.store.due import BADGE_DUE, EXPIRY_DUE, GRANT_DUE, NOTICE_DUE
 from shared.store.errors import StoreError
-from shared.store.rows import AccountRow, DateAttribute
 from shared.store.walks import Walk, WalkTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pynamodb.attributes import Attribute
-
     from shared.ledger.expiry_notices import NotifyExpiring
     from shared.services.ledger import Ledger
-    from shared.store.table import DueKey, DuePage, Key
+    from shared.store.due import DueIndex, DueKey, DuePage, Key
 
 SETTLE = Settle()
 A_DAY = timedelta(days=1)
@@ -62,13 +60,13 @@ class WorkQueue(Queue, Protocol):
         ...
 
 
-class Index(Protocol):
+class DueTable(Protocol):
     """What of `shared.store.table.Table` a run looks at."""
 
     shards: int
 
     def due_page(
-        self, attribute: Attribute[Any], shard: str, until: date, *, after: Key | None = None, limit: int | None = None
+        self, index: DueIndex, shard: str, until: date, *, after: Key | None = None, limit: int | None = None
     ) -> DuePage: ...
 
 
@@ -84,12 +82,9 @@ class Marks(Protocol):
 class Work:
     """One kind of work that falls due: where it is found, and how it is asked for."""
 
-    attribute: Attribute[Any]
-    """Keys the index that is named like it."""
+    index: DueIndex
     what: str
     """What it is done to, and the name of their list in a message."""
-    name_of: Callable[[DueKey], Any]
-    """What a message says of each."""
     a_message: int
     """As many in one message: few enough that one tried again repeats little, enough that the queue costs little."""
     rest: timedelta
@@ -101,32 +96,27 @@ class Work:
 
     @property
     def walk(self) -> str:
-        name = self.attribute.attr_name
-        return f"{name} {self.everyone}" if self.everyone else name
+        return f"{self.index.name} {self.everyone}" if self.everyone else self.index.name
 
     def until(self, now: datetime) -> date:
         if self.everyone:
             return date.max
-        return now.date() if isinstance(self.attribute, DateAttribute) else now
+        return now.date() if self.index.by_day else now
 
     def messages(self, keys: Sequence[DueKey]) -> Iterator[str]:
         for start in range(0, len(keys), self.a_message):
-            yield json.dumps({self.what: [self.name_of(key) for key in keys[start : start + self.a_message]]})
+            yield json.dumps({self.what: [key.id for key in keys[start : start + self.a_message]]})
 
 
-def _account(key: DueKey) -> str:
-    return key.pk
-
-
-def _of_accounts(attribute: Attribute[Any]) -> Work:
+def _of_accounts(index: DueIndex) -> Work:
     """25 a message are some 0.5 s of work."""
-    return Work(attribute, "accounts", _account, 25, rest=timedelta(hours=1), longest_rest=timedelta(hours=8))
+    return Work(index, "accounts", 25, rest=timedelta(hours=1), longest_rest=timedelta(hours=8))
 
 
-GRANTS = _of_accounts(AccountRow.grant_due)
-EXPIRIES = _of_accounts(AccountRow.expiry_due)
-NOTICES = _of_accounts(AccountRow.notice_due)
-BADGES = _of_accounts(AccountRow.badge_due)
+GRANTS = _of_accounts(GRANT_DUE)
+EXPIRIES = _of_accounts(EXPIRY_DUE)
+NOTICES = _of_accounts(NOTICE_DUE)
+BADGES = _of_accounts(BADGE_DUE)
 SOON, STILL_SOON = timedelta(minutes=5), timedelta(minutes=30)
 """Rests of work that somebody waits for."""
 
@@ -142,7 +132,7 @@ class Dispatched:
 
 
 def dispatch(
-    index: Index, marks: Marks, queue: WorkQueue, work: Work, *, now: datetime, deadline: Callable[[], float]
+    table: DueTable, marks: Marks, queue: WorkQueue, work: Work, *, now: datetime, deadline: Callable[[], float]
 ) -> Dispatched:
     """Send what is due and was not sent yet to the queue, the longest due first, for as long as there is time.
 
@@ -151,12 +141,12 @@ def dispatch(
     Raises:
         ExceptionGroup: at the end, what went wrong with some shards; the others are sent, and these go on next time.
     """
-    return _Run(index, marks, queue, work, now, deadline).dispatch()
+    return _Run(table, marks, queue, work, now, deadline).dispatch()
 
 
 @dataclass
 class _Run:
-    index: Index
+    table: DueTable
     marks: Marks
     queue: WorkQueue
     work: Work
@@ -189,12 +179,12 @@ class _Run:
 
     def _oldest(self) -> Iterator[tuple[str, datetime]]:
         """The shards of which anything is due, and since when."""
-        for shard in while_there_is_time(map(str, range(self.index.shards)), self.deadline):
+        for shard in while_there_is_time(map(str, range(self.table.shards)), self.deadline):
             if keys := self._page(shard, None, limit=1).keys:
                 yield shard, _instant(keys[0].since)
 
     def _page(self, shard: str, after: Key | None, limit: int | None = None) -> DuePage:
-        return self.index.due_page(self.work.attribute, shard, self.work.until(self.now), after=after, limit=limit)
+        return self.table.due_page(self.work.index, shard, self.work.until(self.now), after=after, limit=limit)
 
     def _walk(self, shard: str, oldest: datetime) -> Iterator[None]:
         """Send what is due of a shard page by page, until there is nothing more, or no time; not where another run is.

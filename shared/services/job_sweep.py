@@ -23,7 +23,7 @@ from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.jobs import end_holds
 from shared.services.proposals import refund_spend
 from shared.store.errors import JobMovedError
-from shared.store.jobs import JobRow, Jobs, job_pk
+from shared.store.jobs import JOB_DUE, Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,9 +36,8 @@ PROPOSALS_PER_MESSAGE = 25
 """Some 0.5 s of work, see `shared.services.due`."""
 
 JOBS = Work(
-    JobRow.refunds_due,
+    JOB_DUE,
     "jobs",
-    lambda key: key.pk.removeprefix(job_pk("")),
     10,  # each may have thousands of proposals
     rest=SOON,
     longest_rest=STILL_SOON,

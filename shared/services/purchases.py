@@ -34,8 +34,8 @@ from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.promos import check_redeemable, promo_credit, take_one
 from shared.services.retry import attempts, in_time
+from shared.store.due import PURCHASE_DUE
 from shared.store.errors import ContentionError, PurchaseMovedError
-from shared.store.rows import PurchaseRow, purchase_sk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,9 +50,8 @@ PURCHASE_PROMO = "purchase_promo"
 FIRST_CHECK = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
 PURCHASES = Work(
-    PurchaseRow.due_at,
+    PURCHASE_DUE,
     "purchases",
-    lambda key: [key.pk, key.sk.removeprefix(purchase_sk(""))],
     10,  # each waits for the payment provider
     rest=SOON,
     longest_rest=STILL_SOON,

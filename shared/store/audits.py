@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.ledger.purchases import Purchase
-    from shared.store.table import Key, Table
+    from shared.store.due import Key
+    from shared.store.table import Table
 
 AUDIT_SK = "AUDIT"
 ATTRIBUTES = ["sk", "seq", "at", "type", "amount", "balance_after", "slices", "reference"]

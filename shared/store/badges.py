@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING
 from pynamodb.attributes import JSONAttribute
 
 from shared.ledger.badges import WeekPrice
+from shared.store.due import BADGE_DUE
 from shared.store.errors import ContentionError, StoreError
-from shared.store.rows import AccountRow, DateAttribute, Row, WholeAttribute
+from shared.store.rows import DateAttribute, Row, WholeAttribute
 from shared.store.transaction_items import Update
 
 if TYPE_CHECKING:
-    from shared.store.table import Key, Table
+    from shared.store.due import Key
+    from shared.store.table import Table
 
 PK, SK = "BADGE#PRICE", "PRICE"
 
@@ -102,5 +104,5 @@ def save_count(table: Table, count: BadgeCount) -> None:
 
 def count_more(table: Table, count: BadgeCount) -> BadgeCount:
     """The count and up to a megabyte of keys more, as good as now: one call."""
-    found, after = table.count_due(AccountRow.badge_due, str(count.shard), count.after)
+    found, after = table.count_due(BADGE_DUE, str(count.shard), count.after)
     return replace(count, active=count.active + found, shard=count.shard + (after is None), after=after)

@@ -20,6 +20,7 @@ from pynamodb.constants import STRING
 from shared.ledger.auction import Auction, Bid, Boost, Close, Ending, Verdict, Why
 from shared.ledger.errors import AccountNotFoundError
 from shared.ledger.jobs import Job, JobAndAuction, JobEvent, Posting, Proposal
+from shared.store.due import DueIndex
 from shared.store.errors import JobMovedError, ProposalExistsError, contention_from_aws
 from shared.store.rows import (
     ACCOUNT_SK,
@@ -192,6 +193,10 @@ class ProposalRow(Row):
         return Proposal(self.pk.removeprefix(job_pk("")), self.sk.removeprefix(proposal_sk("")), **self.fields())
 
 
+JOB_DUE = DueIndex(JobRow.refunds_due, lambda pk, _: pk.removeprefix(job_pk("")))
+"""Jobs and auctions."""
+
+
 @dataclass(frozen=True, slots=True)
 class DueJob:
     """A job that an index says has proposals to refund or holds to end, and since when."""
@@ -326,8 +331,8 @@ class Jobs:
 
     def due(self, until: datetime) -> Iterator[DueJob]:
         """Jobs that there is something to do for by ``until``, shard by shard."""
-        for key in self._table.due(self._job.refunds_due, until):
-            yield DueJob(key.pk.removeprefix(job_pk("")), cast("datetime", key.since))
+        for key in self._table.due(JOB_DUE, until):
+            yield DueJob(key.id, cast("datetime", key.since))
 
     def _read(self, account: dict[str, Any] | None, account_id: str) -> Account:
         if account is None:

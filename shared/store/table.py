@@ -11,6 +11,17 @@ from pynamodb.transactions import TransactWrite
 
 from shared.ledger.errors import AccountNotFoundError
 from shared.ledger.purchases import PurchaseState
+from shared.store.due import (
+    BADGE_DUE,
+    EXPIRY_DUE,
+    GRANT_DUE,
+    NOTICE_DUE,
+    PURCHASE_DUE,
+    DueIndex,
+    DueKey,
+    DuePage,
+    Key,
+)
 from shared.store.errors import (
     CONFLICT,
     CONTENTION,
@@ -51,7 +62,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date, datetime
 
-    from pynamodb.attributes import Attribute
     from pynamodb.expressions.condition import Condition
     from pynamodb.expressions.update import Action
 
@@ -65,8 +75,6 @@ CALLS_A_PAGE = 10
 ROWS_LOOKED_THROUGH = 500
 
 R = TypeVar("R", bound=Row)
-Key = dict[str, dict[str, Any]]
-"""As DynamoDB has it: ``{"pk": {"S": "ann"}, ...}``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +90,6 @@ class DuePurchase:
     account_id: str
     purchase_id: str
     since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class DueKey:
-    """What an index of what is due holds of an item: its key, and since which day or instant it is due."""
-
-    pk: str
-    sk: str
-    since: date
-
-
-@dataclass(frozen=True, slots=True)
-class DuePage:
-    """A part of a shard, the longest due first."""
-
-    keys: list[DueKey]
-    last: Key | None
-    """Where the next page begins; None where this one is empty."""
-    more: bool
-    """Whether there may be a next one now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,47 +358,44 @@ class Table:
 
     def due_grants(self, until: date) -> Iterator[Due]:
         """Accounts whose monthly Connects were due by ``until``, shard by shard."""
-        for key in self.due(self._account.grant_due, until):
-            yield Due(key.pk, key.since)
+        return self._due_accounts(GRANT_DUE, until)
 
     def due_expiries(self, until: date) -> Iterator[Due]:
         """Accounts that may hold lots that expired by ``until``, shard by shard."""
-        for key in self.due(self._account.expiry_due, until):
-            yield Due(key.pk, key.since)
+        return self._due_accounts(EXPIRY_DUE, until)
 
     def due_notices(self, until: date) -> Iterator[Due]:
         """Accounts whose owners are to be told of lots about to expire, shard by shard."""
-        for key in self.due(self._account.notice_due, until):
-            yield Due(key.pk, key.since)
+        return self._due_accounts(NOTICE_DUE, until)
 
     def due_badges(self, until: datetime) -> Iterator[Due]:
         """Accounts whose badge is to be paid for again by ``until``, shard by shard."""
-        for key in self.due(self._account.badge_due, until):
-            yield Due(key.pk, key.since)
+        return self._due_accounts(BADGE_DUE, until)
 
     def due_purchases(self, until: datetime) -> Iterator[DuePurchase]:
         """Purchases whose charge is to be asked after by ``until``, shard by shard."""
-        for key in self.due(self._purchase.due_at, until):
-            yield DuePurchase(key.pk, key.sk.removeprefix(purchase_sk("")), cast("datetime", key.since))
+        for key in self.due(PURCHASE_DUE, until):
+            account_id, purchase_id = key.id
+            yield DuePurchase(account_id, purchase_id, cast("datetime", key.since))
 
-    def due(self, attribute: Attribute[Any], until: date) -> Iterator[DueKey]:
-        """What is due by ``until`` of the index that ``attribute`` keys, shard by shard."""
+    def due(self, index: DueIndex, until: date) -> Iterator[DueKey]:
+        """What is due by ``until``, shard by shard."""
         for shard in range(self.shards):
-            page = self.due_page(attribute, str(shard), until)
+            page = self.due_page(index, str(shard), until)
             yield from page.keys
             while page.more:
-                page = self.due_page(attribute, str(shard), until, after=page.last)
+                page = self.due_page(index, str(shard), until, after=page.last)
                 yield from page.keys
 
     def due_page(
-        self, attribute: Attribute[Any], shard: str, until: date, *, after: Key | None = None, limit: int | None = None
+        self, index: DueIndex, shard: str, until: date, *, after: Key | None = None, limit: int | None = None
     ) -> DuePage:
-        """One call for what is due by ``until`` in a shard of the index that ``attribute`` keys, behind ``after``.
+        """One call for what is due by ``until`` in a shard of an index, behind ``after``.
 
         Eventually consistent, as every global index: what changed in the last second may be missing, or still there.
         By way of pynamodb's rows it would take twice as long.
         """
-        name = attribute.attr_name
+        name, attribute = index.name, index.attribute
         if after and after[name]["S"] > attribute.serialize(until):
             return DuePage([], None, more=False)  # DynamoDB refuses to begin where the condition has ended
         with contention_from_aws(reading=True):
@@ -418,17 +403,21 @@ class Table:
                 shard, attribute <= until, index_name=name, exclusive_start_key=after, limit=limit or DUE_PAGE
             )
         items = found["Items"]
-        keys = [DueKey(item["pk"]["S"], item["sk"]["S"], attribute.deserialize(item[name]["S"])) for item in items]
+        keys = [
+            DueKey(index.id_of(item["pk"]["S"], item["sk"]["S"]), attribute.deserialize(item[name]["S"]))
+            for item in items
+        ]
         last = {key: items[-1][key] for key in ("pk", "sk", "shard", name)} if items else None
         return DuePage(keys, last, more="LastEvaluatedKey" in found)
 
-    def count_due(self, attribute: Attribute[Any], shard: str, after: Key | None) -> tuple[int, Key | None]:
+    def count_due(self, index: DueIndex, shard: str, after: Key | None) -> tuple[int, Key | None]:
         """One call: how many keys follow in a shard of an index, due or not, and where the next goes on, if any."""
         with contention_from_aws(reading=True):
-            found = self._connection.query(
-                shard, index_name=attribute.attr_name, exclusive_start_key=after, select="COUNT"
-            )
+            found = self._connection.query(shard, index_name=index.name, exclusive_start_key=after, select="COUNT")
         return found["Count"], found.get("LastEvaluatedKey")
+
+    def _due_accounts(self, index: DueIndex, until: date) -> Iterator[Due]:
+        return (Due(key.id, key.since) for key in self.due(index, until))
 
     def _whole(self, account: Account) -> AccountRow:
         return self._account(

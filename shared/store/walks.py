@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pynamodb.expressions.condition import Condition
     from pynamodb.expressions.update import Action
 
-    from shared.store.table import Key, Table
+    from shared.store.due import Key
+    from shared.store.table import Table
 
 LEASE = timedelta(seconds=75)
 """Longer than a run may last. One that died is followed by the first run that begins so much later."""
