@@ -49,15 +49,15 @@ from shared.services.purchases import Bought, Order, buy, read_purchase, reconci
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.store.jobs import AuctionRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
+from shared.store.purchases import DuePurchase, PurchaseRow, purchase_sk
 from shared.store.rows import (
     NOTICES,
     EntryRow,
     RefundRow,
     Row,
     claim_sk,
-    purchase_sk,
 )
-from shared.store.table import DuePurchase, Page, Table
+from shared.store.table import Page, Table
 from shared.store.transaction_items import Put
 from shared.store.walks import Walks
 from tests.core.builders import QUIET, noon
@@ -523,8 +523,9 @@ def completed_purchases(table: Table) -> dict[str, int]:
 
 
 def purchases_of(table: Table, account_id: str) -> list[Purchase]:
-    rows = table._purchase.query(account_id, table._purchase.sk.startswith(purchase_sk("")), consistent_read=True)
-    return [row.purchase() for row in rows]
+    rows = table.rows(PurchaseRow)
+    found = rows.query(account_id, rows.sk.startswith(purchase_sk("")), consistent_read=True)
+    return [row.purchase() for row in found]
 
 
 def _accounts(table: Table) -> list[str]:

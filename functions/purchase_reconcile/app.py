@@ -12,7 +12,7 @@ from shared.ledger.purchases import Purchase
 from shared.services.due import Dispatched
 from shared.services.ledger import Ledger
 from shared.services.purchases import PURCHASES, reconcile
-from shared.store.table import DuePurchase
+from shared.store.purchases import DuePurchase
 
 
 def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:

@@ -20,6 +20,7 @@ from shared.services.due_dates import day_to_look_until
 from shared.services.job_sweep import handle_message, sweep
 from shared.services.purchases import reconcile
 from shared.store.jobs import Jobs
+from shared.store.purchases import Purchases
 from shared.store.rows import instant
 
 app = router()
@@ -57,7 +58,7 @@ def move_clock(body: ClockBody) -> Response[str]:
     now = clock.move_to(body.now) if body.now else clock.advance(body.advance or timedelta())
     due = chain(ledger.table.due_expiries(now.date()), ledger.table.due_grants(now.date()))
     accounts = sorted({found.account_id for found in due})
-    purchases = list(ledger.table.due_purchases(now))
+    purchases = list(Purchases(ledger.table).due(now))
     badges = [found.account_id for found in ledger.table.due_badges(now)]
     jobs = [found.job_id for found in Jobs(ledger.table).due(now)]
     settled = settle_accounts(ledger, accounts, until)

@@ -30,6 +30,7 @@ from shared.services.retry import attempts
 from shared.services.views import audit_view
 from shared.store.audits import Audits, Job
 from shared.store.errors import AuditMovedError, ContentionError
+from shared.store.purchases import Purchases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -200,12 +201,12 @@ def _pages(ledger: Ledger, account_id: str, deadline: float) -> Iterator[list[An
 
 
 def _purchases(ledger: Ledger, account_id: str, deadline: float) -> Iterator[Purchase]:
-    audits = Audits(ledger.table)
-    page = _patiently(lambda: audits.purchases(account_id), deadline)
+    purchases = Purchases(ledger.table)
+    page = _patiently(lambda: purchases.page(account_id), deadline)
     while page:
         yield from page
         last = page[-1].purchase_id
-        page = _patiently(lambda: audits.purchases(account_id, last), deadline)  # noqa: B023 - called at once
+        page = _patiently(lambda: purchases.page(account_id, last), deadline)  # noqa: B023 - called at once
 
 
 def _newer_entry(ledger: Ledger, checked: Audit, purchase: Purchase, deadline: float) -> Entry | None:

@@ -34,15 +34,14 @@ from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.promos import check_redeemable, promo_credit, take_one
 from shared.services.retry import attempts, in_time
-from shared.store.due import PURCHASE_DUE
 from shared.store.errors import ContentionError, PurchaseMovedError
+from shared.store.purchases import PURCHASE_DUE, DuePurchase, Purchases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from shared.ledger.promos import Campaign
-    from shared.store.table import DuePurchase
     from shared.store.transaction_items import TransactionItem
 
 PURCHASE = "purchase"
@@ -105,7 +104,7 @@ def buy(
 
 def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
     """Raises PurchaseNotFoundError."""
-    purchase = ledger.table.purchase(account_id, purchase_id)
+    purchase = Purchases(ledger.table).purchase(account_id, purchase_id)
     if purchase is None:
         raise PurchaseNotFoundError(purchase_id)
     return Bought(purchase, *_entries_of(ledger, purchase))
@@ -169,11 +168,11 @@ def look_at_charge(
 
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
     """The purchase of this key: the one there is or, where there is none or it was declined, a new attempt."""
-    purchase_id = entry_id(account_id, PURCHASE, request.key)
+    purchases, purchase_id = Purchases(ledger.table), entry_id(account_id, PURCHASE, request.key)
     tries = attempts(deadline)
     for _ in tries:
         try:
-            known = ledger.table.purchase(account_id, purchase_id)
+            known = purchases.purchase(account_id, purchase_id)
             if known and known.state is not PurchaseState.DECLINED:
                 check_same_request(known.fingerprint, request)
                 return known
@@ -185,7 +184,7 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
             new = _attempt(ledger, account_id, purchase_id, order, request)
             if known:
                 new = replace(new, attempt=known.attempt + 1, revision=known.revision)
-            return ledger.table.save_purchase(known, new)
+            return purchases.save(known, new)
         except (PurchaseMovedError, ContentionError) as error:
             tries.met(error)
     if not tries.unanswered:
@@ -246,7 +245,7 @@ def _settle(ledger: Ledger, purchase: Purchase, result: ChargeResult, *, deadlin
 
 def _save(ledger: Ledger, before: Purchase, after: Purchase) -> Bought:
     try:
-        return Bought(ledger.table.save_purchase(before, after), None)
+        return Bought(Purchases(ledger.table).save(before, after), None)
     except PurchaseMovedError:
         return read_purchase(ledger, before.account_id, before.purchase_id)
 
@@ -289,7 +288,7 @@ def _pay_out(
         request=Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor),
         bonus=bonus,
     )
-    also = (ledger.table.completion(purchase), *also)
+    also = (Purchases(ledger.table).completed(purchase), *also)
     outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, also=also)
     if purchase.promo_code and not outcome.written:
         # Somebody else completed it, or this did and never heard of it: with the promo or without, the row tells.

@@ -13,19 +13,17 @@ from pynamodb.exceptions import PutError
 from shared.ledger.audit import Line
 from shared.ledger.model import Bucket
 from shared.store.errors import AuditMovedError, contention_from_aws
-from shared.store.rows import InstantAttribute, PurchaseRow, Row, WholeAttribute, entry_sk, purchase_sk
+from shared.store.rows import InstantAttribute, Row, WholeAttribute, entry_sk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.ledger.purchases import Purchase
     from shared.store.due import Key
     from shared.store.table import Table
 
 AUDIT_SK = "AUDIT"
 ATTRIBUTES = ["sk", "seq", "at", "type", "amount", "balance_after", "slices", "reference"]
 """What is asked for of an entry: two fifths of it."""
-PURCHASES_A_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,6 @@ class Audits:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._row = table.rows(AuditRow)
-        self._purchase = table.rows(PurchaseRow)
 
     def lines(self, account_id: str, start_key: Key | None = None) -> tuple[list[Line], Key | None]:
         """One call: up to 1 MB of an account's entries, oldest first, and where the next call goes on.
@@ -71,23 +68,6 @@ class Audits:
         """
         found = self._table.list_entries(account_id, attributes_to_get=ATTRIBUTES, exclusive_start_key=start_key)
         return [_line(item) for item in found["Items"]], found.get("LastEvaluatedKey")
-
-    def purchases(self, account_id: str, after: str | None = None) -> list[Purchase]:
-        """One call: some of an account's purchases, those whose ids come next; nothing at the end.
-
-        Raises:
-            ContentionError: throttling, or no answer.
-        """
-        start_key = {"pk": {"S": account_id}, "sk": {"S": purchase_sk(after)}} if after else None
-        with contention_from_aws():
-            rows = self._purchase.query(
-                account_id,
-                self._purchase.sk.startswith(purchase_sk("")),
-                consistent_read=True,
-                last_evaluated_key=start_key,
-                limit=PURCHASES_A_PAGE,
-            )
-            return [row.purchase() for row in rows]
 
     def job(self, account_id: str) -> Job | None:
         row = self._table.get(AuditRow, account_id, AUDIT_SK)

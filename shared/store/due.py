@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.store.rows import AccountRow, DateAttribute, PurchaseRow, purchase_sk
+from shared.store.rows import AccountRow, DateAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,4 +67,3 @@ GRANT_DUE = DueIndex(AccountRow.grant_due, _account_id)
 EXPIRY_DUE = DueIndex(AccountRow.expiry_due, _account_id)
 NOTICE_DUE = DueIndex(AccountRow.notice_due, _account_id)
 BADGE_DUE = DueIndex(AccountRow.badge_due, _account_id)
-PURCHASE_DUE = DueIndex(PurchaseRow.due_at, lambda pk, sk: (pk, sk.removeprefix(purchase_sk(""))))

@@ -1,4 +1,4 @@
-"""How things are stored in the table: one item an account, one an entry, one a claim, one a purchase.
+"""How an account is stored in the table: one item itself, and beside it one an entry, a claim and a notice.
 
 These are the account's; all items of the table are listed in ``README.md`` beside this file.
 
@@ -8,7 +8,7 @@ pk                sk                       what
 ``<account id>``  ``ACCOUNT``              the account as of its last change
 ``<account id>``  ``ENTRY#<entry id>``     a row of the journal, which is also its key's idempotency record
 ``<account id>``  ``CLAIM#<name>``         what happens once for ever (opening, an interview); what came back of a spend
-``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to
+``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to (`shared.store.purchases`)
 ``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
 ``<account id>``  ``AUDIT``                how far an audit that takes long has got, or what it found
 ================  =======================  ==========================================================
@@ -54,7 +54,6 @@ from shared.ledger.model import (
     PlanNews,
     Status,
 )
-from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,10 +80,6 @@ def entry_sk(entry_id: str) -> str:
 
 def claim_sk(name: str) -> str:
     return f"CLAIM#{name}"
-
-
-def purchase_sk(purchase_id: str) -> str:
-    return f"PURCHASE#{purchase_id}"
 
 
 def notice_sk(kind: str, about: str) -> str:
@@ -481,32 +476,3 @@ class NoticeRow(Row):
     def notice(self) -> Notice:
         _, kind, about = self.sk.split("#", 2)
         return Notice(self.pk, kind, about, **self.fields())
-
-
-class PurchaseRow(Row):
-    record = Purchase
-
-    shard = UnicodeAttribute()
-    due_at = InstantAttribute(attr_name="purchase_due", null=True)
-    state = EnumAttribute(PurchaseState)
-    quantity = WholeAttribute()
-    amount_cents = WholeAttribute()
-    currency = UnicodeAttribute()
-    source = OpenEnumAttribute(PaymentSource)
-    created_at = InstantAttribute()
-    actor = UnicodeAttribute()
-    fingerprint = UnicodeAttribute()
-    attempt = WholeAttribute()
-    checks = WholeAttribute()
-    answered_pending = BooleanAttribute()
-    declined_because = UnicodeAttribute()
-    promo_code = UnicodeAttribute(null=True)
-    promo_refused = UnicodeAttribute(null=True)
-    revision = WholeAttribute()
-
-    @classmethod
-    def values(cls, purchase: Purchase) -> dict[str, Any]:
-        return super().values(purchase) | {"pk": purchase.account_id, "sk": purchase_sk(purchase.purchase_id)}
-
-    def purchase(self) -> Purchase:
-        return Purchase(self.pk, self.sk.removeprefix(purchase_sk("")), **self.fields())

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger.purchases import PurchaseState
-from shared.store.rows import NOTICES, NoticeRow, PurchaseRow, entry_from, entry_sk, purchase_sk
+from shared.store.purchases import PurchaseRow, purchase_sk
+from shared.store.rows import NOTICES, NoticeRow, entry_from, entry_sk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,17 +6,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
+from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.transactions import TransactWrite
 
 from shared.ledger.errors import AccountNotFoundError
-from shared.ledger.purchases import PurchaseState
 from shared.store.due import (
     BADGE_DUE,
     EXPIRY_DUE,
     GRANT_DUE,
     NOTICE_DUE,
-    PURCHASE_DUE,
     DueIndex,
     DueKey,
     DuePage,
@@ -30,7 +28,6 @@ from shared.store.errors import (
     ContentionError,
     EntryExistsError,
     OutcomeUnknownError,
-    PurchaseMovedError,
     StoreError,
     VersionMovedError,
     contention_from_aws,
@@ -44,19 +41,17 @@ from shared.store.rows import (
     ClaimRow,
     EntryRow,
     NoticeRow,
-    PurchaseRow,
     Row,
     claim_sk,
     entry_from,
     entry_sk,
     instant,
     place_before,
-    purchase_sk,
     shard_of,
     time_key,
 )
 from shared.store.sending import meta, watch
-from shared.store.transaction_items import ALL_OLD, Update
+from shared.store.transaction_items import ALL_OLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,8 +61,7 @@ if TYPE_CHECKING:
     from pynamodb.expressions.update import Action
 
     from shared.ledger.model import Account, Claim, Decision, Entry, EntryType
-    from shared.ledger.purchases import Purchase
-    from shared.store.transaction_items import TransactionItem
+    from shared.store.transaction_items import TransactionItem, Update
 
 DUE_PAGE = 1000
 """Of an index of what is due: some 120 KB."""
@@ -83,13 +77,6 @@ class Due:
 
     account_id: str
     since: date
-
-
-@dataclass(frozen=True, slots=True)
-class DuePurchase:
-    account_id: str
-    purchase_id: str
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +110,6 @@ class Table:
         self._entry = self.rows(EntryRow)
         self._claim = self.rows(ClaimRow)
         self._notice = self.rows(NoticeRow)
-        self._purchase = self.rows(PurchaseRow)
 
     def rows(self, row: type[R]) -> type[R]:
         """A row type, of this table. All share one connection: a client each would cost 70 ms each to make."""
@@ -174,10 +160,6 @@ class Table:
     def claim(self, account_id: str, name: str) -> Claim | None:
         row = self.get(ClaimRow, account_id, claim_sk(name))
         return row.claim() if row else None
-
-    def purchase(self, account_id: str, purchase_id: str) -> Purchase | None:
-        row = self.get(PurchaseRow, account_id, purchase_sk(purchase_id))
-        return row.purchase() if row else None
 
     def history(
         self,
@@ -329,33 +311,6 @@ class Table:
                 raise item.refused({}).after(error.cause) from error
             raise
 
-    def completion(self, purchase: Purchase) -> TransactionItem:
-        """Of a purchase that is still pending, with the Connects that it bought. Refused with PurchaseMovedError."""
-        return Update(
-            self._purchase(pk=purchase.account_id, sk=purchase_sk(purchase.purchase_id)),
-            self._completion(purchase),
-            self._still_pending(purchase),
-            lambda _: PurchaseMovedError(purchase.purchase_id),
-        )
-
-    def save_purchase(self, before: Purchase | None, after: Purchase) -> Purchase:
-        """Put a purchase where it still is as it was read, or does not exist and ``before`` is None.
-
-        Raises:
-            PurchaseMovedError: it is not.
-        """
-        after = replace(after, revision=after.revision + 1)
-        row = self._purchase(shard=shard_of(after.account_id, self.shards), **PurchaseRow.values(after))
-        unchanged = self._purchase.revision == before.revision if before else self._purchase.pk.does_not_exist()
-        try:
-            with contention_from_aws():
-                row.save(unchanged)
-        except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise PurchaseMovedError(after.purchase_id).after(error.cause) from error
-            raise
-        return after
-
     def due_grants(self, until: date) -> Iterator[Due]:
         """Accounts whose monthly Connects were due by ``until``, shard by shard."""
         return self._due_accounts(GRANT_DUE, until)
@@ -371,12 +326,6 @@ class Table:
     def due_badges(self, until: datetime) -> Iterator[Due]:
         """Accounts whose badge is to be paid for again by ``until``, shard by shard."""
         return self._due_accounts(BADGE_DUE, until)
-
-    def due_purchases(self, until: datetime) -> Iterator[DuePurchase]:
-        """Purchases whose charge is to be asked after by ``until``, shard by shard."""
-        for key in self.due(PURCHASE_DUE, until):
-            account_id, purchase_id = key.id
-            yield DuePurchase(account_id, purchase_id, cast("datetime", key.since))
 
     def due(self, index: DueIndex, until: date) -> Iterator[DueKey]:
         """What is due by ``until``, shard by shard."""
@@ -457,20 +406,6 @@ class Table:
         if not INTERVIEWS.isdisjoint(changed):
             changed = [*(name for name in changed if name not in INTERVIEWS), *INTERVIEWS]
         return self._account.set_all({name: new[name] for name in changed})
-
-    def _completion(self, purchase: Purchase) -> list[Action]:
-        refused = self._purchase.promo_refused
-        return [
-            *([refused.set(purchase.promo_refused)] if purchase.promo_refused else []),
-            self._purchase.state.set(PurchaseState.COMPLETED),
-            self._purchase.due_at.remove(),
-            self._purchase.revision.set(self._purchase.revision + 1),
-        ]
-
-    def _still_pending(self, purchase: Purchase) -> Condition:
-        condition: Condition = self._purchase.state == PurchaseState.PENDING
-        condition &= self._purchase.attempt == purchase.attempt
-        return condition
 
     def _commit(self, write: TransactWrite, own: str | None = None, also: Sequence[TransactionItem] = ()) -> None:
         try:

@@ -21,6 +21,7 @@ from shared.ledger.policy import Policy
 from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour
 from shared.services.badges import renew_badges, set_price, week_price
+from shared.store.purchases import Purchases
 from tests.driver import RecordingQueue, deadline
 
 CROWD = 32
@@ -304,7 +305,7 @@ def test_a_crowd_on_accounts_of_their_own_is_not_in_each_others_way(driver):
 def test_16_times_the_same_purchase_and_its_reconciliation_at_once_is_one_purchase(driver, provider):
     driver.open()
     driver.buy(40, late := provider.that(Behaviour.LATE))
-    [due] = driver.table.due_purchases(driver.at("2026-01-16").clock.at)
+    [due] = Purchases(driver.table).due(driver.at("2026-01-16").clock.at)
     results = at_once(*[lambda: driver.reconcile(due.purchase_id, late)] * 8)
     assert set(results) == {PurchaseState.COMPLETED}
 

@@ -38,8 +38,8 @@ from shared.services.job_sweep import JOBS
 from shared.services.jobs import end_holds
 from shared.services.purchases import PURCHASES, reconcile
 from shared.services.views import purchase_view
+from shared.store.purchases import DuePurchase, Purchases
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
-from shared.store.table import DuePurchase
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import INSTANT, QUIET, Book
 from tests.core.story import check_story, interviews, left_for_interviews, week_paid_for, when
@@ -562,7 +562,7 @@ class Years:
 
     def check_purchases(self) -> None:
         """Nobody waits for an answer, and charges and completed purchases match one to one."""
-        assert list(self.driver.table.due_purchases(self.now + timedelta(days=1))) == []
+        assert list(Purchases(self.driver.table).due(self.now + timedelta(days=1))) == []
         assert self.provider.charges == sorted(completed_purchases(self.driver.table))
 
     def check_jobs(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import SandboxGateway
 from shared.store.errors import OutcomeUnknownError
+from shared.store.purchases import Purchases
 from shared.store.table import Table
 from tests.faults import KilledError
 from tests.functions.conftest import charges
@@ -304,8 +305,8 @@ def test_a_purchase_that_fails_tells_how_long_it_has_been_pending_too(api, clock
 
 
 STEPS = {
-    "before the purchase is written": (Table, "save_purchase", "before"),
-    "after the purchase is written": (Table, "save_purchase", "after"),
+    "before the purchase is written": (Purchases, "save", "before"),
+    "after the purchase is written": (Purchases, "save", "after"),
     "before the charge": (SandboxGateway, "charge", "before"),
     "after the charge": (SandboxGateway, "charge", "after"),
     "before the credit": (Table, "commit", "before"),
@@ -368,7 +369,7 @@ def test_a_table_whose_answer_is_lost_at_the_credit_is_asked_again(api, inject, 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_table_whose_answer_is_lost_at_the_purchase_is_asked_again(api, inject, when):
-    inject(Table, "save_purchase", **{when: OutcomeUnknownError("no answer")})
+    inject(Purchases, "save", **{when: OutcomeUnknownError("no answer")})
     assert api.buy().status == 201
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
 

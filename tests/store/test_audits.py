@@ -67,7 +67,7 @@ def test_purchases_are_read_in_pages(driver, provider, monkeypatch, count):
     driver.open()
     for number in range(count):
         driver.buy(10 + number, provider.that(Behaviour.SUCCEED), str(number))
-    monkeypatch.setattr("shared.store.audits.PURCHASES_A_PAGE", 2)
+    monkeypatch.setattr("shared.store.purchases.PURCHASES_A_PAGE", 2)
     gateway = provider.that(Behaviour.SUCCEED)
     read = list(audits._purchases(driver.ledger, "ann", deadline()))
     assert read == purchases_of(driver.table, "ann")

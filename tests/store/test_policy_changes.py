@@ -17,6 +17,7 @@ from shared.services.due import dispatch
 from shared.services.due_dates import ALL, day_to_look_until, dispatch_notices
 from shared.services.purchases import read_purchase
 from shared.store.jobs import Jobs
+from shared.store.purchases import Purchases
 from shared.store.rows import shard_of
 from shared.store.walks import Walks
 from tests.core.builders import noon, start_of
@@ -179,12 +180,12 @@ def test_with_more_shards_all_that_was_there_is_found_and_keeps_the_shard_it_was
     assert rows == {name: shard_of(name, SHARDS) for name in names} | {"new": shard_of("new", 16)}
     more.at(GONE)
     assert {due.account_id for due in more.table.due_expiries(GONE)} == {*names, "ann", "new"}
-    assert {due.account_id for due in more.table.due_purchases(more.clock.at)} == set(names)
+    assert {due.account_id for due in Purchases(more.table).due(more.clock.at)} == set(names)
     assert {due.job_id for due in Jobs(more.table).due(more.clock.at)} == {f"j-{name}" for name in names}
-    for due in list(more.table.due_purchases(more.clock.at)):
+    for due in list(Purchases(more.table).due(more.clock.at)):
         more.reconcile(due.purchase_id, provider.that(Behaviour.SUCCEED), account=due.account_id)
     more.sweep()
-    assert list(more.table.due_purchases(more.clock.at)) == list(Jobs(more.table).due(more.clock.at)) == []
+    assert list(Purchases(more.table).due(more.clock.at)) == list(Jobs(more.table).due(more.clock.at)) == []
 
 
 # --- Purchases

@@ -19,6 +19,7 @@ from shared.payments import ChargeResult, ChargeState
 from shared.sandbox.payments import Behaviour
 from shared.services.purchases import read_purchase
 from shared.store.errors import PurchaseMovedError
+from shared.store.purchases import Purchases
 from tests.core.builders import paid
 from tests.faults import TRANSACT, KilledError, dies
 
@@ -41,7 +42,7 @@ def bought_amounts(driver):
 
 
 def the_purchase(driver):
-    [due] = driver.table.due_purchases(driver.clock.at + timedelta(days=1))
+    [due] = Purchases(driver.table).due(driver.clock.at + timedelta(days=1))
     assert due.account_id == "ann"
     return due.purchase_id
 
@@ -58,7 +59,7 @@ def test_a_completed_purchase_is_read_back_with_its_entry(driver, succeeds):
     read = read_purchase(driver.ledger, "ann", bought.purchase.purchase_id)
     assert (read.purchase.state, read.entry) == (COMPLETED, bought.entry)
     assert read.purchase.due_at is None
-    assert list(driver.table.due_purchases(driver.clock.at + timedelta(days=1))) == []
+    assert list(Purchases(driver.table).due(driver.clock.at + timedelta(days=1))) == []
 
 
 def test_the_same_purchase_sent_again_is_answered_as_the_first_time(driver, succeeds):
@@ -115,7 +116,7 @@ def test_a_purchase_is_asked_after_later_and_later(driver, provider):
     waits = []
     for _ in range(8):
         driver.reconcile(purchase_id, InProgress())
-        waits.append(driver.table.purchase("ann", purchase_id).due_at - driver.clock.at)
+        waits.append(Purchases(driver.table).purchase("ann", purchase_id).due_at - driver.clock.at)
     assert [wait.total_seconds() / 60 for wait in waits] == [2, 4, 8, 16, 32, 60, 60, 60]
     assert driver.reconcile(purchase_id, provider.that(Behaviour.SUCCEED)) is COMPLETED
 
@@ -195,12 +196,12 @@ def test_a_purchase_that_never_was_is_not_found(driver, succeeds):
 
 def test_a_purchase_is_saved_only_as_it_was_read(driver, provider):
     driver.buy(40, provider.that(Behaviour.LATE))
-    read = driver.table.purchase("ann", the_purchase(driver))
-    driver.table.save_purchase(read, replace(read, checks=7))
+    read = Purchases(driver.table).purchase("ann", the_purchase(driver))
+    Purchases(driver.table).save(read, replace(read, checks=7))
     for stale in (read, None):
         with pytest.raises(PurchaseMovedError):
-            driver.table.save_purchase(stale, replace(read, checks=9))
-    assert driver.table.purchase("ann", read.purchase_id).checks == 7
+            Purchases(driver.table).save(stale, replace(read, checks=9))
+    assert Purchases(driver.table).purchase("ann", read.purchase_id).checks == 7
     driver.reconcile(read.purchase_id, provider.that(Behaviour.SUCCEED))
 
 
@@ -208,9 +209,11 @@ def test_a_charge_pays_out_the_attempt_it_was_made_for_and_no_other(driver, prov
     with pytest.raises(PaymentDeclinedError):
         driver.buy(40, provider.that(Behaviour.DECLINE))
     driver.buy(40, provider.that(Behaviour.LATE))
-    second = driver.table.purchase("ann", the_purchase(driver))
+    second = Purchases(driver.table).purchase("ann", the_purchase(driver))
     account = driver.stored()
     with pytest.raises(PurchaseMovedError):
-        driver.table.commit(account, Decision(account), also=[driver.table.completion(replace(second, attempt=1))])
+        driver.table.commit(
+            account, Decision(account), also=[Purchases(driver.table).completed(replace(second, attempt=1))]
+        )
     assert (second.attempt, driver.stored()) == (2, account)
     driver.reconcile(second.purchase_id, succeeds)

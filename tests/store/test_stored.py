@@ -25,7 +25,8 @@ from shared.store.audits import Audits, Job
 from shared.store.badges import BadgeCount, save_count
 from shared.store.jobs import AuctionRow, JobRow, ProposalRow
 from shared.store.promos import CampaignRow, CounterRow
-from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow, PurchaseRow, RefundRow
+from shared.store.purchases import PurchaseRow
+from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow, RefundRow
 from shared.store.stream import Change
 from shared.store.turns import take_turn
 from shared.store.walks import Walks

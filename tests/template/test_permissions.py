@@ -8,7 +8,8 @@ from shared.store.audits import AuditRow
 from shared.store.badges import PriceRow
 from shared.store.jobs import JobRow, ProposalRow
 from shared.store.promos import CampaignRow, CounterRow
-from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow, PurchaseRow
+from shared.store.purchases import PurchaseRow
+from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow
 from tests.permissions import TableAction, allows, documents, many
 from tests.permissions import statements as statements_of
 from tests.template.transform import Json, of_type, transform

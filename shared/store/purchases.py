@@ -1,0 +1,138 @@
+"""Purchases in the ledger's table: one item each, beside the account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
+from pynamodb.exceptions import PutError
+
+from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
+from shared.store.due import DueIndex
+from shared.store.errors import PurchaseMovedError, contention_from_aws
+from shared.store.rows import EnumAttribute, InstantAttribute, OpenEnumAttribute, Row, WholeAttribute, shard_of
+from shared.store.transaction_items import Update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from shared.store.table import Table
+    from shared.store.transaction_items import TransactionItem
+
+PURCHASES_A_PAGE = 100
+
+
+def purchase_sk(purchase_id: str) -> str:
+    return f"PURCHASE#{purchase_id}"
+
+
+class PurchaseRow(Row):
+    record = Purchase
+
+    shard = UnicodeAttribute()
+    due_at = InstantAttribute(attr_name="purchase_due", null=True)
+    state = EnumAttribute(PurchaseState)
+    quantity = WholeAttribute()
+    amount_cents = WholeAttribute()
+    currency = UnicodeAttribute()
+    source = OpenEnumAttribute(PaymentSource)
+    created_at = InstantAttribute()
+    actor = UnicodeAttribute()
+    fingerprint = UnicodeAttribute()
+    attempt = WholeAttribute()
+    checks = WholeAttribute()
+    answered_pending = BooleanAttribute()
+    declined_because = UnicodeAttribute()
+    promo_code = UnicodeAttribute(null=True)
+    promo_refused = UnicodeAttribute(null=True)
+    revision = WholeAttribute()
+
+    def purchase(self) -> Purchase:
+        return Purchase(self.pk, self.sk.removeprefix(purchase_sk("")), **self.fields())
+
+
+PURCHASE_DUE = DueIndex(PurchaseRow.due_at, lambda pk, sk: (pk, sk.removeprefix(purchase_sk(""))))
+
+
+@dataclass(frozen=True, slots=True)
+class DuePurchase:
+    """A purchase whose charge the payment provider is to be asked about, and since when."""
+
+    account_id: str
+    purchase_id: str
+    since: datetime
+
+
+class Purchases:
+    """Cheap to make: what it needs, the table has."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._row = table.rows(PurchaseRow)
+
+    def purchase(self, account_id: str, purchase_id: str) -> Purchase | None:
+        row = self._table.get(PurchaseRow, account_id, purchase_sk(purchase_id))
+        return row.purchase() if row else None
+
+    def page(self, account_id: str, after: str | None = None) -> list[Purchase]:
+        """One call: some of an account's purchases, those whose ids come next; nothing at the end.
+
+        Raises:
+            ContentionError: throttling, or no answer.
+        """
+        start_key = {"pk": {"S": account_id}, "sk": {"S": purchase_sk(after)}} if after else None
+        with contention_from_aws():
+            rows = self._row.query(
+                account_id,
+                self._row.sk.startswith(purchase_sk("")),
+                consistent_read=True,
+                last_evaluated_key=start_key,
+                limit=PURCHASES_A_PAGE,
+            )
+            return [row.purchase() for row in rows]
+
+    def save(self, before: Purchase | None, after: Purchase) -> Purchase:
+        """Put a purchase where it still is as it was read, or does not exist and ``before`` is None.
+
+        Raises:
+            PurchaseMovedError: it is not.
+            ContentionError: throttling, or no answer.
+        """
+        after = replace(after, revision=after.revision + 1)
+        row = self._keyed(after, shard=shard_of(after.account_id, self._table.shards), **PurchaseRow.values(after))
+        unchanged = self._row.revision == before.revision if before else self._row.pk.does_not_exist()
+        try:
+            with contention_from_aws():
+                row.save(unchanged)
+        except PutError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise PurchaseMovedError(after.purchase_id).after(error.cause) from error
+            raise
+        return after
+
+    def completed(self, purchase: Purchase) -> TransactionItem:
+        """Of a purchase that is still pending, with the Connects that it bought. Refused with PurchaseMovedError."""
+        row = self._row
+        refused = purchase.promo_refused
+        return Update(
+            self._keyed(purchase),
+            [
+                *([row.promo_refused.set(refused)] if refused else []),
+                row.state.set(PurchaseState.COMPLETED),
+                row.due_at.remove(),
+                row.revision.set(row.revision + 1),
+            ],
+            (row.state == PurchaseState.PENDING) & (row.attempt == purchase.attempt),
+            lambda _: PurchaseMovedError(purchase.purchase_id),
+        )
+
+    def due(self, until: datetime) -> Iterator[DuePurchase]:
+        """Purchases whose charge is to be asked after by ``until``, shard by shard."""
+        for key in self._table.due(PURCHASE_DUE, until):
+            account_id, purchase_id = key.id
+            yield DuePurchase(account_id, purchase_id, cast("datetime", key.since))
+
+    def _keyed(self, purchase: Purchase, **values: Any) -> PurchaseRow:  # noqa: ANN401 - by attribute
+        return self._row(pk=purchase.account_id, sk=purchase_sk(purchase.purchase_id), **values)
