@@ -273,7 +273,7 @@ def look_s(pages: int = 20) -> float:
         raw = HTTPResponse(body=io.BytesIO(body), status=200, preload_content=False)
         return AWSResponse("", 200, {"content-type": "application/x-amz-json-1.0"}, raw)
 
-    client = table._connection.connection.client  # noqa: SLF001
+    client = table.client
     client.meta.events.register_first("before-send.dynamodb", answer)
     took = []
     for _ in range(pages):

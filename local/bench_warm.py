@@ -73,7 +73,7 @@ class Bench:
         from shared.aws.wiring import wiring  # noqa: PLC0415
 
         self.accounts, self.spend, self.refund, self.ledger = accounts, spend, refund, wiring().ledger
-        client = self.ledger.table._connection.connection.client  # noqa: SLF001
+        client = self.ledger.table.client
         client.meta.events.register("provide-client-params.dynamodb", self._record)
         client.meta.events.register("after-call.dynamodb", self._meter)
         self.bare = botocore.session.get_session().create_client("dynamodb", endpoint_url=ENDPOINT_URL)

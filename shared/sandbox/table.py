@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
+from shared.store.pynamodb_private import bind, connection_of
 from shared.store.sending import meta, watch
-
-R = TypeVar("R", bound=Model)
 
 
 class ClockRow(Model):
@@ -29,12 +26,10 @@ class ChargeRow(Model):
 
 class SandboxTable:
     def __init__(self, name: str, *, region: str | None = None, endpoint_url: str | None = None) -> None:
-        self._meta = meta(name, region, endpoint_url)
-        self.clock = self._bind(ClockRow)
-        self.charge = self._bind(ChargeRow)
-        connection = self.charge._connection = self.clock._get_connection()  # noqa: SLF001 - one client for both
-        watch(connection.connection.client)
-
-    def _bind(self, row: type[R]) -> type[R]:
-        bound: type[R] = type(row.__name__, (row,), {"Meta": self._meta})
-        return bound
+        self.name = name
+        described = meta(name, region, endpoint_url)
+        self.clock = bind(ClockRow, described)
+        connection = connection_of(self.clock)
+        self.charge = bind(ChargeRow, described, connection)
+        self.client = connection.connection.client
+        watch(self.client)

@@ -34,6 +34,7 @@ from shared.store.errors import (
     was_sent_twice,
 )
 from shared.store.plain import take_items_plainly
+from shared.store.pynamodb_private import bind, connection_of
 from shared.store.rows import (
     ACCOUNT_SK,
     INTERVIEWS,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date, datetime
 
+    from botocore.client import BaseClient
     from pynamodb.expressions.condition import Condition
     from pynamodb.expressions.update import Action
 
@@ -102,21 +104,24 @@ class Table:
         self.name = name
         self.shards = shards
         self._meta = meta(name, region, endpoint_url)
-        bound: type[Row] = type("Row", (Row,), {"Meta": self._meta})
-        self._connection = bound._get_connection()  # noqa: SLF001
-        watch(self._connection.connection.client)
+        self._connection = connection_of(bind(Row, self._meta))
+        watch(self.client)
         self._bound: dict[type[Row], type[Row]] = {}
         self._account = self.rows(AccountRow)
         self._entry = self.rows(EntryRow)
         self._claim = self.rows(ClaimRow)
         self._notice = self.rows(NoticeRow)
 
+    @property
+    def client(self) -> BaseClient:
+        """Of botocore, under all that is read and written here."""
+        return self._connection.connection.client
+
     def rows(self, row: type[R]) -> type[R]:
         """A row type, of this table. All share one connection: a client each would cost 70 ms each to make."""
         bound = self._bound.get(row)
         if bound is None:
-            bound = self._bound[row] = type(row.__name__, (row,), {"Meta": self._meta})
-            bound._connection = self._connection  # noqa: SLF001
+            bound = self._bound[row] = bind(row, self._meta, self._connection)
         return cast("type[R]", bound)
 
     def get(self, row: type[R], pk: str, sk: str) -> R | None:
@@ -217,7 +222,7 @@ class Table:
             ContentionError: throttling, or no answer.
         """
         with contention_from_aws(reading=True):
-            take_items_plainly(self._connection.connection.client)
+            take_items_plainly(self.client)
             return self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
 
     def journal(self, account_id: str) -> list[Entry]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shared.store.pynamodb_private import add_check
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -67,6 +69,4 @@ class Check:
     refused: Refused
 
     def add_to(self, write: TransactWrite) -> None:
-        # pynamodb's own condition_check does not ask for the item; a check has the form of a conditional delete.
-        check = self.row.get_delete_kwargs_from_instance(self.condition, ALL_OLD)
-        write._condition_check_items.append(check)  # noqa: SLF001
+        add_check(write, self.row, self.condition, ALL_OLD)

@@ -11,7 +11,7 @@ import pytest
 from local.engines import CREDENTIALS, dynamodb_local, ministack
 from shared.sandbox.table import SandboxTable
 from shared.store.table import Table
-from tests.store.fixtures import SHARDS, audited, client_of, driver, faults, provider, table  # noqa: F401 - fixtures
+from tests.store.fixtures import SHARDS, audited, driver, faults, provider, table  # noqa: F401 - fixtures
 
 ENGINES = {"dynamodb-local": dynamodb_local, "ministack": ministack}
 REGION = CREDENTIALS["AWS_REGION"]
@@ -43,9 +43,7 @@ def admin(engine: str) -> Any:
 def store(engine: str) -> Table:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shared.store.sending.READ_TIMEOUT_S", PATIENCE_S)
-        store = Table("ledger", shards=SHARDS, region=REGION, endpoint_url=engine)
-        client_of(store)  # made now, so that the threads of a race find it
-    return store
+        return Table("ledger", shards=SHARDS, region=REGION, endpoint_url=engine)
 
 
 @pytest.fixture(scope="session")

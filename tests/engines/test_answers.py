@@ -188,7 +188,7 @@ def test_a_repeat_that_the_store_sent_itself_is_no_repeat_of_the_callers(driver,
 
 @pytest.fixture
 def sandbox_wire(sandbox, provider: Provider):  # noqa: ARG001 - it makes the table
-    faults = FaultInjector(sandbox.clock._get_connection().connection.client)
+    faults = FaultInjector(sandbox.client)
     yield faults
     faults.detach()
 

@@ -62,7 +62,8 @@ def usual(driver):
 
 def account_bytes(table):
     """The account's item as DynamoDB weighs it, or a little more: numbers weigh half their digits and one."""
-    return item_bytes(table._connection.get_item("ann", "ACCOUNT")["Item"])
+    (item,) = table.get_together(("ann", "ACCOUNT"))
+    return item_bytes(item)
 
 
 def test_a_spend_from_24_buckets_is_2_calls_5_wcu_1_rcu(usual, faults):

@@ -764,7 +764,7 @@ def begin(driver, provider, faults, sandbox, admin):
     """A run on empty tables."""
 
     def begin(seed):
-        for name, shape in ((driver.table.name, LEDGER), (sandbox._meta.table_name, SANDBOX)):
+        for name, shape in ((driver.table.name, LEDGER), (sandbox.name, SANDBOX)):
             admin.delete_table(TableName=name)
             create_table(admin, name, shape)
         return Years(Random(seed), driver, provider, faults)  # noqa: S311 - not for secrets

@@ -16,7 +16,6 @@ from shared.sandbox.payments import Behaviour
 from shared.services.views import account_view
 from tests.core.builders import problems
 from tests.sizes import A_TRANSACTION, AN_ANSWER, AN_EVENT, AN_ITEM, event_bytes, item_bytes
-from tests.store.fixtures import client_of
 
 pytestmark = pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")
 
@@ -35,7 +34,7 @@ def transactions(table):
     def count(params, **_):
         sizes.append(len(params["TransactItems"]))
 
-    events, name = client_of(table).meta.events, "before-parameter-build.dynamodb.TransactWriteItems"
+    events, name = table.client.meta.events, "before-parameter-build.dynamodb.TransactWriteItems"
     events.register_first(name, count)
     yield sizes
     events.unregister(name, count)
@@ -48,7 +47,7 @@ def driver(driver, transactions):  # noqa: ARG001 - counted in every test
     driver.fill()
     assert len(driver.stored().lots) == 2 * (date(2031, 1, 16) - FILLED).days
     yield driver
-    for row in driver.table._connection.scan(consistent_read=True)["Items"]:
+    for row in driver.table.client.scan(TableName=driver.table.name, ConsistentRead=True)["Items"]:
         assert item_bytes(row) <= AN_ITEM
     assert all(event_bytes(entry) <= AN_EVENT for entry in driver.journal())
     assert problems(driver.stored(), driver.journal()) == []

@@ -47,7 +47,7 @@ def permitted(function: str) -> Iterator[None]:
     if table is None or table.name != LEDGER:
         yield  # and so the function has no table to ask
         return
-    events = table._connection.connection.client.meta.events
+    events = table.client.meta.events
     policy = in_the_sandbox("".join(map(str.title, function.split("_"))) + "Function")
     refused: list[TableAction] = []
 

@@ -200,7 +200,7 @@ def faults(tables: None) -> Iterator[FaultInjector]:  # noqa: ARG001
     """What passes between the functions and DynamoDB, to tamper with."""
     from shared.aws.wiring import wiring  # noqa: PLC0415 - as above
 
-    faults = FaultInjector(wiring().ledger.table._connection.connection.client)
+    faults = FaultInjector(wiring().ledger.table.client)
     yield faults
     faults.detach()
 

@@ -32,7 +32,7 @@ def audited(table: Table) -> Iterator[None]:
 
 @pytest.fixture
 def faults(table: Table) -> Iterator[FaultInjector]:
-    faults = FaultInjector(client_of(table))
+    faults = FaultInjector(table.client)
     yield faults
     faults.detach()
 
@@ -61,15 +61,10 @@ class Provider:
 @pytest.fixture
 def provider(table: Table, sandbox: SandboxTable, admin: Any) -> Iterator[Provider]:
     """However a purchase went, in the end charges and paid-out purchases match one to one."""
-    name = sandbox._meta.table_name
+    name = sandbox.name
     create_table(admin, name, SANDBOX)
     provider = Provider(sandbox)
     yield provider
     charges = provider.charges
     admin.delete_table(TableName=name)
     assert charges == sorted(completed_purchases(table))
-
-
-def client_of(table: Table) -> Any:
-    """The botocore client under a store, made now if it has not been."""
-    return table._connection.connection.client

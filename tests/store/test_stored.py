@@ -31,7 +31,6 @@ from shared.store.stream import Change
 from shared.store.turns import take_turn
 from shared.store.walks import Walks
 from tests.driver import RecordingQueue, deadline
-from tests.store.fixtures import client_of
 
 KEPT = Path(__file__).parent / "kept"
 OTHERS = ("bob", "cleo", "don")
@@ -45,7 +44,7 @@ def items(driver, provider, monkeypatch):
     driver.under(**comes, certifications={"python": 10}, lot_lifetime_months=2, boost_places=2).at("2026-01-15")
     for part in (accounts, jobs, boosts, purchases, interviews, a_badge, plans_and_statuses, marks, what_falls_due):
         part(driver, provider)
-    found = client_of(driver.table).scan(TableName=driver.table.name)["Items"]
+    found = driver.table.client.scan(TableName=driver.table.name)["Items"]
     return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
 
