@@ -1,1 +1,1 @@
-"""DynamoDB, and nothing but: ``rows`` is how things lie in the table, ``table`` reads them and writes decisions."""
+"""The ledger in DynamoDB: ``rows`` says how items are stored, ``table`` reads them and writes decisions."""

@@ -1,4 +1,4 @@
-"""What an audit reads of an account, page by page, and how far one that takes long has got: an item of its own."""
+"""What an audit reads of an account, page by page; and the item that says how far a long audit has got."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 AUDIT_SK = "AUDIT"
 ATTRIBUTES = ["sk", "seq", "at", "type", "amount", "balance_after", "slices", "reference"]
-"""What is asked for of an entry: two fifths of it."""
+"""The attributes of an entry that an audit reads: two fifths of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class Job:
 
     account_id: str
     run: int
-    """Counts those of the account. Each is for one worker, and what an older one writes is refused."""
+    """Numbers the long audits of an account. What an older one than the stored one writes is refused."""
     entries: int
-    """How many there were to check as it began."""
+    """How many there were when it began."""
     beat_at: datetime
-    """When it was last heard of."""
+    """When its worker last wrote."""
     checked: int = 0
     answer: str | None = None
-    """Once it is finished."""
+    """What callers are answered, once it is finished."""
 
 
 class AuditRow(Row):
@@ -74,18 +74,18 @@ class Audits:
         return row.job() if row else None
 
     def begin(self, before: Job | None, job: Job) -> None:
-        """Put a job in the place of the one that was read.
+        """Put a job in the place of ``before``, as that was read.
 
         Raises:
-            AuditMovedError: somebody else did.
+            AuditMovedError: another job has taken that place.
         """
         self._put(job, self._row.run == before.run if before else self._row.pk.does_not_exist())
 
     def save(self, job: Job) -> None:
-        """Note how far a job has got.
+        """Store how far a job has got.
 
         Raises:
-            AuditMovedError: another was begun since.
+            AuditMovedError: another job was begun since.
         """
         self._put(job, self._row.run == job.run)
 
@@ -115,5 +115,5 @@ def _line(item: Mapping[str, Any]) -> Line:
 
 @cache
 def _bucket(key: str) -> Bucket:
-    """Few are named over and over. Two a day of all years there are make no memory worth counting."""
+    """Cached, as a journal names the same few buckets over and over, and all that there can be take little memory."""
     return Bucket(date(int(key[:4]), int(key[4:6]), int(key[6:8])), paid=key[8] == "p")

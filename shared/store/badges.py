@@ -1,13 +1,13 @@
-"""The price of the availability badge: one item, set once a calendar week, from how many badges the due index holds.
+"""The price of the availability badge: one item, set once a calendar week by how many badges the due index lists.
 
 ================  =========  =========================================================================================
 pk                sk         what
 ================  =========  =========================================================================================
-``BADGE#PRICE``   ``PRICE``  the price, since which Monday, and of how many badges; how far the next count has come
+``BADGE#PRICE``   ``PRICE``  the price, since which Monday, and of how many badges; how far the next count has got
 ================  =========  =========================================================================================
 
-Nobody counts badges as they go on and off: such a counter would be one item that every account waits for. Once a week
-the index is counted, which reads its keys alone. Of millions that takes several runs.
+No counter follows badges as they go on and off: it would be one item that the changes of all accounts wait for. The
+index is counted instead, once a week, which reads keys alone. Millions of them take several runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PK, SK = "BADGE#PRICE", "PRICE"
 
 
 class PriceSetError(StoreError):
-    """Another run was faster."""
+    """The price of that week, or of a later one, is set."""
 
 
 class PriceRow(Row):
@@ -50,18 +50,18 @@ class BadgeCount:
     week: date
     active: int = 0
     shard: int = 0
-    """Is counted next; the number of shards once it is done."""
+    """The one to count next; the number of shards once all are counted."""
     after: Key | None = None
-    """From where on, in that shard."""
+    """The last key of that shard that was counted."""
 
 
 def read_price(table: Table) -> WeekPrice | None:
-    """The newest, strongly consistent: one call."""
+    """The newest price, strongly consistent: one call."""
     return read_price_and_count(table)[0]
 
 
 def read_price_and_count(table: Table) -> tuple[WeekPrice | None, BadgeCount | None]:
-    """The newest price, and the count for the next one where it was begun and there was no time to end it."""
+    """The newest price, and the count for the next one if a run began it and had no time to finish."""
     row = table.get(PriceRow, PK, SK)
     if row is None:
         return None, None
@@ -73,9 +73,9 @@ def read_price_and_count(table: Table) -> tuple[WeekPrice | None, BadgeCount | N
 
 
 def save_price(table: Table, price: WeekPrice) -> None:
-    """Where nobody has set that week's price: it stands for the whole week.
+    """Set a week's price, unless that is set: the first one stands for the whole week.
 
-    If it cannot be written now, the next run will.
+    Where the table is too busy nothing is written, and the next run sets it.
     """
     row = table.rows(PriceRow)
     setting = Update(
@@ -89,7 +89,7 @@ def save_price(table: Table, price: WeekPrice) -> None:
 
 
 def save_count(table: Table, count: BadgeCount) -> None:
-    """Remember how far it has come. Of two that count at once either will do: each is what one of them counted."""
+    """Store how far a count has got. Of two runs that count at once either may be stored: each count is right."""
     row = table.rows(PriceRow)
     counting = [count.week.isoformat(), count.active, count.shard, count.after]
     saving = Update(
@@ -103,6 +103,6 @@ def save_count(table: Table, count: BadgeCount) -> None:
 
 
 def count_more(table: Table, count: BadgeCount) -> BadgeCount:
-    """The count and up to a megabyte of keys more, as good as now: one call."""
+    """The count with up to 1 MB of further keys, eventually consistent: one call."""
     found, after = table.count_due(BADGE_DUE, str(count.shard), count.after)
     return replace(count, active=count.active + found, shard=count.shard + (after is None), after=after)

@@ -1,4 +1,4 @@
-"""What can come back from a write, in the ledger's terms. AWS's codes are turned into these here and nowhere else.
+"""How a read or a write fails, in the ledger's terms. AWS's codes are turned into these here and nowhere else.
 
 ::
 
@@ -9,24 +9,24 @@
     ├── PurchaseMovedError      the purchase is not in the state that the write expected
     ├── JobMovedError           nor is the job
     ├── ProposalExistsError     the account has a proposal on the job
-    ├── CameBackError           more of the spend has come back than was known; tells how much
+    ├── CameBackError           more of the spend has come back than was known; carries how much
     ├── CampaignMovedError      the campaign, or how much of it is left, is no longer as it was read
     ├── AuditMovedError         another audit of the account was begun
     └── ContentionError         throttling, a read that was not answered: nothing happened, try again
         ├── ConflictError           another transaction was writing one of the items: nothing happened, try again
-        └── OutcomeUnknownError     a write was not answered: it may have happened, and trying again will tell
+        └── OutcomeUnknownError     a write was not answered: it may have happened; trying again finds out
 
-Anything else (no such table, no permission) is left as it is: nobody can try it away, and the log should name it.
+Anything else (no such table, no permission) is raised as it came: trying again does not help, and the log names it.
 
-What comes back, and what it is taken for:
+What DynamoDB answers, and what is raised for it:
 
 ===================================================  =====================================================
-an answer with a status of 500 or more, or 408       OutcomeUnknownError, whatever its body says, or says not
-an answer with 429, or a code in `CONTENTION`        ContentionError; OutcomeUnknownError where the request had
-                                                     been sent before, and that had not been answered
+an answer with a status of 500 or more, or 408       OutcomeUnknownError, whatever its body says
+an answer with 429, or a code in `CONTENTION`        ContentionError; OutcomeUnknownError where the request was
+                                                     sent a second time, as the first was not answered
 ``TransactionInProgressException``                   OutcomeUnknownError: it is this very transaction, sent before
 no answer, half of one, no connection, no TLS        OutcomeUnknownError: it may have been sent before
-credentials that were not to be had in time          OutcomeUnknownError, as above
+credentials that did not come in time                OutcomeUnknownError, as above
 a certificate that is not trusted                    as it came
 no credentials, or wrong or old ones; a bad request  as it came
 reasons of a cancelled transaction                   the item that refused it; else contention if one is in
@@ -87,10 +87,10 @@ NO_ANSWER = (
 
 class StoreError(Exception):
     unanswered = False
-    """Whether a request was not answered on the way here, so that what is in the way may be of its own making."""
+    """Whether an earlier try was not answered: what refused this one may then have been written by that one."""
 
     def after(self, cause: BaseException | None) -> Self:
-        """This refusal, knowing whether the request had been sent before."""
+        """This refusal, `unanswered` too where ``cause`` says that the request was sent twice."""
         self.unanswered = self.unanswered or was_sent_twice(cause)
         return self
 
@@ -154,9 +154,9 @@ class OutcomeUnknownError(ContentionError):
 
 @contextmanager
 def contention_from_aws(*, reading: bool = False) -> Iterator[None]:
-    """Tell contention and lost answers from faults that trying again cannot mend.
+    """Raise contention and lost answers as ContentionError, and as they came the faults that no further try mends.
 
-    What was only ``reading`` has no outcome that could be unknown: where no answer comes, nothing happened.
+    Only ``reading`` changes nothing: where no answer comes, the outcome is not unknown.
     """
     try:
         yield
@@ -169,13 +169,13 @@ def contention_from_aws(*, reading: bool = False) -> Iterator[None]:
 def is_no_answer(error: BaseException | None) -> bool:
     """Whether an error of the SDK means that no answer came, or none that can be trusted.
 
-    Also where there was no connection: the SDK may have sent the request before, and heard nothing.
+    Also where there was no connection: the SDK may have sent the request before, without an answer.
     """
     return isinstance(error, NO_ANSWER) and not _is_distrust(error)
 
 
 def was_sent_twice(error: BaseException | None) -> bool:
-    """Whether what AWS refused was sent again, which is done only to a request that was not answered."""
+    """Whether a refused request was sent twice: only one that was not answered is sent again."""
     return bool(_metadata(error).get("RetryAttempts"))
 
 
@@ -193,7 +193,7 @@ def _passing(cause: BaseException | None) -> ContentionError | None:
 
 
 def _metadata(error: BaseException | None) -> dict[str, int]:
-    """Of an answer. pynamodb makes an error of its own of what the SDK raised, and leaves this out."""
+    """What an answer says of itself. pynamodb's error leaves it out; the SDK's, which caused that, has it."""
     original = error.__cause__ if error and isinstance(error.__cause__, ClientError) else error
     response = original.response if isinstance(original, ClientError) else {}
     found: dict[str, int] = response.get("ResponseMetadata", {})  # type: ignore[assignment]
@@ -201,6 +201,6 @@ def _metadata(error: BaseException | None) -> dict[str, int]:
 
 
 def _is_distrust(error: BaseException | None) -> bool:
-    """Who answers under another's name will not become somebody else."""
+    """Whether the server's certificate was refused, as it will be the next time."""
     reason = error.kwargs["error"] if isinstance(error, SSLError) else None
     return isinstance(reason, Exception) and any(isinstance(arg, ssl.SSLCertVerificationError) for arg in reason.args)

@@ -1,10 +1,10 @@
 """Jobs and the proposals on them, in the ledger's table: two items a job, and beside them one a proposal.
 
-The auction of a job's boosted places is an item of its own, which a bid reads and writes and a spend does neither. Both
-are put together, so that a bid on a job that nobody posted is known by the auction alone.
+The auction of a job's boosted places is an item of its own: a bid reads and writes it, a spend does neither. A job and
+its auction are put together, so where there is no auction the job is unknown.
 
-A proposal's item is written in the transaction of its spend. It is the mark that the account has one, and the place in
-the list of those to refund should the job be canceled.
+A proposal's item is written in the transaction of its spend. It says that the account has sent one, and it is found
+where the proposals on a canceled job are listed for their refunds.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def proposal_sk(account_id: str) -> str:
 
 
 class AuctionAttribute(Attribute[Auction]):
-    """As JSON, which nothing asks for in part."""
+    """As JSON: no query and no condition needs a part of it."""
 
     attr_type = STRING
 
@@ -206,7 +206,7 @@ class DueJob:
 
 
 class Jobs:
-    """Cheap to make: what it needs, the table has."""
+    """Cheap to make: the table has the connection and the classes of rows."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -229,7 +229,7 @@ class Jobs:
         return self._job.from_raw_data(job).job() if job else None, self._read(account, account_id)
 
     def auction_and_account(self, job_id: str, account_id: str) -> tuple[Auction | None, Account]:
-        """Both in one call, strongly consistent; no auction where nothing was heard of the job.
+        """Both in one call, strongly consistent; no auction where the job is unknown.
 
         Raises:
             AccountNotFoundError
@@ -238,7 +238,7 @@ class Jobs:
         return self._auction.from_raw_data(auction).stored() if auction else None, self._read(account, account_id)
 
     def job_and_auction(self, job_id: str) -> JobAndAuction | None:
-        """Both in one call, strongly consistent. One that was written since the other was read fails the next write."""
+        """Both in one call, strongly consistent. Where one is written before the other is read, `save` is refused."""
         job, auction = self._table.get_together((job_pk(job_id), JOB_SK), (job_pk(job_id), AUCTION_SK))
         if not job:
             return None
@@ -246,12 +246,12 @@ class Jobs:
         return JobAndAuction(self._job.from_raw_data(job).job(), known)
 
     def save(self, before: JobAndAuction | None, after: JobAndAuction) -> None:
-        """Write what changed of a job and its auction, where it still is as it was read, or did not exist.
+        """Write what changed of a job and its auction, if they still are as they were read, or still do not exist.
 
         Only what differs is written: what a newer release added survives an older one's write.
 
         Raises:
-            JobMovedError: it is not.
+            JobMovedError: they are not.
             ContentionError: conflict, throttling, or no answer.
         """
         job_id, old_job, old_auction = (
@@ -270,7 +270,7 @@ class Jobs:
             self._table.write(items)
 
     def saved_auction(self, job_id: str, before: Auction | None, after: Auction) -> Update:
-        """An auction that changed, where it still is as it was read. Refused with JobMovedError."""
+        """Writes what changed of an auction, if it is as it was read. Refused with JobMovedError."""
         row = self._auction(pk=job_pk(job_id), sk=AUCTION_SK)
         old = AuctionRow.values(before) if before else {}
         return self._saved(row, job_id, before.revision if before else 0, old, AuctionRow.values(after))
@@ -293,7 +293,7 @@ class Jobs:
         return Update(row, kind.set_all(changed), unchanged, lambda _: JobMovedError(job_id))
 
     def as_read(self, job_id: str, job: Job | None) -> TransactionItem:
-        """That it is still open at this price, or still unknown. Refused with JobMovedError."""
+        """Checks that a job is still open at this price, or still unknown. Refused with JobMovedError."""
         row = self._job
         unchanged: Condition = row.pk.does_not_exist()
         if job:
@@ -301,7 +301,7 @@ class Jobs:
         return Check(row(pk=job_pk(job_id), sk=JOB_SK), unchanged, lambda _: JobMovedError(job_id))
 
     def first(self, proposal: Proposal) -> TransactionItem:
-        """The one proposal of an account on a job. Refused with ProposalExistsError."""
+        """Puts the one proposal of an account on a job. Refused with ProposalExistsError."""
         pk, sk = job_pk(proposal.job_id), proposal_sk(proposal.account_id)
         row = self._proposal(pk=pk, sk=sk, **ProposalRow.values(proposal))
         return Put(row, lambda _: ProposalExistsError(proposal.spend_id))
@@ -310,12 +310,12 @@ class Jobs:
         return self._table.get(ProposalRow, job_pk(job_id), proposal_sk(account_id)) is not None
 
     def refunded(self, proposal: Proposal, at: datetime) -> TransactionItem:
-        """That a proposal came back, which takes it off the list of those that have still to."""
+        """Marks a proposal as refunded, so that `unrefunded` no longer lists it."""
         row, mark = self._mark(proposal, at)
         return Update(row, mark, self._proposal.pk.exists(), lambda _: ProposalExistsError(proposal.spend_id))
 
     def mark_refunded(self, proposal: Proposal, at: datetime) -> None:
-        """The same, where its spend came back before and nothing else is left to write."""
+        """The same, where its spend was refunded before and the mark is all that is left to write."""
         row, mark = self._mark(proposal, at)
         with contention_from_aws():
             row.update(mark)

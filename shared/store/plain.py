@@ -1,8 +1,8 @@
-"""Queries read at a tenth of the cost: items as the JSON of the answer has them.
+"""Reads the items of queries at a tenth of the cost: as the JSON of the answer has them.
 
 botocore walks through every value of an answer by its model, which takes 120 us of processor an entry; JSON alone takes
-13 us and gives the very same values, as long as none is binary, and the ledger has none. The rest of an answer, and
-every refusal, is botocore's as ever. Where a botocore does not emit the event, it is slow and not wrong.
+13 us and gives the very same values, as long as none is binary, and the ledger has none. botocore
+reads the rest of an answer, and every refusal, as before. With a botocore without that event, queries are only slow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ OK = 200
 
 
 def take_items_plainly(client: BaseClient) -> None:
-    """Have this client read the items of every query so. Saying it twice is saying it once."""
+    """Make this client read the items of every query this way. A second call changes nothing."""
     client.meta.events.register("before-parse.dynamodb.Query", _take_items, unique_id="take_items_plainly")
 
 

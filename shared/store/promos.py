@@ -1,4 +1,4 @@
-"""How campaigns lie in the table: their terms, and each counter in a partition of its own.
+"""Campaigns of promo codes in the table: their terms, and their counters, each in a partition of its own.
 
 ======================  ============  ===========================================================
 pk                      sk            what
@@ -7,8 +7,8 @@ pk                      sk            what
 ``PROMO#<code>#<n>``    ``COUNTER``   how many redemptions it gave out, and how many it may
 ======================  ============  ===========================================================
 
-An item takes 1,000 write units a second, and one in a transaction takes two of them; that is what the counters
-multiply.
+An item takes 1,000 write units a second, and a write in a transaction takes two. With several counters a code can be
+redeemed that many times as often.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def read_counters(table: Table, campaign: Campaign) -> list[Counter]:
 
 
 def taking_one(table: Table, campaign: Campaign, number: int) -> TransactionItem:
-    """One redemption out of a counter. Refused where it has none left, or where the terms are no longer these."""
+    """Takes one redemption out of a counter. Refused where it has none left, or the terms are no longer these."""
     row = table.rows(CounterRow)
     return Update(
         row(pk=counter_pk(campaign.code, number), sk=COUNTER_SK),
@@ -95,7 +95,7 @@ def taking_one(table: Table, campaign: Campaign, number: int) -> TransactionItem
 
 
 def note_exhausted(table: Table, campaign: Campaign) -> None:
-    """Spare all who come later a look at the counters. If it cannot be written now, the next of them will."""
+    """Store that no counter has any left, so that none has to be read again. Where the table is busy, do nothing."""
     row = table.rows(CampaignRow)
     noted = Update(
         row(pk=campaign_pk(campaign.code), sk=CAMPAIGN_SK),
@@ -108,13 +108,13 @@ def note_exhausted(table: Table, campaign: Campaign) -> None:
 
 
 def save_campaign(table: Table, before: Campaign, after: Campaign, counters: Sequence[Counter]) -> Campaign:
-    """Put new terms where they still are as they were read, and share what is left out among all counters.
+    """Store new terms, if the old ones are as they were read, and divide what is left among all counters.
 
-    Redemptions may go on meanwhile: a counter only has to have given no more than its new share, and where nothing is
-    left not even that.
+    Redemptions may go on meanwhile: a counter only has to have given no more than its new share, and if no counter has
+    any left, not even that.
 
     Args:
-        table: Where it lies.
+        table: The ledger's.
         before: As it was read; revision 0 where there was none.
         after: The new terms; it has no fewer counters.
         counters: As many as there were, as they were read.

@@ -66,7 +66,7 @@ class DuePurchase:
 
 
 class Purchases:
-    """Cheap to make: what it needs, the table has."""
+    """Cheap to make: the table has the connection and the classes of rows."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -94,7 +94,7 @@ class Purchases:
             return [row.purchase() for row in rows]
 
     def save(self, before: Purchase | None, after: Purchase) -> Purchase:
-        """Put a purchase where it still is as it was read, or does not exist and ``before`` is None.
+        """Put a purchase, if it is as it was read or, where ``before`` is None, does not exist.
 
         Raises:
             PurchaseMovedError: it is not.
@@ -113,7 +113,7 @@ class Purchases:
         return after
 
     def completed(self, purchase: Purchase) -> TransactionItem:
-        """Of a purchase that is still pending, with the Connects that it bought. Refused with PurchaseMovedError."""
+        """Completes a purchase that is still pending. Refused with PurchaseMovedError."""
         row = self._row
         refused = purchase.promo_refused
         return Update(

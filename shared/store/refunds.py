@@ -1,4 +1,4 @@
-"""How many Connects of a spend came back: one item a spend, written with each refund and only as it was known."""
+"""How many Connects of a spend came back: one item a spend, written with each refund if it is as it was known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Refunds:
-    """Cheap to make: what it needs, the table has."""
+    """Cheap to make: the table has the connection and the classes of rows."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -30,13 +30,13 @@ class Refunds:
         return first.amount if first else -spend.amount
 
     def grown(self, spend: Entry, before: int | None, refund: Entry) -> TransactionItem:
-        """By one more refund, where ``before`` had come back. Refused with CameBackError."""
+        """Adds one more refund, where ``before`` had come back. Refused with CameBackError."""
         row, after = self._row, (before or 0) + refund.amount
         item = row(pk=spend.account_id, sk=claim_sk(refund_claim(spend)))
         if before is None:
             item.holder, item.fingerprint, item.came_back = refund.entry_id, refund.fingerprint, after
             return Put(item, self._refused)
-        # One without a number is as it was first written, and so as it was read.
+        # An earlier release wrote no number, and none since: it is as it was read.
         as_known = row.pk.exists() & ((row.came_back == before) | row.came_back.does_not_exist())
         return Update(item, [row.came_back.set(after)], as_known, self._refused)
 

@@ -1,4 +1,4 @@
-"""How an account is stored in the table: one item itself, and beside it one an entry, a claim and a notice.
+"""How an account is stored in the table: an item of its own, and beside it one for each entry, claim and notice.
 
 These are the account's; all items of the table are listed in ``README.md`` beside this file.
 
@@ -9,7 +9,7 @@ pk                sk                       what
 ``<account id>``  ``ENTRY#<entry id>``     a row of the journal, which is also its key's idempotency record
 ``<account id>``  ``CLAIM#<name>``         what happens once for ever (opening, an interview); what came back of a spend
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to (`shared.store.purchases`)
-``<account id>``  ``NOTICE#<kind>#<of>``   something that the owner is told once, for the outbox
+``<account id>``  ``NOTICE#<kind>#<of>``   a notice to the owner, sent once, for the outbox
 ``<account id>``  ``AUDIT``                how far an audit that takes long has got, or what it found
 ================  =======================  ==========================================================
 
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
     from pynamodb.expressions.update import Action
 
-I = TypeVar("I", bound=Index[Any])  # noqa: E741 - an index
+K = TypeVar("K", bound=Index[Any])
 V = TypeVar("V", bound=StrEnum)
 N = TypeVar("N", PlanNews, Status)
 
@@ -69,7 +69,7 @@ NOTICES = "NOTICE#"
 EPOCH, MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 NEWEST_INTERVIEWS = 5
-"""What the default cap lets into one window."""
+"""As many as the default cap lets into one window."""
 INTERVIEWS = frozenset({"newest_interviews", "earlier_interviews"})
 """Attributes of an account that are written together: an earlier release may have divided the same otherwise."""
 
@@ -97,7 +97,7 @@ def instant(at: datetime) -> str:
 
 
 class EnumAttribute(Attribute[V]):
-    """One of these values: an item with any other text is not read, as nothing is to be decided by it."""
+    """One of these values. Any other text is an error: an account of an unknown plan is not to be taken for another."""
 
     attr_type = STRING
 
@@ -115,7 +115,7 @@ class EnumAttribute(Attribute[V]):
 class OpenEnumAttribute(EnumAttribute[V]):
     """One of these values, or the text itself: a newer release that was taken back may have written another.
 
-    Only for what nothing is decided by.
+    Only for what no decision depends on.
     """
 
     def deserialize(self, value: str) -> Any:  # noqa: ANN401 - one of the values, or a text
@@ -233,7 +233,7 @@ class AmountsAttribute(Attribute["Mapping[datetime, int]"]):
 
 
 class NewsAttribute(Attribute["Mapping[datetime, N]"]):
-    """``{"1795341600123": "p"}``: what was told, as a letter, by the millisecond at which it happened.
+    """``{"1795341600123": "p"}``: a change of plan or status, as a letter, by the millisecond at which it happened.
 
     So short because it is part of every write of the account, of which DynamoDB bills each 1 KB.
     """
@@ -281,11 +281,11 @@ class TextsAttribute(Attribute["Mapping[str, str]"]):
         return {key: text["S"] for key, text in value.items()}
 
 
-def _index(kind: type[I], projection: type[Projection], name: str, hash_key: str, range_key: str) -> I:
+def _index(kind: type[K], projection: type[Projection], name: str, hash_key: str, range_key: str) -> K:
     """An index as pynamodb declares it: a class of its own, of which it takes one instance."""
     keys = {hash_key: UnicodeAttribute(hash_key=True), range_key: UnicodeAttribute(range_key=True)}
     meta = type("Meta", (), {"index_name": name, "projection": projection()})
-    index: I = type(name, (kind,), {"Meta": meta, **keys})()
+    index: K = type(name, (kind,), {"Meta": meta, **keys})()
     return index
 
 
@@ -379,7 +379,7 @@ class AccountRow(Row):
     badge_max = WholeAttribute(null=True)
     badge_paid_until = InstantAttribute(null=True)
     badge_due = InstantAttribute(null=True)
-    """There while it is on."""
+    """Stored only while the badge is on."""
 
     @classmethod
     def values(cls, account: Account) -> dict[str, Any]:
@@ -457,10 +457,10 @@ class ClaimRow(Row):
 
 
 class RefundRow(ClaimRow):
-    """That a spend was given back, first by ``holder``. Earlier releases find their claim and refuse another refund."""
+    """Says that a spend was refunded, first by ``holder``. An earlier release reads its own claim, and refuses more."""
 
     came_back = WholeAttribute(null=True)
-    """How many of its Connects, by now. Earlier releases wrote none: then what ``holder`` gave back."""
+    """How many of its Connects came back. Earlier releases wrote none: then as many as ``holder`` gave back."""
 
 
 class NoticeRow(Row):

@@ -1,8 +1,7 @@
-"""How requests are sent to DynamoDB: how long one may take, which is sent once more, and when none is sent any more.
+"""How requests are sent to DynamoDB: how long one may take, which is sent a second time, and until when any is sent.
 
-The SDK's time-outs hold for one request. What bounds a whole call, whatever loops it runs in and however deep, is that
-no request is sent when it is too late for its answer: the limit is a variable of the invocation, asked before each
-request, and where nothing is late that is all it costs.
+The SDK's time-outs hold for one request. A whole call, with all the requests that it makes, is bounded by a limit: once
+it is too late for an answer, no request is sent. The limit is a context variable, read before each request.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CONNECT_TIMEOUT_S = 0.5
-"""TCP itself sends a lost SYN again after a second; to try anew is sooner."""
+"""TCP sends a lost SYN again only after a second; a new connection is sooner."""
 READ_TIMEOUT_S = 1.5
 """DynamoDB answers in some 10 ms, 1 MB of history in some hundred."""
 LONGEST_REQUEST_S = CONNECT_TIMEOUT_S + READ_TIMEOUT_S
@@ -30,7 +29,7 @@ SERVER_ERROR = 500
 
 @dataclass(slots=True)
 class _Limit:
-    """Monotonic seconds by which the last request is sent: at all, and where one has not been answered."""
+    """Until when (monotonic seconds) requests are sent: at most, and once a request was not answered."""
 
     last: float = math.inf
     last_after_silence: float = math.inf
@@ -49,8 +48,8 @@ _limit: ContextVar[_Limit | None] = ContextVar("limit", default=None)
 def sending_until(last: float = math.inf, *, after_silence: float = math.inf) -> Iterator[None]:
     """Send no request later than ``last`` (monotonic), nor than ``after_silence`` once one has not been answered.
 
-    The last one may take `LONGEST_REQUEST_S`. One that is not sent is a ContentionError. Inside of another limit,
-    both hold.
+    The last one may take `LONGEST_REQUEST_S`. Instead of one that is too late ContentionError is raised. Inside another
+    limit, both hold.
     """
     outer = _limit.get()
     inner = _Limit(last, after_silence, outer)
@@ -70,7 +69,7 @@ def is_too_late() -> bool:
 
 
 def meta(name: str, region: str | None, endpoint_url: str | None) -> type:
-    """What pynamodb is told of a table and its client. The SDK tries nothing again by itself: see `watch`."""
+    """The settings of pynamodb for a table and its client. The SDK's own retries are off: see `watch`."""
     return type(
         "Meta",
         (),
@@ -87,7 +86,7 @@ def meta(name: str, region: str | None, endpoint_url: str | None) -> type:
 
 
 def watch(client: Any) -> None:  # noqa: ANN401 - botocore makes its clients as it runs
-    """Have a client keep to the limit, and send a request once more that was not answered."""
+    """Make a client keep to the limit, and send a request a second time if it was not answered."""
     events = client.meta.events
     events.register_first("before-send.dynamodb", _refuse_when_late)
     events.register_first("before-parse.dynamodb", _accept_json_alone)
@@ -100,7 +99,7 @@ def _refuse_when_late(**_: object) -> None:
 
 
 def _accept_json_alone(response_dict: dict[str, Any], **_: object) -> None:
-    """DynamoDB answers with a JSON object. Of what a proxy or a balancer puts in its place, the status alone counts.
+    """DynamoDB answers with a JSON object. Of anything else, which a proxy or a balancer sent, the status alone counts.
 
     botocore would take a page of HTML under status 200 for an empty answer: no such item, or written.
     """
@@ -113,11 +112,11 @@ def _accept_json_alone(response_dict: dict[str, Any], **_: object) -> None:
 def _once_more(
     attempts: int, caught_exception: Exception | None, response: tuple[Any, Mapping[str, Any]] | None, **_: object
 ) -> int | None:
-    """Seconds after which to send a request again, None where it is not to be.
+    """Seconds after which to send a request again; None for not again.
 
-    At once, and once: a function that was frozen finds its connection dead on its first request, and a storage node
-    that fails is replaced in that time. Refusals (conflicts, throttling) are for the services, who read anew and wait:
-    so a request that was sent twice has been unanswered once, and that is how `shared.store.errors` knows.
+    At once, and only once: a function that was frozen finds its connection dead at its first request, and a storage
+    node that fails is replaced in that time. Refusals (conflicts, throttling) are left to the services, which read anew
+    and wait. So a request that was sent twice was not answered the first time: `shared.store.errors` relies on that.
     """
     unanswered = is_no_answer(caught_exception) or (response and response[0].status_code >= SERVER_ERROR)
     if not unanswered:

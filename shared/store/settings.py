@@ -1,4 +1,4 @@
-"""By which settings the due dates in the table were computed: one item, compared with the settings of now.
+"""The settings by which the due dates in the table were computed: one item, compared with the present ones.
 
 ================  =============  ======================================================
 pk                sk             what
@@ -26,7 +26,7 @@ PK, SK = "SETTINGS", "DUE_DATES"
 @dataclass(frozen=True, slots=True)
 class Basis:
     basis: str | None = None
-    """None where no account was ever looked at for them."""
+    """None where none was ever stored."""
     changes: int = 0
     """How often they have changed since."""
 

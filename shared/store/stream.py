@@ -1,4 +1,4 @@
-"""What the table's stream tells: one change of one item, with what it was and what it became."""
+"""The table's stream: each record is one change of one item, with the item before and after."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INSERT, MODIFY = "INSERT", "MODIFY"
 DECIDED = {PurchaseState.COMPLETED, PurchaseState.DECLINED}
-"""A state that a newer release added tells this one nothing."""
+"""Of a state that a newer release added, nothing is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,19 @@ class Change:
 
     @property
     def position(self) -> str:
-        """Where in its shard it stands: a number, ascending."""
+        """Its place in its shard: a number, ascending."""
         return str(self.record["dynamodb"]["SequenceNumber"])
 
     def new_entry(self) -> Entry | None:
-        """The row of the journal that this put."""
+        """The entry that this put, if any."""
         return entry_from(self._after) if self._puts(entry_sk("")) else None
 
     def new_notice(self) -> Notice | None:
-        """What an owner is told that no entry tells."""
+        """The notice that this put, if any."""
         return NoticeRow.from_raw_data(self._after).notice() if self._puts(NOTICES) else None
 
     def decided_purchase(self) -> Purchase | None:
-        """The purchase that became completed or declined by this."""
+        """The purchase that this completed or declined, if any."""
         if not self._sk.startswith(purchase_sk("")) or self.record["eventName"] != MODIFY:
             return None
         before, after = self.record["dynamodb"]["OldImage"]["state"], self._after["state"]

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from shared.store.transaction_items import TransactionItem, Update
 
 DUE_PAGE = 1000
-"""Of an index of what is due: some 120 KB."""
+"""As many keys of an index of what is due in one call: some 120 KB."""
 CALLS_A_PAGE = 10
 ROWS_LOOKED_THROUGH = 500
 
@@ -114,11 +114,11 @@ class Table:
 
     @property
     def client(self) -> BaseClient:
-        """Of botocore, under all that is read and written here."""
+        """botocore's, which sends every request for this table."""
         return self._connection.connection.client
 
     def rows(self, row: type[R]) -> type[R]:
-        """A row type, of this table. All share one connection: a client each would cost 70 ms each to make."""
+        """A class of rows, bound to this table. All share one connection: a client of its own takes 70 ms to make."""
         bound = self._bound.get(row)
         if bound is None:
             bound = self._bound[row] = bind(row, self._meta, self._connection)
@@ -134,7 +134,7 @@ class Table:
                 return None
 
     def get_together(self, *keys: tuple[str, str]) -> list[dict[str, Any] | None]:
-        """The items of these keys as they lie in the table, None where there is none: one call, strongly consistent.
+        """The items with these keys, as DynamoDB has them, None where there is none: one call, strongly consistent.
 
         Each is read by itself: what was written to two of them in one transaction may be seen of one alone.
         """
@@ -237,7 +237,7 @@ class Table:
         """Put a new account with its first entries.
 
         Raises:
-            ClaimedError, VersionMovedError: it was opened before; the claim tells by whom.
+            ClaimedError, VersionMovedError: it was opened before; the claim names the request.
             ContentionError: conflict, throttling, or no answer.
         """
         account = replace(decision.account, version=1)
@@ -264,8 +264,8 @@ class Table:
             before: The account that was decided on.
             decision: What becomes of it.
             own: The id of the command's own entry, where it writes one.
-            claims: What this may happen once for.
-            also: What else has to be true, or become true, with it.
+            claims: What happens by this, and only once.
+            also: Further items of the same transaction.
 
         Returns:
             The account as it is now.
@@ -290,7 +290,7 @@ class Table:
         return after
 
     def write(self, items: Sequence[TransactionItem]) -> None:
-        """Items that belong to no account, all of them or none.
+        """Write items that belong to no account, all of them or none.
 
         Raises:
             StoreError: what the first of them that is refused is refused with.
@@ -302,7 +302,7 @@ class Table:
         self._commit(write, also=items)
 
     def update(self, item: Update) -> None:
-        """One item, at half of what a transaction costs.
+        """Write one item, at half of what a transaction costs.
 
         Raises:
             StoreError: what it is refused with.
@@ -325,7 +325,7 @@ class Table:
         return self._due_accounts(EXPIRY_DUE, until)
 
     def due_notices(self, until: date) -> Iterator[Due]:
-        """Accounts whose owners are to be told of lots about to expire, shard by shard."""
+        """Accounts whose owners may be due a notice of lots about to expire, shard by shard."""
         return self._due_accounts(NOTICE_DUE, until)
 
     def due_badges(self, until: datetime) -> Iterator[Due]:
@@ -398,7 +398,7 @@ class Table:
         for entry in decision.entries:
             write.save(self._entry(**EntryRow.values(entry)), self._entry.pk.does_not_exist(), ALL_OLD)
         for notice in decision.notices:
-            # No condition: the outbox publishes what is new, and writing a notice again is telling nothing.
+            # No condition: the outbox publishes inserts alone, and a notice that is written again is no insert.
             write.save(self._notice(**NoticeRow.values(notice)))
         for claim in claims:
             row = self._claim(pk=decision.account.account_id, sk=claim_sk(claim.name), **ClaimRow.values(claim))
@@ -419,15 +419,15 @@ class Table:
         except TransactWriteError as error:
             if refusal := self._refusal(error, own, also):
                 raise refusal.after(error.cause) from error
-            raise  # as it came: its cause is what names the table or the permission that is missing
+            raise  # as it came: its cause names the table or the permission that is missing
 
     def _refusal(
         self, error: TransactWriteError, own: str | None, also: Sequence[TransactionItem]
     ) -> StoreError | None:
-        """What cancelled a transaction. A used key comes before all else: a repeat is a repeat whatever has changed.
+        """What cancelled a transaction. A used key comes before all else: a repeat is one whatever else has changed.
 
-        An entry that the calendar brought may stand there too, written by whoever moved the version on. None where it
-        was nothing that passes by itself: an item or a partition that would be too large, a value that is none.
+        An entry that fell due by the calendar may exist too, written by whoever changed the account: that counts as the
+        moved version. None where no further try helps: a value that is invalid, an item or partition that is too large.
         """
         reasons = [reason for reason in error.cancellation_reasons if reason]
         items = [reason.raw_item for reason in reasons if reason.raw_item]

@@ -1,7 +1,7 @@
-"""More items in a decision's transaction: what has to be true, or become true, together with a change of an account.
+"""Further items of a decision's transaction: put, updated or checked together with the change of an account.
 
-Each stands under a condition of its own that only an item which is there can fail. DynamoDB hands that item back, and
-so the refusal is known by it.
+Each has a condition of its own that only an existing item can fail. DynamoDB returns the item that failed it, and the
+refusal is made from that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ALL_OLD = "ALL_OLD"
 
 
 class TransactionItem(Protocol):
-    """One such item: ``row`` names it, ``refused`` tells of the item that stood against it."""
+    """One such item: ``row`` has its key, ``refused`` makes the refusal of the item that failed the condition."""
 
     @property
     def row(self) -> Row: ...

@@ -1,7 +1,7 @@
-"""In which order those try again who change one account at the same time, so that few of them meet a second time.
+"""The order in which callers that change one account at the same time try again, so that few meet a second time.
 
-The item of an account's turns is a hint. What is right is decided by the account's version alone: a turn that is never
-used, or taken twice, costs time and nothing else.
+The item with an account's turns is a hint. The account's version alone decides whose change is written: a turn that is
+never used, or taken twice, costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TURNS_SK = "TURNS"
 MOST_WAITING = 200
 FORGOTTEN_AFTER_S = 5
-"""No caller waits longer: turns that were taken before will not be used any more."""
+"""No caller waits longer, so turns that were taken earlier are not used any more."""
 
 
 class TurnsRow(Row):
@@ -33,8 +33,8 @@ class TurnsRow(Row):
 def take_turn(table: Table, account_id: str, version: int) -> int:
     """The version of the account at which it is the caller's turn: ``version``, or the first that nobody waits for.
 
-    One call of one write unit; two for the first to wait, and up to three for those who came together with it.
-    Where the database is too busy for that, ``version``: a turn at once.
+    One call of one write unit; two for the first that waits, and up to three for those that came together with it.
+    Where the table is too busy for that, ``version``, which is a turn at once.
     """
     rows, now = table.rows(TurnsRow), int(time.time())
     nobody_waits = rows.last.does_not_exist() | ~rows.last.between(version, version + MOST_WAITING)

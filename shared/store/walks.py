@@ -3,7 +3,7 @@
 ==================  ===========  =======================================================
 pk                  sk           what
 ==================  ===========  =======================================================
-``WALK#<index>``    ``<shard>``  who is at it and until when, where to go on, since when
+``WALK#<index>``    ``<shard>``  which run has it until when; where to go on; since when
 ==================  ===========  =======================================================
 
 Written only where something is due: 1 write unit for each thousand that are sent, and 1 or 2 more a run.
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
     from shared.store.table import Table
 
 LEASE = timedelta(seconds=75)
-"""Longer than a run may last. One that died is followed by the first run that begins so much later."""
+"""Longer than a run may last. The shard of a run that died is free again so much later."""
 
 
 class WalkTakenError(StoreError):
-    """Another run is at this shard."""
+    """Another run has this shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A shard, for as long as ``holder`` is at it."""
+    """A shard, for as long as ``holder`` has it, and how far it was sent."""
 
     index: str
     shard: str
     holder: str
     after: Key | None = None
-    """The last that was sent; None at the beginning of the shard."""
+    """The last key that was sent; None at the beginning of the shard."""
     began: datetime | None = None
     """When it was last begun from the beginning."""
     crowded: datetime | None = None
-    """When a whole page of it, and more to come, was last sent."""
+    """When a page of it was last sent that was full, with more behind it."""
     rest: timedelta = timedelta()
     """How long after it began it may begin anew."""
 
@@ -63,16 +63,16 @@ class WalkRow(Row):
 
 
 class Walks:
-    """Cheap to make: what it needs, the table has."""
+    """Cheap to make: the table has the connection and the classes of rows."""
 
     def __init__(self, table: Table) -> None:
         self._rows = table.rows(WalkRow)
 
     def take(self, index: str, shard: str, holder: str, now: datetime) -> Walk:
-        """Have a shard to oneself until `leave`, or for as long as `LEASE`.
+        """Have a shard for oneself until `leave`, or for as long as `LEASE`.
 
         Raises:
-            WalkTakenError: somebody else has it.
+            WalkTakenError: another run has it.
         """
         row = self._rows(pk=walk_pk(index), sk=shard)
         free = self._rows.held_until.does_not_exist() | (self._rows.held_until <= now) | self._mine(holder)
@@ -81,18 +81,18 @@ class Walks:
         return Walk(index, shard, holder, after=row.after, began=row.began, crowded=row.crowded, rest=rest)
 
     def save(self, walk: Walk) -> None:
-        """Remember how far it has come.
+        """Store how far a shard was sent.
 
         Raises:
-            WalkTakenError: it took so long that somebody else has it.
+            WalkTakenError: the lease is over, and another run has the shard.
         """
         self._write(walk, [])
 
     def leave(self, walk: Walk) -> None:
-        """Remember how far it has come, and let others have it.
+        """Store how far a shard was sent, and let other runs have it.
 
         Raises:
-            WalkTakenError: they have it already.
+            WalkTakenError: another run has it already.
         """
         self._write(walk, [self._rows.held_by.remove(), self._rows.held_until.remove()])
 
