@@ -14,9 +14,9 @@ from shared.http.operations import operation
 from shared.http.requests import JSON, Body, Id, Instant, Query, next_millisecond
 from shared.ledger.accounts import OpenAccount
 from shared.ledger.errors import InvalidRequestError
+from shared.ledger.event_times import happened_at
 from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
 from shared.services.accounts import OPENING, change_account, open_new_account
-from shared.services.event_times import happened_at
 from shared.services.history import EntryQuery, history_csv, history_json
 from shared.services.views import account_view
 

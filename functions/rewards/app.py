@@ -10,9 +10,9 @@ from shared.http.api import answer, caller, request_of, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Body, Id, Instant
 from shared.ledger.errors import InvalidRequestError
+from shared.ledger.event_times import happened_at
 from shared.ledger.model import Entry, Request
 from shared.ledger.policy import MAX_AMOUNT
-from shared.services.event_times import happened_at
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.services.views import entry_view
 

@@ -21,8 +21,8 @@ from shared.http.callers import Caller, caller_of
 from shared.http.problems import problem, refusal
 from shared.http.requests import JSON, read_request
 from shared.ledger.errors import BusyError, InvalidRequestError, LedgerError
+from shared.ledger.event_times import happened_at
 from shared.ledger.model import Request
-from shared.services.event_times import happened_at
 from shared.store.errors import ContentionError
 
 if TYPE_CHECKING:

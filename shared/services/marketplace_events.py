@@ -32,12 +32,12 @@ from shared.ledger.errors import (
     NotRefundableError,
     RewardCapReachedError,
 )
+from shared.ledger.event_times import happened_at
 from shared.ledger.jobs import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
 from shared.ledger.model import Kind, Plan, PlanNews, Request, Status
 from shared.ledger.policy import MAX_AMOUNT
 from shared.ledger.timeline import ONE_INSTANT
 from shared.services.accounts import OPENING, change_account, open_new_account
-from shared.services.event_times import happened_at
 from shared.services.jobs import apply_job_event, interact_on_job, save_posting
 from shared.services.rewards import reward_certification, reward_interview, reward_rising_talent
 
