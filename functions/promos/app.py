@@ -11,8 +11,8 @@ from shared.http.api import answer, caller, request_of, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Amount, Body, Id, Instant, PromoCode, next_millisecond
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.promos import Campaign, normalised_code
-from shared.services.promos import PROMO, put_campaign, redeem
+from shared.ledger.promos import PROMO, Campaign, normalised_code
+from shared.services.promos import put_campaign, redeem
 from shared.services.views import campaign_view, entry_view
 
 app = router()

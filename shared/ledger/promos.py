@@ -13,12 +13,18 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from shared.ledger.credits import Credit
 from shared.ledger.errors import PromoNotActiveError
+from shared.ledger.model import EntryType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from shared.ledger.model import Request
+
+PROMO = "promo"
+"""The operation of a redemption's key, and the type of its entry's reference."""
 CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -76,6 +82,19 @@ def normalised_code(text: str) -> str:
 def promo_claim(code: str) -> str:
     """An account redeems a code at most once."""
     return f"promo#{code}"
+
+
+def promo_credit(campaign: Campaign, request: Request, **reference: str) -> Credit:
+    """What a redemption brings, once for each account. ``reference`` names the purchase that it comes with."""
+    return Credit(
+        EntryType.PROMO,
+        campaign.connects,
+        paid=False,
+        reason=f"Promo code {campaign.code}",
+        reference={"type": PROMO, "code": campaign.code, **reference},
+        request=request,
+        once=promo_claim(campaign.code),
+    )
 
 
 def counters_for(max_redemptions: int, known: int, at_most: int) -> int:

@@ -23,9 +23,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.ledger.audit import Audit
-from shared.ledger.model import EntryType, entry_id
+from shared.ledger.model import EntryType
 from shared.payments import ChargeState, NoAnswerError
-from shared.services.purchases import PURCHASE
 from shared.services.retry import attempts
 from shared.services.views import audit_view
 from shared.store.audits import Audits, Job
@@ -212,8 +211,7 @@ def _newer_entry(ledger: Ledger, checked: Audit, purchase: Purchase, deadline: f
     """Of a purchase that was completed after the account was read."""
     if not checked.lacks_entry(purchase):
         return None
-    wanted = entry_id(purchase.account_id, PURCHASE, purchase.purchase_id)
-    found = _patiently(lambda: ledger.table.entry(purchase.account_id, wanted), deadline)
+    found = _patiently(lambda: ledger.table.entry(purchase.account_id, purchase.entry_id), deadline)
     newer = found is not None and found.seq > checked.account.seq and found.type is EntryType.PURCHASE
     return found if newer else None
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from shared.ledger.credits import Credit
 from shared.ledger.errors import BusyError, PromoError, PromoExhaustedError, PromoNotFoundError, PromoUsedError
-from shared.ledger.model import EntryType, Request
-from shared.ledger.promos import Campaign, counters_for, first_counter, next_counter, promo_claim
+from shared.ledger.promos import Campaign, counters_for, first_counter, next_counter, promo_claim, promo_credit
 from shared.services.ledger import Ledger, Outcome
 from shared.services.retry import attempts, in_time
 from shared.store.errors import CampaignMovedError, ClaimedError, ContentionError
@@ -22,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from shared.ledger.model import Request
     from shared.store.transaction_items import TransactionItem
-
-PROMO = "promo"
 
 T = TypeVar("T")
 
@@ -81,19 +78,6 @@ def redeem(ledger: Ledger, account_id: str, code: str, request: Request, *, dead
         )
     except PromoError as refusal:
         return _repeat_or(refusal, ledger, account_id, request)
-
-
-def promo_credit(campaign: Campaign, request: Request, **reference: str) -> Credit:
-    """What a redemption brings. ``reference`` says more of what it came with."""
-    return Credit(
-        EntryType.PROMO,
-        campaign.connects,
-        paid=False,
-        reason=f"Promo code {campaign.code}",
-        reference={"type": PROMO, "code": campaign.code, **reference},
-        request=request,
-        once=promo_claim(campaign.code),
-    )
 
 
 def check_redeemable(ledger: Ledger, account_id: str, code: str) -> None:

@@ -13,42 +13,44 @@ own event) goes on from where it stands.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.credits import Credit
 from shared.ledger.errors import (
     AccountClosedError,
     AccountSuspendedError,
     BusyError,
-    InvalidRequestError,
     PaymentDeclinedError,
     PromoError,
     PurchaseNotFoundError,
 )
 from shared.ledger.model import Entry, EntryType, Request, entry_id
-from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState, check_may_buy, purchase_of
+from shared.ledger.purchases import (
+    PURCHASE,
+    Order,
+    Purchase,
+    PurchaseState,
+    check_may_buy,
+    check_quantity,
+    credit_for,
+    new_attempt,
+    purchase_id_of,
+)
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
 from shared.services.batches import for_each
 from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.ledger import Ledger, check_same_request
-from shared.services.promos import check_redeemable, promo_credit, take_one
+from shared.services.promos import check_redeemable, take_one
 from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, PurchaseMovedError
 from shared.store.rows import PurchaseRow, purchase_sk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from shared.ledger.promos import Campaign
     from shared.store.table import DuePurchase
     from shared.store.transaction_items import TransactionItem
 
-PURCHASE = "purchase"
-PURCHASE_PROMO = "purchase_promo"
-FIRST_CHECK = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(hours=1)
 PURCHASES = Work(
     PurchaseRow.purchase_due,
     "purchases",
@@ -59,13 +61,6 @@ PURCHASES = Work(
 )
 """Purchases whose charge is to be asked after."""
 IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    quantity: int
-    source: PaymentSource
-    promo_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +154,7 @@ def look_at_charge(
     Raises:
         PurchaseNotFoundError
     """
-    purchase = read_purchase(ledger, account_id, purchase_of(charge_id)).purchase
+    purchase = read_purchase(ledger, account_id, purchase_id_of(charge_id)).purchase
     if purchase.state is not PurchaseState.PENDING or purchase.charge_id != charge_id:
         return purchase
     result = _resolve(gateway, purchase)
@@ -178,14 +173,11 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
             if known and known.state is not PurchaseState.DECLINED:
                 check_same_request(known.fingerprint, request)
                 return known
-            if order.quantity < ledger.policy.minimum_purchase:
-                raise InvalidRequestError("body.quantity", f"must be {ledger.policy.minimum_purchase} or more")
+            check_quantity(order.quantity, ledger.policy)
             check_may_buy(ledger.table.account(account_id))
             if order.promo_code:
                 check_redeemable(ledger, account_id, order.promo_code)
-            new = _attempt(ledger, account_id, purchase_id, order, request)
-            if known:
-                new = replace(new, attempt=known.attempt + 1, revision=known.revision)
+            new = new_attempt(account_id, order, request, known, now=ledger.clock.now(), policy=ledger.policy)
             return ledger.table.save_purchase(known, new)
         except (PurchaseMovedError, ContentionError) as error:
             tries.met(error)
@@ -193,24 +185,6 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
         raise tries.busy
     begun = f"No answer came in time: purchase {purchase_id} is pending, or was not begun. Nothing was charged."
     raise BusyError(known=begun, purchase_id=purchase_id)
-
-
-def _attempt(ledger: Ledger, account_id: str, purchase_id: str, order: Order, request: Request) -> Purchase:
-    now = ledger.clock.now()
-    return Purchase(
-        account_id=account_id,
-        purchase_id=purchase_id,
-        state=PurchaseState.PENDING,
-        quantity=order.quantity,
-        amount_cents=order.quantity * ledger.policy.unit_price_cents,
-        currency=ledger.policy.currency,
-        source=order.source,
-        created_at=now,
-        actor=request.actor,
-        fingerprint=request.fingerprint,
-        due_at=now + FIRST_CHECK,
-        promo_code=order.promo_code,
-    )
 
 
 def _charge(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
@@ -235,10 +209,9 @@ def _settle(ledger: Ledger, purchase: Purchase, result: ChargeResult, *, deadlin
             case ChargeState.CHARGED:
                 return _complete(ledger, purchase, deadline=deadline)
             case ChargeState.DECLINED:
-                after = replace(purchase, state=PurchaseState.DECLINED, declined_because=result.reason, due_at=None)
+                after = purchase.declined(result.reason)
             case ChargeState.IN_PROGRESS:
-                due_at = _next_check(ledger.clock.now(), purchase.checks)
-                after = replace(purchase, checks=purchase.checks + 1, due_at=due_at, answered_pending=True)
+                after = purchase.still_pending(ledger.clock.now())
         return _save(ledger, purchase, after)
     except (BusyError, ContentionError):
         # The charge stands, or is not known to have failed: only the reconciliation may have the last word.
@@ -266,11 +239,9 @@ def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadl
 
     It has to be valid when the purchase began: that a provider is late takes nothing from who bought.
     """
-    request = Request(PURCHASE_PROMO, purchase.purchase_id, purchase.fingerprint, purchase.actor)
 
     def take(campaign: Campaign, taking: TransactionItem) -> Bought:
-        bonus = promo_credit(campaign, request, purchase_id=purchase.purchase_id)
-        return _pay_out(ledger, purchase, bonus, taking, deadline=deadline)
+        return _pay_out(ledger, purchase, campaign, taking, deadline=deadline)
 
     try:
         return take_one(ledger, purchase.account_id, code, take, now=purchase.created_at, deadline=deadline)
@@ -279,29 +250,15 @@ def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadl
 
 
 def _pay_out(
-    ledger: Ledger, purchase: Purchase, bonus: Credit | None = None, *also: TransactionItem, deadline: float
+    ledger: Ledger, purchase: Purchase, campaign: Campaign | None = None, *also: TransactionItem, deadline: float
 ) -> Bought:
-    credit = Credit(
-        EntryType.PURCHASE,
-        purchase.quantity,
-        paid=True,
-        reason=f"{purchase.quantity} Connects bought",
-        reference={"type": PURCHASE, "purchase_id": purchase.purchase_id},
-        request=Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor),
-        bonus=bonus,
-    )
     also = (ledger.table.completion(purchase), *also)
-    outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, also=also)
+    outcome = ledger.execute(purchase.account_id, credit_for(purchase, campaign), deadline=deadline, also=also)
     if purchase.promo_code and not outcome.written:
         # Somebody else completed it, or this did and never heard of it: with the promo or without, the row tells.
         return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
     promo = next((entry for entry in outcome.written if entry.type is EntryType.PROMO), None)
-    return Bought(replace(purchase, state=PurchaseState.COMPLETED, due_at=None), outcome.entry, promo)
-
-
-def _next_check(now: datetime, checks: int) -> datetime:
-    """One minute, then two, four and so on, up to an hour."""
-    return now + min(FIRST_CHECK * (1 << min(checks, 10)), LONGEST_WAIT)
+    return Bought(purchase.completed(), outcome.entry, promo)
 
 
 def _first_answer(ledger: Ledger, purchase: Purchase) -> Bought:
@@ -315,8 +272,7 @@ def _entries_of(ledger: Ledger, purchase: Purchase) -> tuple[Entry | None, Entry
     """What it brought, and what its promo code did."""
     if purchase.state is not PurchaseState.COMPLETED:
         return None, None
-    account_id, purchase_id = purchase.account_id, purchase.purchase_id
-    bought = ledger.table.entry(account_id, entry_id(account_id, PURCHASE, purchase_id))
+    bought = ledger.table.entry(purchase.account_id, purchase.entry_id)
     if purchase.promo_code is None or purchase.promo_refused:
         return bought, None
-    return bought, ledger.table.entry(account_id, entry_id(account_id, PURCHASE_PROMO, purchase_id))
+    return bought, ledger.table.entry(purchase.account_id, purchase.promo_entry_id)
