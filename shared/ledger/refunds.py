@@ -15,20 +15,28 @@ from shared.ledger.errors import AlreadyRefundedError, NotRefundableError
 from shared.ledger.model import Decision, Entry, EntryType, Request, back
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
+    from shared.ledger.jobs import JobStatus
     from shared.ledger.policy import Policy
 
-BACK = {"job_canceled": "Job canceled", "job_removed": "Job removed", "fraud": "Job removed for fraud"}
-"""The reasons for which Connects come back."""
-
-NOT_BACK = frozenset({"job_expired", "job_filled", "not_chosen", "withdrawn"})
-"""The reasons for which they do not."""
+REASONS: Mapping[str, str | None] = {
+    "job_canceled": "Job canceled",
+    "job_removed": "Job removed",
+    "fraud": "Job removed for fraud",
+    "job_expired": None,
+    "job_filled": None,
+    "not_chosen": None,
+    "withdrawn": None,
+}
+"""Every reason that a call or the end of a job gives, and the text of its refund in the history; None where nothing
+comes back for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Give back what is still out of a spend, for one of the reasons in `BACK`."""
+    """Give back what is left of a spend, for one of the `REASONS`."""
 
     spend: Entry
     reason: str
@@ -37,13 +45,13 @@ class Refund:
     """How many of its Connects came back before; None where it was never given back."""
 
     def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
-        """All that is still out comes back.
+        """All that is left comes back.
 
         Raises:
             NotRefundableError: not for this reason, or it stands for no proposal.
             AlreadyRefundedError
         """
-        check_refundable(self.reason)
+        text = refund_text(self.reason)
         check_on_proposal(self.spend)
         spend, before = self.spend, self.came_back
         left = still_out(spend, before)
@@ -53,15 +61,22 @@ class Refund:
             self.request,
             at=now,
             now=now,
-            reason=BACK[self.reason],
+            reason=text,
             reference={"type": "spend", "spend_id": spend.entry_id, "why": self.reason},
         )
 
 
-def check_refundable(reason: str) -> None:
-    """Raises NotRefundableError for the reasons that give nothing back."""
-    if reason in NOT_BACK:
+def refund_text(reason: str) -> str:
+    """What the history says of a refund. Raises NotRefundableError for the reasons that give nothing back."""
+    text = REASONS[reason]
+    if text is None:
         raise NotRefundableError(reason)
+    return text
+
+
+def reason_of_end(status: JobStatus) -> str:
+    """The reason for which the proposals on a job come back that ended as ``status``."""
+    return f"job_{status}"
 
 
 def check_on_proposal(spend: Entry) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from shared.ledger.errors import AlreadyRefundedError
 from shared.ledger.jobs import Job, JobAndAuction, JobStatus, Proposal, after_sweep, endings_requested
 from shared.ledger.model import Request
+from shared.ledger.refunds import reason_of_end
 from shared.services.batches import for_each, while_there_is_time
 from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.jobs import end_holds
@@ -44,7 +45,6 @@ JOBS = Work(
     longest_rest=STILL_SOON,
 )
 """Jobs that there is something to do for."""
-REASON = {JobStatus.CANCELED: "job_canceled", JobStatus.REMOVED: "job_removed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def _refund(ledger: Ledger, proposal: Proposal, how: JobStatus, deadline: float)
             ledger,
             proposal.account_id,
             proposal.spend_id,
-            reason=REASON[how],
+            reason=reason_of_end(how),
             request=request,
             deadline=deadline,
             also=[jobs.refunded(proposal, now)],

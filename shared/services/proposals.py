@@ -15,7 +15,7 @@ from shared.ledger.errors import (
 from shared.ledger.jobs import WHY, Channel, Job, Proposal, quote
 from shared.ledger.model import Request, entry_id
 from shared.ledger.proposals import Spend
-from shared.ledger.refunds import Refund, check_refundable
+from shared.ledger.refunds import Refund, refund_text
 from shared.services.ledger import Ledger, Outcome
 from shared.services.refunds import give_back
 from shared.services.retry import attempts, in_time
@@ -123,6 +123,6 @@ def refund_spend(
         AccountNotFoundError, SpendNotFoundError: no such account, or no such spend; a refund is none.
         AlreadyRefundedError: all of it came back before, under another key.
     """
-    check_refundable(reason)
+    refund_text(reason)  # refuse before anything is read
     spend = ledger.find_spend(account_id, spend_id)
     return give_back(ledger, Refund(spend, reason, request), deadline=deadline, also=also)

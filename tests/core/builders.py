@@ -16,12 +16,15 @@ from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice,
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.policy import Policy
 from shared.ledger.proposals import Spend
-from shared.ledger.refunds import Refund
+from shared.ledger.refunds import REASONS, Refund
 from shared.ledger.settling import settled_view, settling
 
 DEFAULT = Policy()
 QUIET = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0)
 """Nothing comes by itself, so that a test knows every lot."""
+
+BACK = [reason for reason, text in REASONS.items() if text]
+NOT_BACK = [reason for reason, text in REASONS.items() if not text]
 
 INSTANT = timedelta(milliseconds=1)
 """What the clock tells apart."""

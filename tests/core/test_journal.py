@@ -41,9 +41,9 @@ from shared.ledger.interviews import Interview
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, PlanNews, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.proposals import Spend
-from shared.ledger.refunds import BACK, Refund
+from shared.ledger.refunds import Refund
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
-from tests.core.builders import INSTANT, Book, problems, told
+from tests.core.builders import BACK, INSTANT, Book, problems, told
 from tests.core.story import check_story, left_for_interviews, starts_at, week_paid_for
 
 ALL = 0

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.ledger.errors import AlreadyRefundedError, InsufficientConnectsError, NotRefundableError
+from shared.ledger.jobs import JobStatus
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
-from shared.ledger.refunds import BACK, NOT_BACK, check_refundable
-from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of
+from shared.ledger.refunds import REASONS, reason_of_end, refund_text
+from tests.core.builders import BACK, INSTANT, NOT_BACK, QUIET, Book, free, noon, paid, start_of
 
 NO_GRACE = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0, refund_grace_days=0)
 
@@ -163,15 +164,13 @@ def test_no_connects_come_back_for_what_is_the_freelancer_s_risk(reason):
     with pytest.raises(NotRefundableError):
         book.refund(book.entries[-1], reason)
     with pytest.raises(NotRefundableError):
-        check_refundable(reason)
+        refund_text(reason)
     assert book.account.balance == 0
 
 
-def test_every_reason_either_gives_back_or_does_not():
-    assert set(BACK) == {"job_canceled", "job_removed", "fraud"}
-    assert set(NOT_BACK) == {"job_expired", "job_filled", "not_chosen", "withdrawn"}
-    for reason in BACK:
-        check_refundable(reason)
+def test_connects_come_back_for_a_canceled_or_removed_job_and_for_fraud_alone():
+    assert {reason for reason, text in REASONS.items() if text} == {"job_canceled", "job_removed", "fraud"}
+    assert {reason_of_end(status) for status in JobStatus if status is not JobStatus.OPEN} <= REASONS.keys()
 
 
 # --- In parts

@@ -27,7 +27,6 @@ from shared.ledger.expiry_notices import NotifyExpiring
 from shared.ledger.interviews import REMEMBERED
 from shared.ledger.jobs import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
-from shared.ledger.refunds import BACK, NOT_BACK
 from shared.ledger.settling import settled_view
 from shared.ledger.timeline import next_plan
 from shared.payments import NoAnswerError
@@ -41,7 +40,7 @@ from shared.services.views import purchase_view
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
 from shared.store.table import DuePurchase
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
-from tests.core.builders import INSTANT, QUIET, Book
+from tests.core.builders import BACK, INSTANT, NOT_BACK, QUIET, Book
 from tests.core.story import check_story, interviews, left_for_interviews, week_paid_for, when
 from tests.driver import Driver, RecordingQueue, completed_purchases, deadline, problems_in
 from tests.faults import PUT, TRANSACT, KilledError, answer_lost, dies, request_lost
