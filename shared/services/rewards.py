@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.ledger.credits import Adjust, Credit
+from shared.ledger.credits import Adjust
 from shared.ledger.errors import (
     AlreadyAwardedError,
     AlreadyRefundedError,
@@ -13,15 +13,17 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.interviews import Interview, interview_claim
-from shared.ledger.model import Entry, EntryType, Request, entry_id
+from shared.ledger.model import Entry, Request, entry_id
+from shared.ledger.rewards import certification, rising_talent
 from shared.services.ledger import Ledger, Outcome
 from shared.services.refunds import give_back
 from shared.services.retry import in_time
 from shared.store.errors import ClaimedError, ContentionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
+
+    from shared.ledger.credits import Credit
 
 INTERVIEW = "This proposal's interview"
 
@@ -35,9 +37,7 @@ def reward_rising_talent(
         AlreadyAwardedError
         NoFreeConnectsError: to an agency.
     """
-    reference = {"type": "rising_talent"}
-    credit = _reward(ledger.policy.rising_talent, "Rising Talent", reference, request, once="rising_talent", at=at)
-    return _once(ledger, account_id, credit, "Rising Talent", deadline)
+    return _reward_once(ledger, account_id, rising_talent(request, at, ledger.policy), deadline)
 
 
 @in_time
@@ -57,16 +57,14 @@ def reward_certification(
         NoFreeConnectsError: the account is an agency.
         AlreadyAwardedError: this account had it.
     """
-    amount = ledger.policy.certifications.get(certificate)
-    if not amount:
-        # One that brought some once still does to a repeat.
+    try:
+        credit = certification(certificate, request, at, ledger.policy)
+    except InvalidRequestError:
+        # A repeat is answered as the first time, also when the certificate is no longer configured.
         if before := ledger.repeat(account_id, request):
             return before
-        raise InvalidRequestError("body.reference.certificate", "brings no Connects")
-    reference = {"type": "certification", "certificate": certificate}
-    once = f"certification#{certificate}"
-    credit = _reward(amount, f"Certificate {certificate}", reference, request, once=once, at=at)
-    return _once(ledger, account_id, credit, f"Certificate {certificate}", deadline)
+        raise
+    return _reward_once(ledger, account_id, credit, deadline)
 
 
 @in_time
@@ -122,24 +120,8 @@ def _both_entries(ledger: Ledger, outcome: Outcome, request: Request) -> list[En
     return [own, *rewards]
 
 
-def _reward(
-    amount: int, reason: str, reference: Mapping[str, str], request: Request, *, once: str, at: datetime | None
-) -> Credit:
-    return Credit(
-        EntryType.REWARD,
-        amount,
-        paid=False,
-        reason=reason,
-        reference=reference,
-        request=request,
-        once=once,
-        freelancers_only=True,
-        at=at,
-    )
-
-
-def _once(ledger: Ledger, account_id: str, credit: Credit, what: str, deadline: float) -> Outcome:
+def _reward_once(ledger: Ledger, account_id: str, reward: Credit, deadline: float) -> Outcome:
     try:
-        return ledger.execute(account_id, credit, deadline=deadline)
+        return ledger.execute(account_id, reward, deadline=deadline)
     except ClaimedError as error:
-        raise AlreadyAwardedError(what) from error
+        raise AlreadyAwardedError(reward.reason) from error
