@@ -33,7 +33,7 @@ from shared.ledger.model import (
 )
 from shared.ledger.policy import Policy
 from shared.ledger.promos import Campaign, Counter, promo_claim
-from shared.ledger.proposals import Spend
+from shared.ledger.proposals import ProposalSent, Spend
 from shared.ledger.purchases import Order, PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.audits import Audited, audit_account
@@ -44,7 +44,7 @@ from shared.services.job_sweep import handle_message, sweep
 from shared.services.jobs import apply_job_event, interact_on_job, read_job, save_posting
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
-from shared.services.proposals import ProposalSent, refund_spend, spend_on_proposal
+from shared.services.proposals import refund_spend, spend_on_proposal
 from shared.services.purchases import Bought, buy, read_purchase, reconcile
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.store.jobs import AuctionRow, Jobs, ProposalRow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.ledger.errors import (
@@ -12,9 +11,9 @@ from shared.ledger.errors import (
     JobNotOpenError,
     PriceChangedError,
 )
-from shared.ledger.jobs import WHY, Channel, Job, Proposal, quote
+from shared.ledger.jobs import Proposal
 from shared.ledger.model import Request, entry_id
-from shared.ledger.proposals import Spend
+from shared.ledger.proposals import ProposalSent, spend_on
 from shared.ledger.refunds import Refund, refund_text
 from shared.services.ledger import Ledger, Outcome
 from shared.services.refunds import give_back
@@ -26,23 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.store.transaction_items import TransactionItem
-
-
-@dataclass(frozen=True, slots=True)
-class ProposalSent:
-    """What is known of a proposal as it is paid for. ``amount`` and ``expected_price`` are what its sender saw."""
-
-    proposal_id: str
-    job_id: str | None = None
-    channel: Channel = Channel.SEARCH
-    amount: int | None = None
-    expected_price: int | None = None
-
-    @property
-    def reference(self) -> dict[str, str]:
-        job = {"job_id": self.job_id} if self.job_id else {}
-        channel = {"channel": self.channel.value} if self.channel is not Channel.SEARCH else {}
-        return {"type": "proposal", "proposal_id": self.proposal_id} | job | channel
 
 
 @in_time
@@ -61,7 +43,7 @@ def spend_on_proposal(
         InsufficientConnectsError, AccountNotFoundError, and what `Account.check_may_use` raises
     """
     if sent.job_id is None:
-        return ledger.execute(account_id, _spend(None, sent, request), deadline=deadline)
+        return ledger.execute(account_id, spend_on(None, sent, request), deadline=deadline)
     try:
         return _spend_on_job(ledger, account_id, sent.job_id, sent, request, deadline=deadline)
     except InsufficientConnectsError:
@@ -80,7 +62,7 @@ def _spend_on_job(
     for _ in tries:
         try:
             job, account = jobs.job_and_account(job_id, account_id)
-            command = _spend(job, sent, request)
+            command = spend_on(job, sent, request)
             first = jobs.first(Proposal(job_id, account_id, sent.proposal_id, spend_id, command.amount))
             also = [jobs.as_read(job_id, job), first]
             return ledger.execute(account_id, command, deadline=deadline, also=also, read=account)
@@ -94,11 +76,6 @@ def _spend_on_job(
         except (JobMovedError, ContentionError) as error:
             tries.met(error)
     raise tries.busy
-
-
-def _spend(job: Job | None, sent: ProposalSent, request: Request) -> Spend:
-    price = quote(job, sent.channel, amount=sent.amount, expected_price=sent.expected_price)
-    return Spend(price, WHY[sent.channel], sent.reference, request)
 
 
 def _exists(account_id: str, job_id: str) -> AlreadyExistsError:
