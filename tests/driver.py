@@ -290,7 +290,7 @@ class Driver:
     def change_plan(
         self, plan: Plan, *, account: str = "ann", at: datetime | None = None, at_once: bool = False
     ) -> Account:
-        news = PlanNews.BASIC_NOW if at_once and plan is Plan.BASIC else PlanNews(plan.value)
+        news = PlanNews.to(plan, at_once=at_once)
         return change_account(self.ledger, account, "service", deadline=deadline(), plan=news, at=at)
 
     def change_status(self, status: Status, *, account: str = "ann", at: datetime | None = None) -> Account:

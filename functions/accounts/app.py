@@ -139,7 +139,7 @@ def _plan_news(body: ChangeBody) -> PlanNews | None:
         raise InvalidRequestError("body.effective", "is how a plan changes, and there is none")
     if not body.plan:
         return None
-    return PlanNews.BASIC_NOW if body.effective and body.plan is Plan.BASIC else PlanNews(body.plan.value)
+    return PlanNews.to(body.plan, at_once=bool(body.effective))
 
 
 @app.get(

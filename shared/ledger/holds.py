@@ -18,6 +18,7 @@ from shared.ledger.auction import Ending, Why
 from shared.ledger.model import Bucket, EntryType, Request, back
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from shared.ledger.auction import Boost
@@ -119,6 +120,22 @@ def hold_reference(job_id: str, boost: Boost, rank: int, raises: str | None) -> 
 def held_up_to(entry: Entry) -> int:
     """What was bid in all when this entry held for it."""
     return int(entry.reference["bid"])
+
+
+def jobs_held_on(held: int, newest_first: Iterable[Entry]) -> set[str]:
+    """The jobs of an account's open holds, which add up to ``held``: by its journal, until all are found."""
+    ended: set[str] = set()
+    found: set[str] = set()
+    for entry in newest_first:
+        hold_id = entry.reference.get("hold_id", "")
+        if entry.type in {EntryType.CAPTURE, EntryType.RELEASE}:
+            ended.add(hold_id)
+        elif entry.type is EntryType.HOLD and hold_id not in ended:
+            found.add(entry.reference["job_id"])
+            held += entry.amount
+            if not held:
+                break
+    return found
 
 
 def _post(settled: Decision, entry_type: EntryType, command: EndHold, now: datetime, policy: Policy) -> Decision:

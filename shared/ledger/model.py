@@ -48,6 +48,11 @@ class PlanNews(StrEnum):
     BASIC_NOW = "basic_now"
     PLUS = "plus"
 
+    @classmethod
+    def to(cls, plan: Plan, *, at_once: bool) -> PlanNews:
+        """A downgrade waits for the next cycle unless it is to count at once; an upgrade never waits."""
+        return cls.BASIC_NOW if at_once and plan is Plan.BASIC else cls(plan.value)
+
 
 class Status(StrEnum):
     """Whether an account may act. Of two that are told for the same instant, the later one in this list counts."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.ledger.credits import Credit
-from shared.ledger.errors import PromoNotActiveError
+from shared.ledger.errors import InvalidRequestError, PromoNotActiveError
 from shared.ledger.model import EntryType
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Campaign:
     """Counts changes of terms. The counters carry it too: a redemption holds only for the terms it was decided on."""
     exhausted: bool = False
     """Somebody found every counter exhausted. Until the terms change that stays so, and none has to be asked again."""
+
+    def __post_init__(self) -> None:
+        if self.starts_at >= self.ends_at:
+            raise InvalidRequestError("body", "from must lie before to")
 
     def has_terms_of(self, other: Campaign) -> bool:
         return self == replace(other, counters=self.counters, revision=self.revision, exhausted=self.exhausted)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.errors import AlreadyExistsError, BusyError
-from shared.ledger.model import Account, Claim, EntryType, PlanNews, Request, Status, entry_id
+from shared.ledger.holds import jobs_held_on
+from shared.ledger.model import Account, Claim, PlanNews, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.settling import settled_view
 from shared.services.jobs import withdraw_boost
@@ -98,22 +99,6 @@ def change_account(
 
 
 def _release_holds(ledger: Ledger, account: Account, closed_at: datetime, deadline: float) -> None:
-    for job_id in _jobs_held_on(ledger, account):
+    journal = ledger.table.journal(account.account_id)
+    for job_id in jobs_held_on(account.held, reversed(journal)):
         withdraw_boost(ledger, job_id, account.account_id, closed_at, deadline=deadline)
-
-
-def _jobs_held_on(ledger: Ledger, account: Account) -> set[str]:
-    """The jobs whose boosts an account holds for: read from its journal, newest first, until all of it is found."""
-    ended: set[str] = set()
-    found: set[str] = set()
-    missing = account.held
-    for entry in reversed(ledger.table.journal(account.account_id)):
-        hold_id = entry.reference.get("hold_id", "")
-        if entry.type in {EntryType.CAPTURE, EntryType.RELEASE}:
-            ended.add(hold_id)
-        elif entry.type is EntryType.HOLD and hold_id not in ended:
-            found.add(entry.reference["job_id"])
-            missing += entry.amount
-            if not missing:
-                break
-    return found

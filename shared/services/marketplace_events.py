@@ -178,12 +178,11 @@ def _registered(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
 
 
 def _plan_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
-    plan = PlanNews(event.one_of("plan", Plan).value)
-    at_once = event.where_given("effective", lambda name: event.one_of(name, Effective))
-    if at_once and plan is PlanNews.BASIC:
-        plan = PlanNews.BASIC_NOW
+    plan = event.one_of("plan", Plan)
+    effective = event.where_given("effective", lambda name: event.one_of(name, Effective))
+    change = PlanNews.to(plan, at_once=effective is not None)
     at = event.changed_at()
-    change_account(ledger, event.id("account_id"), ACTOR, deadline=deadline, plan=plan, at=at)
+    change_account(ledger, event.id("account_id"), ACTOR, deadline=deadline, plan=change, at=at)
 
 
 def _status_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:

@@ -139,7 +139,7 @@ class Book:
         return self.do(Adjust(amount, reason, self.request("adjustment")))[-1]
 
     def change_plan(self, plan: Plan, *, at: datetime | None = None, at_once: bool = False) -> list[Entry]:
-        news = PlanNews.BASIC_NOW if at_once and plan is Plan.BASIC else PlanNews(plan.value)
+        news = PlanNews.to(plan, at_once=at_once)
         return self.do(ChangeAccount(self.request("plan"), plan=news, at=at))
 
     def change_status(self, status: Status, *, at: datetime | None = None) -> list[Entry]:
