@@ -17,6 +17,7 @@ from shared.ledger.calendar import expiry_of_lot, midnight
 from shared.ledger.commands import Settle, decide
 from shared.ledger.credits import Credit
 from shared.ledger.expiry_notices import NotifyExpiring, lower_notice_due
+from shared.ledger.holds import BidSent
 from shared.ledger.jobs import Job, JobEvent, Posting, Proposal
 from shared.ledger.model import (
     Account,
@@ -38,7 +39,7 @@ from shared.ledger.purchases import Order, PaymentSource, Purchase, PurchaseStat
 from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.audits import Audited, audit_account
 from shared.services.badges import Switched, renew_badges, set_price, switch_badge
-from shared.services.boosts import BidSent, place_bid
+from shared.services.boosts import place_bid
 from shared.services.due import Work, dispatch
 from shared.services.job_sweep import handle_message, sweep
 from shared.services.jobs import apply_job_event, interact_on_job, read_job, save_posting

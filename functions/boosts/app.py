@@ -6,8 +6,8 @@ from shared.aws.wiring import deadline, wiring
 from shared.http.api import answer, caller, request_of, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Amount, Body, Id
-from shared.ledger.holds import BOOST
-from shared.services.boosts import BidSent, place_bid
+from shared.ledger.holds import BOOST, BidSent
+from shared.services.boosts import place_bid
 from shared.services.views import boost_view
 
 app = router()

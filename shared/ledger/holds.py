@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.ledger.auction import Ending, Why
-from shared.ledger.model import Bucket, EntryType, Request, back
+from shared.ledger.auction import Auction, Bid, Boost, Ending, Why, place
+from shared.ledger.model import Bucket, EntryType, Request, back, entry_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from shared.ledger.auction import Boost
     from shared.ledger.model import Decision, Entry
     from shared.ledger.policy import Policy
 
@@ -49,6 +48,15 @@ RAISED_AFTER = {
 
 
 @dataclass(frozen=True, slots=True)
+class BidSent:
+    """What a proposal bids in all; one that it has is raised to it."""
+
+    job_id: str
+    proposal_id: str
+    bid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Hold ``amount`` for a bid: all of it, or what a raise adds."""
 
@@ -69,6 +77,22 @@ class Hold:
             reference=self.reference,
         )
         return _held(posted, self.amount)
+
+
+def bid_on(
+    auction: Auction, account_id: str, sent: BidSent, request: Request, *, now: datetime, policy: Policy
+) -> tuple[Auction, Hold]:
+    """The auction with a new bid or a raised one, and the hold of what it adds. Raises what `auction.place` raises."""
+    bid, own = Bid(now, sent.bid), auction.place_of(account_id)
+    hold_id = entry_id(account_id, request.operation, request.key)
+    if own:
+        boost = replace(own.raised(bid, hold_id), proposal_id=sent.proposal_id)
+    else:
+        boost = Boost(account_id, sent.proposal_id, hold_id, hold_id, (bid,))
+    after, rank = place(auction, boost, now, policy)
+    reference = hold_reference(sent.job_id, boost, rank, own.newest if own else None)
+    added, reason = (sent.bid - own.bid, "Boost raised") if own else (sent.bid, "Boost")
+    return after, Hold(added, reason, reference, request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from shared.ledger.holds import jobs_held_on
 from shared.ledger.model import Account, Claim, PlanNews, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.settling import settled_view
-from shared.services.jobs import withdraw_boost
+from shared.services.boosts import withdraw_boost
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.retry import attempts, in_time
 from shared.services.views import account_view

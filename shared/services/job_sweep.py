@@ -20,8 +20,8 @@ from shared.ledger.jobs import Job, JobAndAuction, JobStatus, Proposal, after_sw
 from shared.ledger.model import Request
 from shared.ledger.refunds import reason_of_end
 from shared.services.batches import for_each, while_there_is_time
+from shared.services.boosts import end_holds
 from shared.services.due import SOON, STILL_SOON, Work
-from shared.services.jobs import end_holds
 from shared.services.proposals import refund_spend
 from shared.store.errors import JobMovedError
 from shared.store.jobs import JobRow, Jobs, job_pk

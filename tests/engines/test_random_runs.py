@@ -32,9 +32,9 @@ from shared.ledger.timeline import next_plan
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import Behaviour
 from shared.services.badges import renew_badges, set_price, week_price
+from shared.services.boosts import end_holds
 from shared.services.due import BADGES, EXPIRIES, GRANTS, NOTICES, SETTLE, settle_accounts
 from shared.services.job_sweep import JOBS
-from shared.services.jobs import end_holds
 from shared.services.purchases import PURCHASES, reconcile
 from shared.services.views import purchase_view
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
