@@ -38,10 +38,11 @@ from shared.ledger.proposals import ProposalSent, Spend
 from shared.ledger.purchases import Order, PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.audits import Audited, audit_account
-from shared.services.badges import Switched, renew_badges, set_price, switch_badge
+from shared.services.badges import Switched, switch_badge
 from shared.services.boosts import place_bid
 from shared.services.due import Work, dispatch
-from shared.services.job_sweep import handle_message, sweep
+from shared.services.due_now import NoQueue, renew_due_badges, sweep_due_jobs
+from shared.services.job_sweep import handle_message
 from shared.services.jobs import apply_job_event, interact_on_job, read_job, save_posting
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
@@ -90,17 +91,6 @@ def steps(number: int) -> Callable[[], float]:
     """A deadline that lies ahead so many times."""
     left = iter([1] * number)
     return lambda: deadline() * next(left, 0)
-
-
-@dataclass
-class AtOnce:
-    """In the place of a queue: what is sent is handled in the same moment."""
-
-    driver: "Driver"
-
-    def send(self, bodies: Iterable[str]) -> None:
-        for body in bodies:
-            self.driver.handle(body, self)
 
 
 class RecordingQueue:
@@ -243,8 +233,8 @@ class Driver:
 
         Tells how many proposals it found to refund.
         """
-        due = [found.job_id for found in Jobs(self.table).due(self.clock.at)]
-        return sweep(self.ledger, due, queue or AtOnce(self), deadline).proposals
+        queue = queue or NoQueue(self.ledger, deadline)
+        return sweep_due_jobs(self.ledger, queue, self.clock.at, deadline).proposals
 
     def dispatch(self, work: Work, queue: Any = None, *, by: Callable[[], float] = deadline) -> int:
         """One run of a schedule: sends what is due and was not sent. Tells how many."""
@@ -252,7 +242,7 @@ class Driver:
         return dispatch(self.table, Walks(self.table), queue, work, now=self.clock.at, deadline=by).found
 
     def handle(self, body: str, queue: Any = None) -> None:
-        handle_message(self.ledger, json.loads(body), queue or AtOnce(self), deadline)
+        handle_message(self.ledger, json.loads(body), queue or NoQueue(self.ledger, deadline), deadline)
 
     def refund(
         self, spend_id: str, key: str = "refund", *, reason: str = "job_canceled", account: str = "ann"
@@ -351,10 +341,7 @@ class Driver:
         )
 
     def renew_badges(self) -> int:
-        """What a run of the schedule finds due, renewed."""
-        set_price(self.ledger, deadline)
-        due = [found.account_id for found in self.table.due_badges(self.clock.at)]
-        return renew_badges(self.ledger, due, deadline)
+        return renew_due_badges(self.ledger, self.clock.at, deadline)
 
     def badge_weeks(self, account: str = "ann") -> list[tuple[str, int]]:
         """The days on which the weeks begin that a badge was paid for, and what each cost."""
