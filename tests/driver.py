@@ -28,7 +28,7 @@ from shared.ledger.model import (
     Kind,
     Notice,
     Plan,
-    PlanNews,
+    PlanChange,
     Request,
     Status,
 )
@@ -281,7 +281,7 @@ class Driver:
     def change_plan(
         self, plan: Plan, *, account: str = "ann", at: datetime | None = None, at_once: bool = False
     ) -> Account:
-        news = PlanNews.to(plan, at_once=at_once)
+        news = PlanChange.to(plan, at_once=at_once)
         return change_account(self.ledger, account, "service", deadline=deadline(), plan=news, at=at)
 
     def change_status(self, status: Status, *, account: str = "ann", at: datetime | None = None) -> Account:

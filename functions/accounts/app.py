@@ -15,7 +15,7 @@ from shared.http.requests import JSON, Body, Id, Instant, Query, next_millisecon
 from shared.ledger.accounts import OpenAccount
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.event_times import happened_at
-from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
+from shared.ledger.model import EntryType, Kind, Plan, PlanChange, Status
 from shared.services.accounts import OPENING, change_account, open_new_account
 from shared.services.history import EntryQuery, history_csv, history_json
 from shared.services.views import account_view
@@ -134,12 +134,12 @@ def change(account_id: Id, body: ChangeBody) -> Response[str]:
     return answer(account_view(account, ledger.clock.now().date(), ledger.policy))
 
 
-def _plan_news(body: ChangeBody) -> PlanNews | None:
+def _plan_news(body: ChangeBody) -> PlanChange | None:
     if body.effective and not body.plan:
         raise InvalidRequestError("body.effective", "is how a plan changes, and there is none")
     if not body.plan:
         return None
-    return PlanNews.to(body.plan, at_once=bool(body.effective))
+    return PlanChange.to(body.plan, at_once=bool(body.effective))
 
 
 @app.get(

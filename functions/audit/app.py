@@ -17,7 +17,7 @@ from shared.http.api import answer, caller, router, serve
 from shared.http.operations import operation
 from shared.http.requests import Id
 from shared.payments import PaymentGateway
-from shared.services.audits import Finished, ask_for_audit, work_on_audit
+from shared.services.audits import Finished, request_audit, run_audit
 
 app = router()
 
@@ -34,7 +34,7 @@ app = router()
 )
 def audit(account_id: Id) -> Response[str]:
     caller(app).require_staff()
-    asked = ask_for_audit(wiring().ledger, account_id, _provider(), due_queue, deadline=deadline(app.lambda_context))
+    asked = request_audit(wiring().ledger, account_id, _provider(), due_queue, deadline=deadline(app.lambda_context))
     if isinstance(asked, Finished):
         return answer(dict(asked.view))
     return answer({"status": "running", "checked": asked.checked, "of": asked.entries}, 202)
@@ -51,7 +51,7 @@ def _provider() -> PaymentGateway | None:
 def _take(record: SQSRecord, lambda_context: LambdaContext) -> None:
     until = time.monotonic() + lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE_S
     try:
-        work_on_audit(wiring().ledger, record.json_body, _provider(), deadline=until)
+        run_audit(wiring().ledger, record.json_body, _provider(), deadline=until)
     except Exception:
         logger.exception("an audit was not finished", message_id=record.message_id)
         raise

@@ -46,7 +46,7 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
         raise InvalidRequestError("body.joined_on", f"is after today, {now.date()}")
     at = max(at, midnight(joined_on))
     today = at.date()
-    account = Account(command.account_id, command.kind, command.plan, joined_on, told_since=at, last_at=at)
+    account = Account(command.account_id, command.kind, command.plan, joined_on, opened_at=at, last_at=at)
     decision = Decision(account)
     if command.kind is Kind.AGENCY:
         return decision

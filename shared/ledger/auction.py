@@ -122,7 +122,7 @@ class Interaction:
         if self.account_id is None and self.proposal_id is None:
             raise InvalidRequestError("body", "needs account_id, proposal_id, or both for an interaction")
 
-    def met(self, boost: Boost) -> bool:
+    def concerns(self, boost: Boost) -> bool:
         """Whether the proposal was boosted then: an older interaction is none with a boost that came after it."""
         named = self.account_id in {None, boost.account_id} and self.proposal_id in {None, boost.proposal_id}
         return named and boost.since <= self.at
@@ -220,12 +220,12 @@ def place(auction: Auction, boost: Boost, now: datetime, policy: Policy) -> tupl
 def interact(auction: Auction, interaction: Interaction, now: datetime, policy: Policy) -> Auction:
     """Who was boosted when the client interacted pays what it bid then, and keeps the place as long as it can."""
 
-    def met(boost: Boost) -> Boost:
-        if not interaction.met(boost):
+    def with_interaction(boost: Boost) -> Boost:
+        if not interaction.concerns(boost):
             return boost
         return replace(boost, interacted_at=min(interaction.at, boost.interacted_at or interaction.at))
 
-    places, pushed_out = tuple(map(met, auction.places)), tuple(map(met, auction.pushed_out))
+    places, pushed_out = tuple(map(with_interaction, auction.places)), tuple(map(with_interaction, auction.pushed_out))
     return judge(replace(auction, places=places, pushed_out=pushed_out), now, policy)
 
 

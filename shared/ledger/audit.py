@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.ledger.badges import BADGE, ONE_WEEK, named
+from shared.ledger.badges import BADGE, ONE_WEEK, timestamp
 from shared.ledger.model import Account, Bucket, Entry, EntryType
 from shared.ledger.purchases import Purchase, PurchaseState
 
@@ -32,7 +32,7 @@ BADGE_WEEKS = "no week of a badge was paid for twice, and the last one ends when
 PURCHASES = "each completed purchase has one entry and one charge, and nothing else was bought or charged"
 INVARIANTS = (LOTS, BUCKETS, SLICES, SEQUENCE, BALANCES, ONCE, HOLDS, AWARDS, BADGE_WEEKS, PURCHASES)
 
-TOLD = 20
+MOST_PROBLEMS = 20
 """How many problems of one invariant are told; one fault in a long journal breaks all that comes after it."""
 ONCE_FOR_EVER = {"rising_talent", "certification", "interview", "promo"}
 BOOST = "boost"
@@ -103,7 +103,7 @@ class Audit:
     _bought: dict[str, int] = field(default_factory=dict)
     """By purchase: what its entry brought, until the purchase itself is seen."""
     _problems: dict[str, list[str]] = field(default_factory=lambda: {invariant: [] for invariant in INVARIANTS})
-    _untold: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _left_out: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, entry: Entry | Line) -> bool:
         """Check the next entry, oldest first; False where it was written after the account was read."""
@@ -141,7 +141,7 @@ class Audit:
         bought = entry.amount if entry else self._bought.pop(purchase.purchase_id, None)
         expected = purchase.quantity if purchase.state is PurchaseState.COMPLETED else None
         if bought != expected:
-            self._tell(PURCHASES, f"{_named(purchase)} and its entry brought {bought}, expected {expected}")
+            self._report(PURCHASES, f"{_named(purchase)} and its entry brought {bought}, expected {expected}")
 
     def lacks_entry(self, purchase: Purchase) -> bool:
         """Whether a completed purchase has none among the entries that were checked: it may have a newer one."""
@@ -155,14 +155,14 @@ class Audit:
         found = set(charged)
         expected = set() if purchase.state is PurchaseState.DECLINED else {purchase.charge_id}
         if purchase.state is PurchaseState.COMPLETED and not found:
-            self._tell(PURCHASES, f"{_named(purchase)} and was never charged")
+            self._report(PURCHASES, f"{_named(purchase)} and was never charged")
         for charge_id in sorted(found - expected):
-            self._tell(PURCHASES, f"{_named(purchase)} and was charged as {charge_id}")
+            self._report(PURCHASES, f"{_named(purchase)} and was charged as {charge_id}")
 
     def end_of_purchases(self) -> None:
         """All purchases were seen."""
         for purchase_id, amount in self._bought.items():
-            self._tell(PURCHASES, f"there is no purchase {purchase_id!r}, its entry brought {amount}")
+            self._report(PURCHASES, f"there is no purchase {purchase_id!r}, its entry brought {amount}")
 
     def findings(self, counted: int) -> list[Finding]:
         """What the account as it was read says against it all.
@@ -179,9 +179,9 @@ class Audit:
 
     def _add_in_order(self, entry: Entry | Line) -> None:
         if entry.seq != self.last_seq + 1:
-            self._tell(SEQUENCE, f"entry {entry.seq} stands where {self.last_seq + 1} is expected")
+            self._report(SEQUENCE, f"entry {entry.seq} stands where {self.last_seq + 1} is expected")
         if self._last_at and entry.at < self._last_at:
-            self._tell(SEQUENCE, f"entry {entry.seq} is dated before the one that it comes after")
+            self._report(SEQUENCE, f"entry {entry.seq} is dated before the one that it comes after")
         self.last_seq, self._last_at = entry.seq, entry.at
 
     def _add_up(self, entry: Entry | Line) -> None:
@@ -192,15 +192,15 @@ class Audit:
             if not buckets[bucket]:
                 del buckets[bucket]
         if total != entry.amount:
-            self._tell(SLICES, f"entry {entry.seq}: amount {entry.amount}, slices {total}")
+            self._report(SLICES, f"entry {entry.seq}: amount {entry.amount}, slices {total}")
         self._balance += entry.amount
         if entry.balance_after != self._balance or self._balance < 0:
-            told = f"entry {entry.seq}: balance after is {entry.balance_after}, expected {self._balance}"
-            self._tell(BALANCES, told)
+            problem = f"entry {entry.seq}: balance after is {entry.balance_after}, expected {self._balance}"
+            self._report(BALANCES, problem)
 
     def _add_once(self, entry: Entry | Line) -> None:
         if entry.entry_id in self._left:
-            self._tell(ONCE, f"entry {entry.seq} has the key of another, {entry.entry_id}")
+            self._report(ONCE, f"entry {entry.seq} has the key of another, {entry.entry_id}")
         self._left[entry.entry_id] = -entry.amount if entry.type == EntryType.SPEND else 0
 
     def _add_refund(self, entry: Entry | Line) -> None:
@@ -211,15 +211,15 @@ class Audit:
         left = whose.get(subject, 0)
         in_part = of_boost or entry.reference.get("type") == "interview"
         if subject not in whose or not (0 < entry.amount <= left if in_part else 0 <= entry.amount == left):
-            told = f"refund {entry.seq} gives {entry.amount} for {name} {subject}, of which {max(left, 0)} was left"
-            self._tell(ONCE, told)
+            problem = f"refund {entry.seq} gives {entry.amount} for {name} {subject}, of which {max(left, 0)} was left"
+            self._report(ONCE, problem)
         if subject in whose:
             whose[subject] = left - entry.amount or COME_BACK
 
     def _add_hold(self, entry: Entry | Line) -> None:
         hold_id = entry.reference.get("hold_id", "")
         if self._open.get(hold_id) == 0:
-            self._tell(HOLDS, f"entry {entry.seq} holds for {hold_id}, which has ended")
+            self._report(HOLDS, f"entry {entry.seq} holds for {hold_id}, which has ended")
         self._open[hold_id] = self._open.get(hold_id, 0) - entry.amount
 
     def _add_release(self, entry: Entry | Line) -> None:
@@ -227,7 +227,7 @@ class Audit:
         hold_id = entry.reference.get("hold_id", "")
         held = self._open.get(hold_id, 0)
         if not 0 < entry.amount <= held:
-            self._tell(HOLDS, f"release {entry.seq} of {entry.amount} is of hold {hold_id} of {held}")
+            self._report(HOLDS, f"release {entry.seq} of {entry.amount} is of hold {hold_id} of {held}")
         self._open[hold_id] = held - entry.amount
 
     def _add_capture(self, entry: Entry | Line) -> None:
@@ -236,15 +236,15 @@ class Audit:
         held = self._open.get(hold_id, 0)
         took = entry.reference.get("bid", str(held))
         if entry.amount or not held or took != str(held):
-            told = f"capture {entry.seq} of {entry.amount} ends hold {hold_id} of {held}, it says of {took}"
-            self._tell(HOLDS, told)
+            problem = f"capture {entry.seq} of {entry.amount} ends hold {hold_id} of {held}, it says of {took}"
+            self._report(HOLDS, problem)
         self._open[hold_id] = 0
         self._captured[hold_id] = held
 
     def _add_bought(self, entry: Entry | Line) -> None:
         purchase_id = entry.reference.get("purchase_id", "")
         if purchase_id and purchase_id in self._bought:
-            self._tell(PURCHASES, f"entry {entry.seq} is of purchase {purchase_id}, as another is")
+            self._report(PURCHASES, f"entry {entry.seq} is of purchase {purchase_id}, as another is")
         self._bought[purchase_id] = entry.amount
 
     def _add_award(self, entry: Entry | Line) -> None:
@@ -253,18 +253,20 @@ class Audit:
         subject = reference.get("certificate") or reference.get("spend_id") or reference.get("code", "")
         award = (entry.type, reference["type"], subject)
         if award in self._awarded:
-            self._tell(AWARDS, f"{reference['type']} {subject}".rstrip() + f" was awarded again by entry {entry.seq}")
+            self._report(AWARDS, f"{reference['type']} {subject}".rstrip() + f" was awarded again by entry {entry.seq}")
         self._awarded.add(award)
 
     def _add_badge(self, entry: Entry | Line) -> None:
         try:
             week = datetime.fromisoformat(entry.reference.get("starts_at", "")).astimezone(UTC)
         except ValueError:
-            self._tell(BADGE_WEEKS, f"entry {entry.seq} does not say which week of the badge it is of")
+            self._report(BADGE_WEEKS, f"entry {entry.seq} does not say which week of the badge it is of")
             return
         before = self._badge_week
         if before and week < before + ONE_WEEK:
-            self._tell(BADGE_WEEKS, f"the badge was paid for from {named(before)} and again from {named(week)}")
+            self._report(
+                BADGE_WEEKS, f"the badge was paid for from {timestamp(before)} and again from {timestamp(week)}"
+            )
         self._badge_week = max(week, before or week)
 
     # The account in the end
@@ -273,40 +275,40 @@ class Audit:
         account = self.account
         for bucket, left in account.lots.items():
             if left <= 0:
-                self._tell(LOTS, f"{bucket} holds {left}")
+                self._report(LOTS, f"{bucket} holds {left}")
             if account.expiry_due is None or bucket.expires_on < account.expiry_due:
-                told = f"{bucket} expires before the account's next expiry, {account.expiry_due}"
-                self._tell(LOTS, told)
+                problem = f"{bucket} expires before the account's next expiry, {account.expiry_due}"
+                self._report(LOTS, problem)
         for bucket in self._buckets.keys() | account.lots.keys():
             left, added = account.lots.get(bucket, 0), self._buckets.get(bucket, 0)
             if left != added:
-                self._tell(BUCKETS, f"{bucket} holds {left}, its entries add up to {added}")
+                self._report(BUCKETS, f"{bucket} holds {left}, its entries add up to {added}")
 
     def _end_of_journal(self, counted: int) -> None:
         account = self.account
         if self.last_seq != account.seq:
-            self._tell(SEQUENCE, f"the account counts {account.seq} entries, the last one is {self.last_seq}")
+            self._report(SEQUENCE, f"the account counts {account.seq} entries, the last one is {self.last_seq}")
         if self.newer_seq > counted:
-            self._tell(SEQUENCE, f"there is an entry {self.newer_seq}, and the account counts {counted}")
+            self._report(SEQUENCE, f"there is an entry {self.newer_seq}, and the account counts {counted}")
         if self._balance != account.balance:
-            self._tell(BALANCES, f"the account holds {account.balance}, its entries add up to {self._balance}")
+            self._report(BALANCES, f"the account holds {account.balance}, its entries add up to {self._balance}")
         if (held := sum(self._open.values())) != account.held:
-            self._tell(HOLDS, f"the account has {account.held} held, its open holds add up to {held}")
+            self._report(HOLDS, f"the account has {account.held} held, its open holds add up to {held}")
 
     def _end_of_badge(self) -> None:
         expected = self._badge_week and self._badge_week + ONE_WEEK
         known = self.account.badge and self.account.badge.paid_until
         if known != expected:
-            self._tell(BADGE_WEEKS, f"the badge is paid for until {known}, its entries say {expected}")
+            self._report(BADGE_WEEKS, f"the badge is paid for until {known}, its entries say {expected}")
 
-    def _tell(self, invariant: str, problem: str) -> None:
-        if len(self._problems[invariant]) < TOLD:
+    def _report(self, invariant: str, problem: str) -> None:
+        if len(self._problems[invariant]) < MOST_PROBLEMS:
             self._problems[invariant].append(problem)
         else:
-            self._untold[invariant] += 1
+            self._left_out[invariant] += 1
 
     def _with_news_of(self, invariant: str) -> tuple[str, ...]:
-        more = self._untold[invariant]
+        more = self._left_out[invariant]
         return (*self._problems[invariant], *([f"and {more} more"] if more else []))
 
 

@@ -109,12 +109,12 @@ def is_badge(entry: Entry) -> bool:
     return entry.reference.get("type") == BADGE
 
 
-def named(at: datetime) -> str:
+def timestamp(at: datetime) -> str:
     """An instant in keys and references, ``2026-11-22T10:00:00.000Z``."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def go_off(settled: Decision, why: LedgerError, now: datetime) -> Decision:
+def switch_off(settled: Decision, why: LedgerError, now: datetime) -> Decision:
     """A badge that is on goes off, as its account may no longer act. Its week was paid for and does not come back."""
     badge = settled.account.badge
     return _off(settled, badge, why, now, now) if badge and badge.enabled else settled
@@ -128,7 +128,7 @@ def _off(settled: Decision, badge: Badge, why: LedgerError, since: datetime, now
         "balance": settled.account.balance,
     }
     off = _show(settled, replace(badge, enabled=False))
-    return off.notify(BADGE_OFF, named(since), at=now, facts=facts | price)
+    return off.notify(BADGE_OFF, timestamp(since), at=now, facts=facts | price)
 
 
 def _week_of(now: datetime, paid_until: datetime) -> datetime:
@@ -148,11 +148,11 @@ def _pay(
     paid = settled.add_entry(
         EntryType.SPEND,
         settled.account.burn(command.price),
-        Request(BADGE, named(start), "", command.request.actor),
+        Request(BADGE, timestamp(start), "", command.request.actor),
         at=start,
         now=now,
         reason="Availability badge for a week",
-        reference={"type": BADGE, "starts_at": named(start), "ends_at": named(end)},
+        reference={"type": BADGE, "starts_at": timestamp(start), "ends_at": timestamp(end)},
     )
     return _show(paid, Badge(enabled=True, max_per_week=max_per_week, paid_until=end))
 

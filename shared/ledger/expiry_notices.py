@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXPIRING = "expiring"
 
-TOLD_AT_ONCE = 40
+NOTICES_AT_ONCE = 40
 """How many notices one decision may carry beside what it settles; a transaction takes 100 items. All of one day have to
 fit: `MOST_NOTICES` of the policy."""
 
@@ -55,7 +55,7 @@ class NotifyExpiring:
         for bucket, left in account.lots.items():
             expiring[bucket.expires_on] += left
         waiting = _waiting(since, today, expiring, policy)
-        go_on = waiting[TOLD_AT_ONCE][0] if len(waiting) > TOLD_AT_ONCE else None
+        go_on = waiting[NOTICES_AT_ONCE][0] if len(waiting) > NOTICES_AT_ONCE else None
         for day, expires_on, ahead in waiting:
             if go_on is None or day < go_on:
                 facts: dict[str, str | int] = {

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.ledger.auction import Auction, Bid, Boost, Ending, Why, place
-from shared.ledger.model import Bucket, EntryType, Request, back, entry_id
+from shared.ledger.model import Bucket, EntryType, Request, entry_id, slices_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -177,7 +177,7 @@ def _post(settled: Decision, entry_type: EntryType, command: EndHold, now: datet
         taken.update(entry.slices)
     return settled.add_entry(
         entry_type,
-        back(taken, amount, now.date(), policy.refund_grace_days),
+        slices_back(taken, amount, now.date(), policy.refund_grace_days),
         request,
         at=verdict.at,
         now=now,

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.ledger.badges import named
+from shared.ledger.badges import timestamp
 from shared.ledger.calendar import expiry_of_lot
 from shared.ledger.errors import (
     AccountClosedError,
@@ -24,7 +24,7 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.jobs import Channel
-from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, Status, back
+from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, Status, slices_back
 from shared.ledger.refunds import check_on_proposal
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ class Interview:
         rewarded = brought - refunded
         known = remember(settled.account.interviews, at, brought, now, timedelta(days=policy.interview_window_days))
         settled = replace(settled, account=replace(settled.account, interviews=known)).once(interview_claim(spend))
-        reference = {"type": "interview", "spend_id": spend.entry_id} | ({"at": named(at)} if at != now else {})
+        reference = {"type": "interview", "spend_id": spend.entry_id} | ({"at": timestamp(at)} if at != now else {})
         request = self.request
         if refunded:
             settled = settled.add_entry(
                 EntryType.REFUND,
-                back(spend.slices, refunded, now.date(), policy.refund_grace_days, before=came_back),
+                slices_back(spend.slices, refunded, now.date(), policy.refund_grace_days, before=came_back),
                 request,
                 at=now,
                 now=now,
@@ -103,7 +103,7 @@ class Interview:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Brought:
+class InterviewAward:
     """What interviews brought from ``first`` to ``last``, both included: one instant, unless several were merged."""
 
     first: datetime
@@ -116,50 +116,50 @@ def interview_claim(spend: Entry) -> str:
     return f"interview#{spend.entry_id}"
 
 
-def brought_around(interviews: Sequence[Brought], at: datetime, window: timedelta) -> int:
+def awarded_around(interviews: Sequence[InterviewAward], at: datetime, window: timedelta) -> int:
     """The most that interviews brought in any ``window`` with ``at`` in it. A window has its start and not its end."""
     starts = [each.last for each in interviews if at - window < each.last <= at]
-    return max(_brought_from(interviews, start, window) for start in [*starts, at])
+    return max(_awarded_from(interviews, start, window) for start in [*starts, at])
 
 
 def remember(
-    interviews: Sequence[Brought], at: datetime, amount: int, now: datetime, window: timedelta
-) -> tuple[Brought, ...]:
+    interviews: Sequence[InterviewAward], at: datetime, amount: int, now: datetime, window: timedelta
+) -> tuple[InterviewAward, ...]:
     """The same with one more, in the order of time, and no more than are to be remembered."""
     known = sorted(interviews)
     around = next((each for each in known if each.first <= at <= each.last), None)
     if around:
         known[known.index(around)] = replace(around, amount=around.amount + amount)
     else:
-        known = sorted([*known, Brought(at, at, amount)])
+        known = sorted([*known, InterviewAward(at, at, amount)])
     while len(known) > REMEMBERED:
         known = _with_two_merged(known, now, window)
     return tuple(known)
 
 
-def _room(interviews: Sequence[Brought], at: datetime, policy: Policy) -> int:
-    awarded = brought_around(interviews, at, timedelta(days=policy.interview_window_days))
+def _room(interviews: Sequence[InterviewAward], at: datetime, policy: Policy) -> int:
+    awarded = awarded_around(interviews, at, timedelta(days=policy.interview_window_days))
     if awarded >= policy.interview_cap:
         raise RewardCapReachedError(cap=policy.interview_cap, awarded=awarded, days=policy.interview_window_days)
     return policy.interview_cap - awarded
 
 
-def _brought_from(interviews: Sequence[Brought], start: datetime, window: timedelta) -> int:
+def _awarded_from(interviews: Sequence[InterviewAward], start: datetime, window: timedelta) -> int:
     return sum(each.amount for each in interviews if start <= each.last and each.first < start + window)
 
 
-def _with_two_merged(known: list[Brought], now: datetime, window: timedelta) -> list[Brought]:
+def _with_two_merged(known: list[InterviewAward], now: datetime, window: timedelta) -> list[InterviewAward]:
     """Two neighbours that are over before those of the last window, which decide on the next interview, if there are.
 
     Of these, the two that lie closest together for their age: the older, the coarser.
     """
 
-    def harm(pair: tuple[Brought, Brought]) -> tuple[bool, float]:
+    def harm(pair: tuple[InterviewAward, InterviewAward]) -> tuple[bool, float]:
         older, newer = pair
         return newer.last > now - window, (newer.last - older.first) / (now - older.first)
 
     older, newer = min(pairwise(known), key=harm)
-    merged = Brought(older.first, newer.last, older.amount + newer.amount)
+    merged = InterviewAward(older.first, newer.last, older.amount + newer.amount)
     return sorted([*(each for each in known if each not in {older, newer}), merged])
 
 

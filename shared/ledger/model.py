@@ -27,7 +27,7 @@ from shared.ledger.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.ledger.interviews import Brought
+    from shared.ledger.interviews import InterviewAward
 
 
 class Kind(StrEnum):
@@ -40,7 +40,7 @@ class Plan(StrEnum):
     PLUS = "plus"
 
 
-class PlanNews(StrEnum):
+class PlanChange(StrEnum):
     """What is told of a plan. Of two that name the same instant, the later one in this list counts."""
 
     BASIC = "basic"
@@ -49,7 +49,7 @@ class PlanNews(StrEnum):
     PLUS = "plus"
 
     @classmethod
-    def to(cls, plan: Plan, *, at_once: bool) -> PlanNews:
+    def to(cls, plan: Plan, *, at_once: bool) -> PlanChange:
         """A downgrade waits for the next cycle unless it is to count at once; an upgrade never waits."""
         return cls.BASIC_NOW if at_once and plan is Plan.BASIC else cls(plan.value)
 
@@ -134,9 +134,9 @@ class Account:
     """What open holds have taken out of the lots."""
     frozen: bool = False
     """An agency that left the plus plan: it keeps its Connects and cannot use them."""
-    told_since: datetime | None = None
+    opened_at: datetime | None = None
     """When the account was opened: no older news of its plan or status counts."""
-    plans: Mapping[datetime, PlanNews] = field(default_factory=dict)
+    plans: Mapping[datetime, PlanChange] = field(default_factory=dict)
     """What was told of the plan, by when it happened, what it began with included. Empty while nothing was told."""
     statuses: Mapping[datetime, Status] = field(default_factory=dict)
     """The same of the status. Empty for an account that has always been active."""
@@ -148,7 +148,7 @@ class Account:
     """The newest cycle whose monthly Connects came (first day of its month); none for agencies."""
     granted: Mapping[date, Granted] = field(default_factory=dict)
     """What the newest cycles brought, by month; one that brought the same as the one before it is left out."""
-    interviews: tuple[Brought, ...] = ()
+    interviews: tuple[InterviewAward, ...] = ()
     """What interviews brought, by when they were, in the order of time."""
     grant_due: date | None = None
     """When the next monthly Connects come."""
@@ -212,7 +212,7 @@ class Account:
         return slices
 
 
-def back(
+def slices_back(
     slices: Mapping[Bucket, int], amount: int, today: date, grace_days: int, *, before: int = 0
 ) -> dict[Bucket, int]:
     """Connects that a debit took, back in the very lots it took them from.

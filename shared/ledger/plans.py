@@ -38,10 +38,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.badges import go_off
+from shared.ledger.badges import switch_off
 from shared.ledger.calendar import add_months, cycle_of_month, expiry_of_lot, midnight
 from shared.ledger.errors import AccountClosedError, AccountSuspendedError, InvalidRequestError
-from shared.ledger.model import Account, Bucket, EntryType, Granted, Plan, PlanNews, Request, Status
+from shared.ledger.model import Account, Bucket, EntryType, Granted, Plan, PlanChange, Request, Status
 from shared.ledger.timeline import (
     ONE_INSTANT,
     due_in,
@@ -49,8 +49,8 @@ from shared.ledger.timeline import (
     newest,
     remembered_months,
     with_granted,
-    with_plan_news,
-    with_status_news,
+    with_plan_change,
+    with_status_change,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ChangeAccount:
     """
 
     request: Request
-    plan: PlanNews | None = None
+    plan: PlanChange | None = None
     status: Status | None = None
     at: datetime | None = None
 
@@ -86,26 +86,26 @@ class ChangeAccount:
         Raises:
             AccountClosedError: it is closed, and that is not what it is told.
         """
-        settled = replace(settled, account=_with_news_of(settled.account, self, now, policy))
+        settled = replace(settled, account=_changed(settled.account, self, now, policy))
         status = settled.account.status
         if status is Status.CLOSED:
-            return go_off(settled, AccountClosedError(), now)
+            return switch_off(settled, AccountClosedError(), now)
         if status is Status.SUSPENDED:
-            settled = go_off(settled, AccountSuspendedError(), now)
+            settled = switch_off(settled, AccountSuspendedError(), now)
         for month in remembered_months(settled.account):
             cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
             settled = _make_up(settled, cycle, self.request.actor, now, policy)
         return settled
 
 
-def _with_news_of(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:
+def _changed(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:
     if account.status is Status.CLOSED and (command.plan or command.status is not Status.CLOSED):
         raise AccountClosedError
     # Nobody's clock may rule out the changes to come.
     at = min(command.at, now) if command.at else max(now, newest(account) + ONE_INSTANT)
     if command.plan:
-        account = with_plan_news(account, at, command.plan, policy)
-    return with_status_news(account, at, command.status) if command.status else account
+        account = with_plan_change(account, at, command.plan, policy)
+    return with_status_change(account, at, command.status) if command.status else account
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.badges import is_badge
 from shared.ledger.errors import AlreadyRefundedError, NotRefundableError
-from shared.ledger.model import Decision, Entry, EntryType, Request, back
+from shared.ledger.model import Decision, Entry, EntryType, Request, slices_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,10 +54,10 @@ class Refund:
         text = refund_text(self.reason)
         check_on_proposal(self.spend)
         spend, before = self.spend, self.came_back
-        left = still_out(spend, before)
+        left = left_to_refund(spend, before)
         return settled.add_entry(
             EntryType.REFUND,
-            back(spend.slices, left, now.date(), policy.refund_grace_days, before=before or 0),
+            slices_back(spend.slices, left, now.date(), policy.refund_grace_days, before=before or 0),
             self.request,
             at=now,
             now=now,
@@ -90,7 +90,7 @@ def refund_claim(spend: Entry) -> str:
     return f"refund#{spend.entry_id}"
 
 
-def still_out(spend: Entry, came_back: int | None) -> int:
+def left_to_refund(spend: Entry, came_back: int | None) -> int:
     """How many Connects of a spend may still come back; 0 is only for a free proposal that was never given back.
 
     Raises:

@@ -5,7 +5,7 @@ any instant, and what each cycle is due for it, follows from that alone, so the 
 difference, and telling it twice none either.
 
 What lateness can no longer change: news from before the account was opened; news that is older than the last
-`MOST_NEWS` of its kind; and cycles before the last `REMEMBERED_CYCLES`, whose Connects stay as they came.
+`MOST_CHANGES` of its kind; and cycles before the last `REMEMBERED_CYCLES`, whose Connects stay as they came.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.ledger.calendar import add_months, cycle_on, midnight
-from shared.ledger.model import Account, Granted, Kind, Plan, PlanNews, Status
+from shared.ledger.model import Account, Granted, Kind, Plan, PlanChange, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.ledger.calendar import Cycle
     from shared.ledger.policy import Policy
 
-MOST_NEWS = 12
+MOST_CHANGES = 12
 """So many changes of plan, and as many of status, are kept: some 30 bytes each of the account's item."""
 REMEMBERED_CYCLES = 13
 """The current one and those of a year: what they brought is kept, so that late news can add what is missing."""
@@ -33,7 +33,7 @@ REMEMBERED_CYCLES = 13
 ONE_INSTANT = timedelta(milliseconds=1)
 """What the clock tells apart."""
 
-N = TypeVar("N", PlanNews, Status)
+N = TypeVar("N", PlanChange, Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +47,19 @@ class Step:
 # --- What is told ---------------------------------------------------------------------------------------------
 
 
-def with_plan_news(account: Account, at: datetime, news: PlanNews, policy: Policy) -> Account:
+def with_plan_change(account: Account, at: datetime, news: PlanChange, policy: Policy) -> Account:
     """The account with news of its plan."""
-    began = PlanNews.PLUS if account.plan is Plan.PLUS else PlanNews.BASIC_NOW
-    told = _with_news(account.plans or {_since(account): began}, at, news)
+    began = PlanChange.PLUS if account.plan is Plan.PLUS else PlanChange.BASIC_NOW
+    told = _with_change(account.plans or {_since(account): began}, at, news)
     plans, first = _bounded(told), min(_bounded(told))
-    if plans[first] is PlanNews.BASIC and plan_at(steps(replace(account, plans=told), policy), first) is Plan.BASIC:
-        plans = {**plans, first: PlanNews.BASIC_NOW}  # what came before is forgotten, that it had an effect is not
+    if plans[first] is PlanChange.BASIC and plan_at(steps(replace(account, plans=told), policy), first) is Plan.BASIC:
+        plans = {**plans, first: PlanChange.BASIC_NOW}  # what came before is forgotten, that it had an effect is not
     return replace(account, plans=plans)
 
 
-def with_status_news(account: Account, at: datetime, status: Status) -> Account:
+def with_status_change(account: Account, at: datetime, status: Status) -> Account:
     """The account with news of its status."""
-    told = _with_news(account.statuses or {_since(account): Status.ACTIVE}, at, status)
+    told = _with_change(account.statuses or {_since(account): Status.ACTIVE}, at, status)
     return replace(account, statuses=_bounded(told))
 
 
@@ -69,10 +69,10 @@ def newest(account: Account) -> datetime:
 
 
 def _since(account: Account) -> datetime:
-    return account.told_since or midnight(account.joined_on)
+    return account.opened_at or midnight(account.joined_on)
 
 
-def _with_news(known: Mapping[datetime, N], at: datetime, news: N) -> Mapping[datetime, N]:
+def _with_change(known: Mapping[datetime, N], at: datetime, news: N) -> Mapping[datetime, N]:
     """What was told with one more; what is older than all that is known changes nothing."""
     oldest = min(known)
     if at < oldest:
@@ -84,7 +84,7 @@ def _with_news(known: Mapping[datetime, N], at: datetime, news: N) -> Mapping[da
 
 def _bounded(told: Mapping[datetime, N]) -> Mapping[datetime, N]:
     """Without one where it is too many: one that says what those about it say or, failing that, the oldest."""
-    if len(told) <= MOST_NEWS:
+    if len(told) <= MOST_CHANGES:
         return told
     instants = sorted(told)
     between = zip(instants, instants[1:], instants[2:], strict=False)
@@ -104,18 +104,18 @@ def steps(account: Account, policy: Policy) -> list[Step]:
     falls_back: datetime | None = None
     for at, news in sorted(account.plans.items()):
         if not found:
-            found.append(Step(at, Plan.BASIC if news is PlanNews.BASIC_NOW else Plan.PLUS))
+            found.append(Step(at, Plan.BASIC if news is PlanChange.BASIC_NOW else Plan.PLUS))
         elif falls_back and falls_back <= at:
             found.append(Step(falls_back, Plan.BASIC))
             falls_back = None
         on_plus = found[-1].plan is Plan.PLUS
-        if news is PlanNews.BASIC:
+        if news is PlanChange.BASIC:
             cycle = cycle_on(at.date(), account.joined_on.day, policy.anchor_policy)
             falls_back = midnight(cycle.next_starts_on) if on_plus else None
             continue
         falls_back = None
-        if on_plus is not (news is PlanNews.PLUS):
-            found.append(Step(at, Plan.PLUS if news is PlanNews.PLUS else Plan.BASIC))
+        if on_plus is not (news is PlanChange.PLUS):
+            found.append(Step(at, Plan.PLUS if news is PlanChange.PLUS else Plan.BASIC))
     return [*found, Step(falls_back, Plan.BASIC)] if falls_back else found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.errors import AlreadyExistsError, BusyError
 from shared.ledger.holds import jobs_held_on
-from shared.ledger.model import Account, Claim, PlanNews, Request, Status, entry_id
+from shared.ledger.model import Account, Claim, PlanChange, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.settling import settled_view
 from shared.services.boosts import withdraw_boost
@@ -49,10 +49,10 @@ def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -
         try:
             ledger.table.open(decision, claim)
         except (ClaimedError, VersionMovedError) as error:
-            tries.met(error)
+            tries.failed(error)
             return _opened_before(ledger, command, holder, replayed=not tries.unanswered)
         except ContentionError as error:
-            tries.met(error)
+            tries.failed(error)
             continue
         return Opened(view, replayed=False)
     raise tries.busy
@@ -75,7 +75,7 @@ def change_account(
     actor: str,
     *,
     deadline: float,
-    plan: PlanNews | None = None,
+    plan: PlanChange | None = None,
     status: Status | None = None,
     at: datetime | None = None,
 ) -> Account:

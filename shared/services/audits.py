@@ -79,7 +79,7 @@ class Running:
     entries: int
 
 
-def ask_for_audit(
+def request_audit(
     ledger: Ledger,
     account_id: str,
     gateway: PaymentGateway | None,
@@ -136,9 +136,7 @@ def audit_account(
     return Audited(account.seq, checked.findings(counted), charges_compared=gateway is not None)
 
 
-def work_on_audit(
-    ledger: Ledger, message: Mapping[str, Any], gateway: PaymentGateway | None, *, deadline: float
-) -> None:
+def run_audit(ledger: Ledger, message: Mapping[str, Any], gateway: PaymentGateway | None, *, deadline: float) -> None:
     """Do a job. Its message may come again: what is finished, or was begun anew, is left alone.
 
     Raises:
@@ -151,10 +149,10 @@ def work_on_audit(
     with suppress(AuditMovedError):
         account = ledger.table.account(job.account_id)
         job = replace(job, entries=account.seq)
-        beat = _Beat(ledger, audits, job)
-        beat.save(checked=0)
-        audited = audit_account(ledger, account, gateway, deadline=deadline, progress=beat)
-        beat.save(checked=account.seq, answer=json.dumps(audit_view(audited)))
+        heartbeat = _Heartbeat(ledger, audits, job)
+        heartbeat.save(checked=0)
+        audited = audit_account(ledger, account, gateway, deadline=deadline, progress=heartbeat)
+        heartbeat.save(checked=account.seq, answer=json.dumps(audit_view(audited)))
 
 
 def _by_job(ledger: Ledger, account: Account, queue: Callable[[], Queue]) -> Finished | Running:
@@ -171,7 +169,7 @@ def _by_job(ledger: Ledger, account: Account, queue: Callable[[], Queue]) -> Fin
     return Running(0, account.seq)
 
 
-class _Beat:
+class _Heartbeat:
     """Says every `BEAT_S` that a job is under way, and how far."""
 
     def __init__(self, ledger: Ledger, audits: Audits, job: Job) -> None:
@@ -190,28 +188,28 @@ class _Beat:
 
 def _pages(ledger: Ledger, account_id: str, deadline: float) -> Iterator[list[Any]]:
     audits = Audits(ledger.table)
-    lines, key = _patiently(lambda: audits.lines(account_id), deadline)
+    lines, key = _retrying(lambda: audits.lines(account_id), deadline)
     yield lines
     while key:
         start_key = key
-        lines, key = _patiently(lambda: audits.lines(account_id, start_key), deadline)  # noqa: B023 - called at once
+        lines, key = _retrying(lambda: audits.lines(account_id, start_key), deadline)  # noqa: B023 - called at once
         yield lines
 
 
 def _purchases(ledger: Ledger, account_id: str, deadline: float) -> Iterator[Purchase]:
     audits = Audits(ledger.table)
-    page = _patiently(lambda: audits.purchases(account_id), deadline)
+    page = _retrying(lambda: audits.purchases(account_id), deadline)
     while page:
         yield from page
         last = page[-1].purchase_id
-        page = _patiently(lambda: audits.purchases(account_id, last), deadline)  # noqa: B023 - called at once
+        page = _retrying(lambda: audits.purchases(account_id, last), deadline)  # noqa: B023 - called at once
 
 
 def _newer_entry(ledger: Ledger, checked: Audit, purchase: Purchase, deadline: float) -> Entry | None:
     """Of a purchase that was completed after the account was read."""
     if not checked.lacks_entry(purchase):
         return None
-    found = _patiently(lambda: ledger.table.entry(purchase.account_id, purchase.entry_id), deadline)
+    found = _retrying(lambda: ledger.table.entry(purchase.account_id, purchase.entry_id), deadline)
     newer = found is not None and found.seq > checked.account.seq and found.type is EntryType.PURCHASE
     return found if newer else None
 
@@ -219,11 +217,11 @@ def _newer_entry(ledger: Ledger, checked: Audit, purchase: Purchase, deadline: f
 def _charged(gateway: PaymentGateway, purchase: Purchase, deadline: float) -> list[str]:
     """Which attempts to charge a purchase went through. Looking never declines one that is still to come."""
     attempts_ = [replace(purchase, attempt=number).charge_id for number in range(1, purchase.attempt + 1)]
-    looked = {charge_id: _patiently(lambda: gateway.look(charge_id), deadline) for charge_id in attempts_}  # noqa: B023
+    looked = {charge_id: _retrying(lambda: gateway.look(charge_id), deadline) for charge_id in attempts_}  # noqa: B023
     return [charge_id for charge_id, result in looked.items() if result and result.state is ChargeState.CHARGED]
 
 
-def _patiently(read: Callable[[], T], deadline: float) -> T:
+def _retrying(read: Callable[[], T], deadline: float) -> T:
     """What is throttled, or not answered, is read again.
 
     Raises:

@@ -63,7 +63,7 @@ def place_bid(ledger: Ledger, account_id: str, sent: BidSent, request: Request, 
                 return before
             raise
         except (JobMovedError, ContentionError) as error:
-            tries.met(error)
+            tries.failed(error)
         else:
             end_holds_now(ledger, sent.job_id, after, deadline)
             return outcome

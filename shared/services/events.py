@@ -48,11 +48,11 @@ class Event:
 def events_of(change: Change) -> list[Event]:
     """What one change of the table tells; most rows that are not of the journal tell nothing."""
     if entry := change.new_entry():
-        return [_posted(entry), *_told_by_entry(entry)]
+        return [_posted(entry), *_notices_of_entry(entry)]
     if notice := change.new_notice():
-        return [_written_down(notice)]
+        return [_stored_notice(notice)]
     if purchase := change.decided_purchase():
-        return [_told_by_purchase(purchase)]
+        return [_purchase_notice(purchase)]
     return []
 
 
@@ -61,7 +61,7 @@ def _posted(entry: Entry) -> Event:
     return _event("entry.posted", entry.entry_id, entry.account_id, {"entry": shown | _lots(shown)}, seq=entry.seq)
 
 
-def _told_by_entry(entry: Entry) -> list[Event]:
+def _notices_of_entry(entry: Entry) -> list[Event]:
     shown = entry_view(entry)
     facts = {"at": shown["at"], "entry_id": entry.entry_id, "amount": abs(entry.amount), "balance": entry.balance_after}
     if entry.type is EntryType.EXPIRY:
@@ -80,7 +80,7 @@ def _lots(shown: Mapping[str, Any]) -> dict[str, Any]:
     return {"lots": lots} if left_out <= 0 else {"lots": lots[:LOTS_PER_EVENT], "lots_left_out": left_out}
 
 
-def _told_by_purchase(purchase: Purchase) -> Event:
+def _purchase_notice(purchase: Purchase) -> Event:
     """Each attempt that is declined is told of, and the one that is completed."""
     state = purchase.state.value
     facts = {
@@ -94,7 +94,7 @@ def _told_by_purchase(purchase: Purchase) -> Event:
     return _event(f"notice.purchase_{state}", f"{purchase.charge_id}.{state}", purchase.account_id, facts)
 
 
-def _written_down(notice: Notice) -> Event:
+def _stored_notice(notice: Notice) -> Event:
     event_id = f"{notice.account_id}.{notice.kind}.{notice.about}"
     return _event(f"notice.{notice.kind}", event_id, notice.account_id, {"at": instant(notice.at), **notice.facts})
 

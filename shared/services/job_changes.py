@@ -41,7 +41,7 @@ def change_job(
             after = change(before or JobAndAuction(Job(job_id)))
             jobs.save(before, after)
         except (JobMovedError, ContentionError) as error:
-            tries.met(error)
+            tries.failed(error)
         else:
             return after
     raise tries.busy

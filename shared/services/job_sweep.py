@@ -104,7 +104,7 @@ def sweep(
         ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due.
     """
     found: list[SweepResult] = [SweepResult(0, 0, ledger.clock.now())]
-    timed = _UntilThen(queue, deadline)
+    timed = _QueueUntil(queue, deadline)
 
     def look(job_id: str) -> None:
         found.append(look_at(ledger, job_id, timed))
@@ -119,7 +119,7 @@ def sweep(
     )
 
 
-class _UntilThen:
+class _QueueUntil:
     """A queue to which nothing is sent when time is up: a job may have more proposals than can be sent in one go.
 
     Those that were sent are off the list when it is looked at again.

@@ -107,20 +107,20 @@ class Ledger:
                 account = read or self.table.account(account_id)
                 return self._change(account, command, request, also, deadline)
             except (VersionMovedError, ConflictError) as error:
-                tries.met(error)
+                tries.failed(error)
                 moved_to = error.current if isinstance(error, VersionMovedError) else account
                 read = moved_to if moved_to.version == account.version + 1 and tries.may_be_at_once() else None
                 if not read:
                     turn = turn or take_turn(self.table, account_id, moved_to.version)
                     tries.wait_for_turns(turn - moved_to.version)
             except ContentionError as error:
-                tries.met(error)
+                tries.failed(error)
                 read = None
             except EntryExistsError as error:
-                tries.met(error)
+                tries.failed(error)
                 return _repeat(error.entry, request, replayed=not tries.unanswered)
             except StoreError as error:
-                tries.met(error)
+                tries.failed(error)
                 error.unanswered = tries.unanswered
                 raise
             except LedgerError as refusal:

@@ -34,7 +34,7 @@ from shared.ledger.errors import (
 )
 from shared.ledger.event_times import happened_at
 from shared.ledger.jobs import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
-from shared.ledger.model import Kind, Plan, PlanNews, Request, Status
+from shared.ledger.model import Kind, Plan, PlanChange, Request, Status
 from shared.ledger.policy import MAX_AMOUNT
 from shared.ledger.timeline import ONE_INSTANT
 from shared.services.accounts import OPENING, change_account, open_new_account
@@ -128,7 +128,7 @@ class IncomingEvent:
 
     def at(self, other_name: str = "at") -> datetime:
         """When it happened: as its detail says (``other_name`` is an older name of ``at``), else its envelope."""
-        named = self.where_given("at", self.instant) or self.where_given(other_name, self.instant) or self.sent_at
+        named = self.optional("at", self.instant) or self.optional(other_name, self.instant) or self.sent_at
         try:
             return happened_at(named, self.now, "at")
         except InvalidRequestError as error:
@@ -141,7 +141,7 @@ class IncomingEvent:
             sent_at += ONE_SECOND - ONE_INSTANT
         return replace(self, sent_at=sent_at).at("changed_at")
 
-    def where_given(self, name: str, read: Callable[[str], T]) -> T | None:
+    def optional(self, name: str, read: Callable[[str], T]) -> T | None:
         return None if self.detail.get(name) is None else read(name)
 
     def request(self, operation: str, what: str) -> Request:
@@ -170,7 +170,7 @@ class IncomingEvent:
 
 
 def _registered(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
-    joined_on = event.where_given("joined_on", event.day)
+    joined_on = event.optional("joined_on", event.day)
     request = event.request(OPENING, event.name)
     kind, plan = event.one_of("kind", Kind), event.one_of("plan", Plan)
     command = OpenAccount(event.id("account_id"), kind, plan, joined_on, request, event.at())
@@ -179,8 +179,8 @@ def _registered(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
 
 def _plan_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
     plan = event.one_of("plan", Plan)
-    effective = event.where_given("effective", lambda name: event.one_of(name, Effective))
-    change = PlanNews.to(plan, at_once=effective is not None)
+    effective = event.optional("effective", lambda name: event.one_of(name, Effective))
+    change = PlanChange.to(plan, at_once=effective is not None)
     at = event.changed_at()
     change_account(ledger, event.id("account_id"), ACTOR, deadline=deadline, plan=change, at=at)
 
@@ -210,11 +210,11 @@ def _certified(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
 def _job_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
     posting = Posting(
         version=event.number("version", 0, LARGEST),
-        size=event.where_given("size", event.text),
-        scope=event.where_given("scope", event.text),
-        budget_cents=event.where_given("budget_cents", lambda name: event.number(name, 0, LARGEST)),
-        price=event.where_given("price", lambda name: event.number(name, 1, MAX_AMOUNT)),
-        posted_at=event.where_given("posted_at", event.instant),
+        size=event.optional("size", event.text),
+        scope=event.optional("scope", event.text),
+        budget_cents=event.optional("budget_cents", lambda name: event.number(name, 0, LARGEST)),
+        price=event.optional("price", lambda name: event.number(name, 1, MAX_AMOUNT)),
+        posted_at=event.optional("posted_at", event.instant),
     )
     save_posting(ledger, event.id("job_id"), posting, deadline=deadline, at=event.at())
 
@@ -226,18 +226,18 @@ def _job_event(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
 
 
 def _interaction(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
-    account_id, proposal_id = (event.where_given(name, event.id) for name in ("account_id", "proposal_id"))
+    account_id, proposal_id = (event.optional(name, event.id) for name in ("account_id", "proposal_id"))
     interaction = Interaction(account_id, proposal_id, event.at("interacted_at"))
     interact_on_job(ledger, event.id("job_id"), interaction, deadline=deadline)
 
 
 def _read(ledger: Ledger, kind: str, event: Mapping[str, Any]) -> IncomingEvent:
     envelope = IncomingEvent(kind, event, None, ledger.clock.now())
-    sent_at = envelope.where_given("time", envelope.instant)
+    sent_at = envelope.optional("time", envelope.instant)
     return IncomingEvent(kind, event["detail"], sent_at and ledger.clock.at_real(sent_at), envelope.now)
 
 
-HAPPENINGS: Mapping[str, Callable[[Ledger, IncomingEvent, float], None]] = {
+HANDLERS: Mapping[str, Callable[[Ledger, IncomingEvent, float], None]] = {
     "account.registered": _registered,
     "account.plan_changed": _plan_changed,
     "account.status_changed": _status_changed,
@@ -255,7 +255,7 @@ HAPPENINGS: Mapping[str, Callable[[Ledger, IncomingEvent, float], None]] = {
 """By detail-type; the template's rule lets these through."""
 
 
-def act_on(ledger: Ledger, event: Mapping[str, Any], *, deadline: float) -> str | None:
+def handle_event(ledger: Ledger, event: Mapping[str, Any], *, deadline: float) -> str | None:
     """Do what an event of the bus calls for. Tells the code of the refusal where nothing was left to do.
 
     Raises:
@@ -263,7 +263,7 @@ def act_on(ledger: Ledger, event: Mapping[str, Any], *, deadline: float) -> str 
         LedgerError: a refusal that a repeat may change: the account is still to be opened, the ledger is busy.
     """
     kind, detail = event.get("detail-type"), event.get("detail")
-    act = HAPPENINGS.get(str(kind))
+    act = HANDLERS.get(str(kind))
     if act is None or not isinstance(detail, Mapping):
         raise MalformedEventError(f"{kind} is not known here, or has no detail")
     try:

@@ -52,7 +52,7 @@ def put_campaign(ledger: Ledger, wanted: Campaign, *, counters: int, deadline: f
             after = replace(wanted, counters=counters_for(wanted.max_redemptions, before.counters, counters))
             return save_campaign(ledger.table, before, after, known), redeemed
         except (CampaignMovedError, ContentionError) as error:
-            tries.met(error)
+            tries.failed(error)
     raise tries.busy
 
 
@@ -130,10 +130,10 @@ def take_one(
                 number = _with_some_left(ledger, campaign, number)
             return take(campaign, taking_one(ledger.table, campaign, number))
         except CampaignMovedError as error:
-            tries.met(error)
+            tries.failed(error)
             refused = True
         except ContentionError as error:
-            tries.met(error)
+            tries.failed(error)
         except ClaimedError as error:
             raise PromoUsedError(code) from error
     raise tries.busy

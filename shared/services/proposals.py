@@ -74,7 +74,7 @@ def _spend_on_job(
                 return before
             raise
         except (JobMovedError, ContentionError) as error:
-            tries.met(error)
+            tries.failed(error)
     raise tries.busy
 
 

@@ -180,7 +180,7 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
             new = new_attempt(account_id, order, request, known, now=ledger.clock.now(), policy=ledger.policy)
             return ledger.table.save_purchase(known, new)
         except (PurchaseMovedError, ContentionError) as error:
-            tries.met(error)
+            tries.failed(error)
     if not tries.unanswered:
         raise tries.busy
     begun = f"No answer came in time: purchase {purchase_id} is pending, or was not begun. Nothing was charged."

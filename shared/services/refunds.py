@@ -38,7 +38,7 @@ def give_back(
         try:
             return ledger.execute(spend.account_id, command, deadline=deadline, also=written_with)
         except CameBackError as told:
-            tries.met(told)
+            tries.failed(told)
             command = replace(command, came_back=refunds.came_back(spend, told))
     raise tries.busy
 

@@ -74,7 +74,7 @@ class Attempts:
                 self._turns_s, self._longest_s = 0.0, min(self._longest_s * DELAY_GROWTH, LONGEST_DELAY_S)
             yield
 
-    def met(self, error: StoreError) -> None:
+    def failed(self, error: StoreError) -> None:
         """Remember what an attempt came to."""
         self.unanswered = self.unanswered or error.unanswered
 

@@ -30,7 +30,7 @@ from pynamodb.constants import MAP, NUMBER, STRING
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
-from shared.ledger.interviews import Brought
+from shared.ledger.interviews import InterviewAward
 from shared.ledger.model import (
     Account,
     Badge,
@@ -42,7 +42,7 @@ from shared.ledger.model import (
     Kind,
     Notice,
     Plan,
-    PlanNews,
+    PlanChange,
     Status,
 )
 from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 V = TypeVar("V", bound=StrEnum)
-N = TypeVar("N", PlanNews, Status)
+N = TypeVar("N", PlanChange, Status)
 
 ACCOUNT_SK = "ACCOUNT"
 NOTICES = "NOTICE#"
@@ -161,7 +161,7 @@ class LotsAttribute(Attribute["Mapping[Bucket, int]"]):
         }
 
 
-class InterviewsAttribute(Attribute["tuple[Brought, ...]"]):
+class InterviewsAttribute(Attribute["tuple[InterviewAward, ...]"]):
     """``mi8k3x9a:a mia1b2c3:k:4fti4g``: the last instant, the amount, and how long before it the first one was.
 
     All in numbers to the base of 36, instants in milliseconds: a third of the bytes of a map.
@@ -169,22 +169,22 @@ class InterviewsAttribute(Attribute["tuple[Brought, ...]"]):
 
     attr_type = STRING
 
-    def serialize(self, value: tuple[Brought, ...]) -> str:
+    def serialize(self, value: tuple[InterviewAward, ...]) -> str:
         return " ".join(map(_to_text, value))
 
-    def deserialize(self, value: str) -> tuple[Brought, ...]:
+    def deserialize(self, value: str) -> tuple[InterviewAward, ...]:
         return tuple(map(_from_text, value.split()))
 
 
-def _to_text(brought: Brought) -> str:
+def _to_text(brought: InterviewAward) -> str:
     took = (brought.last - brought.first) // MILLISECOND
     numbers = [(brought.last - EPOCH) // MILLISECOND, brought.amount, *([took] if took else [])]
     return ":".join(map(_base_36, numbers))
 
 
-def _from_text(text: str) -> Brought:
+def _from_text(text: str) -> InterviewAward:
     last, amount, took = (int(number, 36) for number in f"{text}:0".split(":")[:3])
-    return Brought(EPOCH + (last - took) * MILLISECOND, EPOCH + last * MILLISECOND, amount)
+    return InterviewAward(EPOCH + (last - took) * MILLISECOND, EPOCH + last * MILLISECOND, amount)
 
 
 def _base_36(number: int) -> str:
@@ -339,7 +339,7 @@ class AccountRow(Row):
     kind = UnicodeAttribute()
     plan = UnicodeAttribute()
     plan_as_of = InstantAttribute(null=True)
-    plans = NewsAttribute({PlanNews.BASIC: "b", PlanNews.BASIC_NOW: "n", PlanNews.PLUS: "p"})
+    plans = NewsAttribute({PlanChange.BASIC: "b", PlanChange.BASIC_NOW: "n", PlanChange.PLUS: "p"})
     statuses = NewsAttribute({Status.ACTIVE: "a", Status.SUSPENDED: "s", Status.CLOSED: "c"})
     joined_on = DateAttribute()
     lots = LotsAttribute()
@@ -370,7 +370,7 @@ class AccountRow(Row):
         """What of an account can change, by attribute; None is stored as no attribute at all."""
         return {
             "plan": account.plan.value,
-            "plan_as_of": account.told_since,
+            "plan_as_of": account.opened_at,
             "plans": account.plans or None,
             "statuses": account.statuses or None,
             "lots": account.lots,
@@ -395,7 +395,7 @@ class AccountRow(Row):
             account_id=self.pk,
             kind=Kind(self.kind),
             plan=Plan(self.plan),
-            told_since=self.plan_as_of,
+            opened_at=self.plan_as_of,
             plans=self.plans or {},
             statuses=self.statuses or {},
             joined_on=self.joined_on,
@@ -414,8 +414,8 @@ class AccountRow(Row):
             badge=self._badge(),
         )
 
-    def _interviews(self) -> tuple[Brought, ...]:
-        newest = [Brought(at, at, amount) for at, amount in (self.interviews or {}).items()]
+    def _interviews(self) -> tuple[InterviewAward, ...]:
+        newest = [InterviewAward(at, at, amount) for at, amount in (self.interviews or {}).items()]
         return tuple(sorted([*(self.interviews_before or ()), *newest]))
 
     def _granted_before(self) -> dict[date, Granted]:
@@ -429,7 +429,7 @@ class AccountRow(Row):
         return Badge(self.badge_due is not None, self.badge_max, self.badge_paid_until)
 
 
-def _newest(account: Account) -> list[Brought]:
+def _newest(account: Account) -> list[InterviewAward]:
     return [each for each in account.interviews[-NEWEST_INTERVIEWS:] if each.first == each.last]
 
 

@@ -12,7 +12,7 @@ from shared.ledger.badges import RenewBadge, SwitchBadge
 from shared.ledger.commands import Command, Settle, decide
 from shared.ledger.credits import Adjust, Credit
 from shared.ledger.interviews import Interview
-from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanNews, Request, Status
+from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanChange, Request, Status
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.policy import Policy
 from shared.ledger.proposals import Spend
@@ -139,7 +139,7 @@ class Book:
         return self.do(Adjust(amount, reason, self.request("adjustment")))[-1]
 
     def change_plan(self, plan: Plan, *, at: datetime | None = None, at_once: bool = False) -> list[Entry]:
-        news = PlanNews.to(plan, at_once=at_once)
+        news = PlanChange.to(plan, at_once=at_once)
         return self.do(ChangeAccount(self.request("plan"), plan=news, at=at))
 
     def change_status(self, status: Status, *, at: datetime | None = None) -> list[Entry]:

@@ -73,12 +73,12 @@ def left_for_interviews(book: Book, at: datetime) -> int:
     window = timedelta(days=book.policy.interview_window_days)
     instants = [at, *(when(entry) for entry in interviews(book))]
     starts = [start for start in instants if at - window < start <= at]
-    return max(0, book.policy.interview_cap - max(_brought_from(book, start) for start in starts))
+    return max(0, book.policy.interview_cap - max(_awarded_from(book, start) for start in starts))
 
 
 def check_no_window_holds_more_than_the_cap(book: Book) -> None:
     for entry in interviews(book):
-        assert _brought_from(book, when(entry)) <= book.policy.interview_cap
+        assert _awarded_from(book, when(entry)) <= book.policy.interview_cap
 
 
 def when(entry: Entry) -> datetime:
@@ -86,7 +86,7 @@ def when(entry: Entry) -> datetime:
     return datetime.fromisoformat(entry.reference["at"]) if "at" in entry.reference else entry.at
 
 
-def _brought_from(book: Book, start: datetime) -> int:
+def _awarded_from(book: Book, start: datetime) -> int:
     end = start + timedelta(days=book.policy.interview_window_days)
     return sum(entry.amount for entry in interviews(book) if start <= when(entry) < end)
 

@@ -13,11 +13,11 @@ from shared.ledger.audit import (
     HOLDS,
     INVARIANTS,
     LOTS,
+    MOST_PROBLEMS,
     ONCE,
     PURCHASES,
     SEQUENCE,
     SLICES,
-    TOLD,
     Audit,
     audit,
 )
@@ -424,12 +424,12 @@ def test_audit_finds_a_newer_entry_that_the_account_does_not_count_when_it_is_re
 
 def test_audit_tells_only_so_many_problems_of_an_invariant_and_how_many_more():
     book = sound_book()
-    for _ in range(TOLD + 5):
+    for _ in range(MOST_PROBLEMS + 5):
         book.spend(1)
     wrong = [replace(entry, balance_after=entry.balance_after + 1) for entry in book.entries]
     [finding] = [each for each in audit(book.account, wrong) if each.problems]
-    assert len(finding.problems) == TOLD + 1
-    assert finding.problems[-1] == f"and {len(wrong) - TOLD} more"
+    assert len(finding.problems) == MOST_PROBLEMS + 1
+    assert finding.problems[-1] == f"and {len(wrong) - MOST_PROBLEMS} more"
 
 
 @pytest.mark.parametrize("days", [(0,), (0, 7), (0, 7, 30, 37)])

@@ -38,7 +38,7 @@ from shared.ledger.errors import (
 )
 from shared.ledger.holds import BOOST, REASONS, EndHold, Hold, held_up_to, hold_reference
 from shared.ledger.interviews import Interview
-from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, PlanNews, Request, Status, entry_id
+from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, PlanChange, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.proposals import Spend
 from shared.ledger.refunds import Refund
@@ -174,7 +174,7 @@ class Journal(RuleBasedStateMachine):
         else:
             assert self.both(command)[-1].amount == sign * amount
 
-    @rule(news=st.sampled_from(PlanNews), told_late=lateness)
+    @rule(news=st.sampled_from(PlanChange), told_late=lateness)
     def change_plan(self, news, told_late):
         self.change(plan=news, told_late=told_late)
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from shared.ledger.calendar import AnchorPolicy, cycle_on, midnight
 from shared.ledger.errors import AccountFrozenError
-from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Status
+from shared.ledger.model import EntryType, Kind, Plan, PlanChange, Status
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.policy import Policy
-from shared.ledger.timeline import MOST_NEWS, REMEMBERED_CYCLES, next_plan
+from shared.ledger.timeline import MOST_CHANGES, REMEMBERED_CYCLES, next_plan
 from tests.core.builders import INSTANT, Book, free, noon, paid, problems, start_of
 
-UP, DOWN, DOWN_NOW = PlanNews.PLUS, PlanNews.BASIC, PlanNews.BASIC_NOW
+UP, DOWN, DOWN_NOW = PlanChange.PLUS, PlanChange.BASIC, PlanChange.BASIC_NOW
 
 
 def opened(**more) -> Book:
@@ -280,7 +280,7 @@ def test_what_is_told_again_and_again_is_remembered_by_its_first_and_newest():
     tell(book, "2024-01-10", "2024-01-10", Plan.PLUS)
     for hours in range(1, 100):
         book.at(noon("2024-01-10") + timedelta(hours=hours)).change_plan(Plan.PLUS)
-    assert len(book.account.plans) == MOST_NEWS
+    assert len(book.account.plans) == MOST_CHANGES
     assert {noon("2024-01-01"), noon("2024-01-10"), book.now} <= book.account.plans.keys()
     assert amounts(tell(book, "2024-01-15", "2024-01-05", Plan.PLUS)) == [90 * 27 // 31 - 63]
 
@@ -289,7 +289,7 @@ def test_of_many_changes_the_oldest_are_forgotten_and_what_they_did_is_not():
     book = opened(policy=Policy(sign_up=0))
     for day in range(2, 28):
         book.at(f"2024-01-{day:02}").change_plan(Plan.PLUS if day % 2 else Plan.BASIC)
-    assert len(book.account.plans) == MOST_NEWS
+    assert len(book.account.plans) == MOST_CHANGES
     assert book.account.balance == 10 + 90 * 29 // 31
     assert tell(book, "2024-01-28", "2024-01-02", Plan.PLUS) == []
 
@@ -298,7 +298,7 @@ def test_of_many_suspensions_the_oldest_are_forgotten_and_make_no_cycle_up():
     book = opened(policy=Policy(sign_up=0))
     for day in range(30):
         book.at(noon("2024-01-29") + timedelta(days=day)).change_status(Status.ACTIVE if day % 2 else Status.SUSPENDED)
-    assert len(book.account.statuses) == MOST_NEWS
+    assert len(book.account.statuses) == MOST_CHANGES
     assert book.account.balance == 10
 
 
@@ -308,7 +308,7 @@ def test_of_many_suspensions_the_oldest_are_forgotten_and_make_no_cycle_up():
 @dataclass(frozen=True)
 class Told:
     at: datetime
-    what: PlanNews | Status
+    what: PlanChange | Status
     heard_at: datetime
 
 
@@ -405,7 +405,7 @@ def told_of(joined_on: date, happened) -> list[Told]:
 accounts = {"joined_on": st.sampled_from(JOINED), "plan": st.sampled_from(Plan), "policy": st.sampled_from(POLICIES)}
 
 
-@given(**accounts, happened=some_news([*PlanNews, UP, Status.ACTIVE, Status.SUSPENDED]))
+@given(**accounts, happened=some_news([*PlanChange, UP, Status.ACTIVE, Status.SUSPENDED]))
 def test_news_that_is_told_as_it_happens_brings_what_living_through_it_does(joined_on, plan, policy, happened):
     news = [replace(told, heard_at=told.at) for told in told_of(joined_on, happened)]
     until = midnight(joined_on) + LIFE
@@ -414,7 +414,7 @@ def test_news_that_is_told_as_it_happens_brings_what_living_through_it_does(join
     )
 
 
-@given(**accounts, happened=some_news([*PlanNews, UP, Status.ACTIVE, Status.SUSPENDED]))
+@given(**accounts, happened=some_news([*PlanChange, UP, Status.ACTIVE, Status.SUSPENDED]))
 def test_each_cycle_brings_the_most_that_it_was_ever_known_to_be_due(joined_on, plan, policy, happened):
     """Late, doubled and in any order. What came by what was known then is not taken back."""
     news = told_of(joined_on, happened)
@@ -428,7 +428,7 @@ def test_each_cycle_brings_the_most_that_it_was_ever_known_to_be_due(joined_on, 
     assert grants_of(live(joined_on, plan, news, until, policy)) == positive(most)
 
 
-@given(**accounts, happened=some_news([*PlanNews, UP]))
+@given(**accounts, happened=some_news([*PlanChange, UP]))
 def test_late_upgrades_bring_in_the_end_what_they_would_have_brought_in_time(joined_on, plan, policy, happened):
     """In any order, and doubled; a downgrade is told before the cycle that it is for."""
     until = midnight(joined_on) + LIFE + timedelta(days=120)

@@ -16,7 +16,7 @@ from shared.ledger.errors import (
     NoInterviewRewardError,
     RewardCapReachedError,
 )
-from shared.ledger.interviews import REMEMBERED, Brought, Interview, brought_around, interview_claim, remember
+from shared.ledger.interviews import REMEMBERED, Interview, InterviewAward, awarded_around, interview_claim, remember
 from shared.ledger.jobs import Channel
 from shared.ledger.model import EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
@@ -218,7 +218,7 @@ def filled_up_to(book: Book, awarded: int) -> Book:
 def test_interview_near_the_cap_fills_up_to_it_the_proposal_s_own_connects_first(awarded, brought):
     book = filled_up_to(bidder(), awarded)
     assert typed(book.interview(book.spend(8))) == brought
-    assert brought_around(book.account.interviews, book.now, timedelta(days=7)) == min(awarded + 10, 50)
+    assert awarded_around(book.account.interviews, book.now, timedelta(days=7)) == min(awarded + 10, 50)
 
 
 def test_what_the_cap_kept_of_a_proposal_s_own_connects_still_comes_back_with_its_job():
@@ -287,14 +287,14 @@ def test_interview_told_late_says_when_it_was_and_its_reward_lives_from_that_day
 def test_interview_is_never_of_later_than_now():
     book = bidder()
     book.interview(book.spend(8), at=book.now + timedelta(minutes=5))
-    assert book.account.interviews == (Brought(book.now, book.now, 10),)
+    assert book.account.interviews == (InterviewAward(book.now, book.now, 10),)
 
 
 def test_interviews_of_one_instant_add_up():
     book = bidder()
     for _ in range(3):
         book.interview(book.spend(1))
-    assert book.account.interviews == (Brought(book.now, book.now, 30),)
+    assert book.account.interviews == (InterviewAward(book.now, book.now, 30),)
 
 
 def test_a_clock_that_is_behind_opens_no_window():
@@ -338,8 +338,8 @@ START = start_of("2024-01-10")
 WEEK = timedelta(days=7)
 
 
-def at_day(day: float) -> Brought:
-    return Brought(START + timedelta(days=day), START + timedelta(days=day), 10)
+def at_day(day: float) -> InterviewAward:
+    return InterviewAward(START + timedelta(days=day), START + timedelta(days=day), 10)
 
 
 def remembered(days, *, now: float, window: timedelta = WEEK):
@@ -357,7 +357,7 @@ def test_as_many_interviews_are_remembered_as_an_account_s_item_has_room_for():
 
 def test_of_more_those_that_lie_closest_for_their_age_become_one_stretch():
     known = remembered([0, 1, *range(20, 20 + REMEMBERED - 1)], now=50)
-    assert known[0] == Brought(START, START + timedelta(days=1), 20)
+    assert known[0] == InterviewAward(START, START + timedelta(days=1), 20)
 
 
 def test_interviews_of_the_last_window_stay_as_they_were_while_there_are_others_to_merge():
@@ -367,13 +367,13 @@ def test_interviews_of_the_last_window_stay_as_they_were_while_there_are_others_
 
 
 def test_a_stretch_counts_whole_in_every_window_that_touches_it():
-    stretch = Brought(START, START + timedelta(days=10), 20)
+    stretch = InterviewAward(START, START + timedelta(days=10), 20)
     for day, awarded in ((-7, 0), (-6, 20), (5, 20), (16, 20), (17, 0)):
-        assert brought_around([stretch], START + timedelta(days=day), WEEK) == awarded
+        assert awarded_around([stretch], START + timedelta(days=day), WEEK) == awarded
 
 
 def test_an_interview_within_a_stretch_becomes_part_of_it():
-    stretch = Brought(START, START + timedelta(days=10), 20)
+    stretch = InterviewAward(START, START + timedelta(days=10), 20)
     [known] = remember([stretch], START + timedelta(days=5), 10, START + timedelta(days=30), WEEK)
     assert known == replace(stretch, amount=30)
 
@@ -402,7 +402,7 @@ def test_what_is_merged_never_counts_less_than_it_was(told, days, cap):
     window, now, known, brought = timedelta(days=days), START + timedelta(days=100), (), []
     for day, amount in told:
         at = START + timedelta(days=day)
-        fits = min(amount, cap - brought_around(known, at, window))
+        fits = min(amount, cap - awarded_around(known, at, window))
         if fits > 0:
             known = remember(known, at, fits, now, window)
             brought.append((at, fits))
