@@ -1,9 +1,9 @@
 """The invariants of an account, checked against its whole journal and its purchases.
 
-The same checks run after every test (`audit`, of lists) and behind the audit call in production (`Audit`, fed entry by
-entry). An account is checked **as it was read**: entries that were written since have a higher ``seq`` than it counts
-and are not its own yet. What is kept on the way is a number an entry and the open ends of holds, badges and purchases,
-never the entries themselves.
+The same checks run after every test (`audit`, on lists) and behind the audit call in production (`Audit`, entry by
+entry). An account is checked **as it was read**: entries written since then have a higher ``seq`` than the account and
+are left out. Kept in memory are one number for each entry and the state of holds, badges and purchases, never the
+entries themselves.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ PURCHASES = "each completed purchase has one entry and one charge, and nothing e
 INVARIANTS = (LOTS, BUCKETS, SLICES, SEQUENCE, BALANCES, ONCE, HOLDS, AWARDS, BADGE_WEEKS, PURCHASES)
 
 MOST_PROBLEMS = 20
-"""How many problems of one invariant are told; one fault in a long journal breaks all that comes after it."""
+"""How many problems of one invariant are reported: one fault in a long journal breaks all that comes after it."""
 ONCE_FOR_EVER = {"rising_talent", "certification", "interview", "promo"}
 BOOST = "boost"
 """The type of the reference of a refund that belongs to a hold, and not to a spend."""
 COME_BACK = -1
-"""In the place of what is left of a spend, so that nothing (a spend of 0) does not come back twice either."""
+"""Stored instead of what is left of a spend that was refunded whole, so that one of 0 is not refunded twice either."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One invariant and what contradicts it; holds where ``problems`` is empty."""
+    """One invariant and what contradicts it; it holds if ``problems`` is empty."""
 
     invariant: str
     problems: tuple[str, ...]
@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Line:
-    """What is looked at of an entry. Not frozen: a million are made, and a frozen one takes three times as long."""
+    """What is checked of an entry. Not frozen: a million are made, and a frozen one takes three times as long."""
 
     entry_id: str
     seq: int
@@ -66,9 +66,9 @@ class Line:
 def audit(
     account: Account, entries: Iterable[Entry | Line], purchases: Iterable[Purchase] | None = None
 ) -> list[Finding]:
-    """Check an account against all of its entries, oldest first, and where they are given against its purchases.
+    """Check an account against all of its entries, oldest first, and against its purchases if they are given.
 
-    Nothing was written meanwhile: an entry that the account does not count is a problem.
+    Nothing may have been written meanwhile: an entry that the account does not count is a problem.
     """
     checked = Audit(account)
     for entry in entries:
@@ -82,31 +82,31 @@ def audit(
 
 @dataclass(slots=True)
 class Audit:
-    """The audit of one account, as it was read, on its way through the journal."""
+    """The audit of one account, as it was read; it takes the journal entry by entry."""
 
     account: Account
     last_seq: int = 0
-    """Of the newest entry that was checked."""
+    """The ``seq`` of the newest entry that was checked."""
     newer_seq: int = 0
-    """Of the newest entry beyond the account as it was read; 0 where there is none."""
+    """The ``seq`` of the newest entry that was written after the account was read; 0 if there is none."""
     _last_at: datetime | None = None
     _balance: int = 0
     _buckets: dict[Bucket, int] = field(default_factory=lambda: defaultdict(int))
     _left: dict[str, int] = field(default_factory=dict)
-    """By entry: what of a spend may still come back, 0 for all else."""
+    """By entry: what of a spend may still be refunded, 0 for all other entries."""
     _open: dict[str, int] = field(default_factory=dict)
-    """By hold: what is held; 0 where it has ended."""
+    """By hold: what is held; 0 if it has ended."""
     _captured: dict[str, int] = field(default_factory=dict)
-    """By hold: what of its capture may still come back."""
+    """By hold: what of its capture may still be refunded."""
     _awarded: set[tuple[str, ...]] = field(default_factory=set)
     _badge_week: datetime | None = None
     _bought: dict[str, int] = field(default_factory=dict)
-    """By purchase: what its entry brought, until the purchase itself is seen."""
+    """By purchase: the amount of its entry, until the purchase itself is checked."""
     _problems: dict[str, list[str]] = field(default_factory=lambda: {invariant: [] for invariant in INVARIANTS})
     _left_out: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, entry: Entry | Line) -> bool:
-        """Check the next entry, oldest first; False where it was written after the account was read."""
+        """Check the next entry, oldest first. Returns False if it was written after the account was read."""
         if entry.seq > self.account.seq:
             self.newer_seq = max(self.newer_seq, entry.seq)
             return False
@@ -136,7 +136,7 @@ class Audit:
 
         Args:
             purchase: As it was read.
-            entry: Its entry, where that is newer than the account as it was read (see `lacks_entry`).
+            entry: Its entry, if that is newer than the account as it was read (see `lacks_entry`).
         """
         bought = entry.amount if entry else self._bought.pop(purchase.purchase_id, None)
         expected = purchase.quantity if purchase.state is PurchaseState.COMPLETED else None
@@ -144,13 +144,13 @@ class Audit:
             self._report(PURCHASES, f"{_named(purchase)} and its entry brought {bought}, expected {expected}")
 
     def lacks_entry(self, purchase: Purchase) -> bool:
-        """Whether a completed purchase has none among the entries that were checked: it may have a newer one."""
+        """Whether a completed purchase has no entry among those that were checked: it may have a newer one."""
         return purchase.state is PurchaseState.COMPLETED and purchase.purchase_id not in self._bought
 
     def add_charges(self, purchase: Purchase, charged: Iterable[str]) -> None:
-        """Check which charges of a purchase went through: that of its last attempt where it is completed.
+        """Check which charges of a purchase went through: only that of its last attempt, and only if it is completed.
 
-        Of a pending one it may have gone through already.
+        The charge of a pending purchase may have gone through already.
         """
         found = set(charged)
         expected = set() if purchase.state is PurchaseState.DECLINED else {purchase.charge_id}
@@ -160,20 +160,20 @@ class Audit:
             self._report(PURCHASES, f"{_named(purchase)} and was charged as {charge_id}")
 
     def end_of_purchases(self) -> None:
-        """All purchases were seen."""
+        """To be called after the last purchase: what is left are entries without one."""
         for purchase_id, amount in self._bought.items():
             self._report(PURCHASES, f"there is no purchase {purchase_id!r}, its entry brought {amount}")
 
     def findings(self, counted: int) -> list[Finding]:
-        """What the account as it was read says against it all.
+        """Check the account itself, and return a finding for each invariant.
 
         Args:
-            counted: The account's ``seq``, read after the last entry was: it has to count every one of them.
+            counted: The account's ``seq``, read after the last entry: it has to count all of them.
         """
         self._end_of_lots()
         self._end_of_journal(counted)
         self._end_of_badge()
-        return [Finding(invariant, self._with_news_of(invariant)) for invariant in INVARIANTS]
+        return [Finding(invariant, self._problems_of(invariant)) for invariant in INVARIANTS]
 
     # Entry by entry
 
@@ -204,7 +204,7 @@ class Audit:
         self._left[entry.entry_id] = -entry.amount if entry.type == EntryType.SPEND else 0
 
     def _add_refund(self, entry: Entry | Line) -> None:
-        """An interview gives back a part, and a boost what it should not have captured; all else what is left."""
+        """An interview refunds a part, a boost what should not have been captured, all other reasons what is left."""
         of_boost = entry.reference.get("type") == BOOST
         whose, name = (self._captured, "hold") if of_boost else (self._left, "spend")
         subject = entry.reference.get(f"{name}_id", "")
@@ -223,7 +223,7 @@ class Audit:
         self._open[hold_id] = self._open.get(hold_id, 0) - entry.amount
 
     def _add_release(self, entry: Entry | Line) -> None:
-        """Of all of a hold, which ends it, or of a part."""
+        """A release of a whole hold, which ends it, or of a part."""
         hold_id = entry.reference.get("hold_id", "")
         held = self._open.get(hold_id, 0)
         if not 0 < entry.amount <= held:
@@ -231,7 +231,7 @@ class Audit:
         self._open[hold_id] = held - entry.amount
 
     def _add_capture(self, entry: Entry | Line) -> None:
-        """Of all that is left of a hold. It moves nothing, so what it took stands in its reference."""
+        """A capture of all that is left of a hold. Its amount is 0, so what was captured is in its reference."""
         hold_id = entry.reference.get("hold_id", "")
         held = self._open.get(hold_id, 0)
         took = entry.reference.get("bid", str(held))
@@ -248,7 +248,7 @@ class Audit:
         self._bought[purchase_id] = entry.amount
 
     def _add_award(self, entry: Entry | Line) -> None:
-        """Rising Talent, each certificate, each proposal's interview (what came back and what was added) and code."""
+        """Rising Talent, each certificate, each proposal's interview (its refund and its reward), each promo code."""
         reference = entry.reference
         subject = reference.get("certificate") or reference.get("spend_id") or reference.get("code", "")
         award = (entry.type, reference["type"], subject)
@@ -307,7 +307,7 @@ class Audit:
         else:
             self._left_out[invariant] += 1
 
-    def _with_news_of(self, invariant: str) -> tuple[str, ...]:
+    def _problems_of(self, invariant: str) -> tuple[str, ...]:
         more = self._left_out[invariant]
         return (*self._problems[invariant], *([f"and {more} more"] if more else []))
 

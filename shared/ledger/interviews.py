@@ -1,11 +1,12 @@
-"""What an interview brings, and how much interviews may bring an account in any so many days.
+"""What an interview brings, and the cap on what interviews bring an account within any window of days.
 
-News of an interview comes late and in any order, and the cap counts by when the interviews were. So an account
-remembers what its interviews brought, by their own times, and an interview is awarded only so much that no window on
-either side of it holds more than the cap.
+Interviews are reported late and in any order, and the cap counts by when they took place. So an account stores what its
+interviews were awarded by these times, and an interview is awarded only as much as keeps every window around it within
+the cap.
 
-It remembers `REMEMBERED` of them. Beyond, two neighbours become one **stretch**, which counts whole in any window that
-touches it: the cap is never passed, and what is told very late, between many others, may bring less.
+An account stores `REMEMBERED` awards. Of more, two neighbours are merged into one **stretch**, which counts whole in
+any window that it touches: the cap is never passed, and an interview that is reported very late, between many others,
+may bring less.
 """
 
 from __future__ import annotations
@@ -33,36 +34,35 @@ if TYPE_CHECKING:
     from shared.ledger.policy import Policy
 
 REMEMBERED = 16
-"""So many stretches keep an account's item below 1 KB beside 24 buckets, and are three times what the default cap lets
-into a window."""
+"""With these and 24 buckets an account's item stays below 1 KB. The default cap admits a third as many in a window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interview:
-    """A client invited to an interview after a proposal, which cost ``spend``."""
+    """A client invited the account to an interview for a proposal, which cost ``spend``."""
 
     spend: Entry
     request: Request
     came_back: int | None = None
-    """How many of its Connects came back before; None where it was never given back."""
+    """How many of its Connects were refunded before; None if there was no refund."""
     at: datetime | None = None
-    """When the interview was, where that is not now."""
+    """When the interview was; None for now."""
 
     def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
-        """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward.
+        """Refund the proposal's Connects, and reward what is missing to what an interview brings.
 
-        Near the cap it is filled up to that, the proposal's own Connects first; what is beyond is lost. The reward
+        Near the cap it brings only what fits, the proposal's own Connects first; the rest is lost. The reward's lot
         lives from the day of the interview on.
 
         Raises:
-            NotRefundableError: it stands for no proposal.
-            NoInterviewRewardError: it stands for one that was not sent on one's own.
+            NotRefundableError: the spend is for no proposal.
+            NoInterviewRewardError: the proposal came through a free channel.
             RewardCapReachedError: nothing fits.
-            AlreadyRefundedError: as much as an interview brings came back before, so nothing is missing.
-            AccountClosedError: to a closed account only the proposal's own Connects come back, and none are missing.
+            AlreadyRefundedError: as much as an interview brings was refunded before, so nothing is missing.
+            AccountClosedError: a closed account only gets the proposal's own Connects, and none are missing.
         """
         check_on_proposal(self.spend)
-        _check_sent_on_ones_own(self.spend)
+        _check_channel(self.spend)
         spend, came_back = self.spend, self.came_back or 0
         at = min(self.at or now, now)
         brought = min(_room(settled.account.interviews, at, policy), policy.interview - came_back)
@@ -104,7 +104,7 @@ class Interview:
 
 @dataclass(frozen=True, slots=True, order=True)
 class InterviewAward:
-    """What interviews brought from ``first`` to ``last``, both included: one instant, unless several were merged."""
+    """What interviews brought from ``first`` to ``last``, both included: the same instant, unless some were merged."""
 
     first: datetime
     last: datetime
@@ -117,7 +117,7 @@ def interview_claim(spend: Entry) -> str:
 
 
 def awarded_around(interviews: Sequence[InterviewAward], at: datetime, window: timedelta) -> int:
-    """The most that interviews brought in any ``window`` with ``at`` in it. A window has its start and not its end."""
+    """The most that interviews brought in any ``window`` that contains ``at``. A window excludes its end."""
     starts = [each.last for each in interviews if at - window < each.last <= at]
     return max(_awarded_from(interviews, start, window) for start in [*starts, at])
 
@@ -125,7 +125,7 @@ def awarded_around(interviews: Sequence[InterviewAward], at: datetime, window: t
 def remember(
     interviews: Sequence[InterviewAward], at: datetime, amount: int, now: datetime, window: timedelta
 ) -> tuple[InterviewAward, ...]:
-    """The same with one more, in the order of time, and no more than are to be remembered."""
+    """The awards with one more, in the order of time, merged to at most `REMEMBERED`."""
     known = sorted(interviews)
     around = next((each for each in known if each.first <= at <= each.last), None)
     if around:
@@ -149,9 +149,9 @@ def _awarded_from(interviews: Sequence[InterviewAward], start: datetime, window:
 
 
 def _with_two_merged(known: list[InterviewAward], now: datetime, window: timedelta) -> list[InterviewAward]:
-    """Two neighbours that are over before those of the last window, which decide on the next interview, if there are.
+    """The awards with two neighbours merged: the two that lie closest together for their age.
 
-    Of these, the two that lie closest together for their age: the older, the coarser.
+    Those of the last window, which decide on the next interview, are merged only if there are no others.
     """
 
     def harm(pair: tuple[InterviewAward, InterviewAward]) -> tuple[bool, float]:
@@ -163,7 +163,7 @@ def _with_two_merged(known: list[InterviewAward], now: datetime, window: timedel
     return sorted([*(each for each in known if each not in {older, newer}), merged])
 
 
-def _check_sent_on_ones_own(spend: Entry) -> None:
+def _check_channel(spend: Entry) -> None:
     channel = spend.reference.get("channel", Channel.SEARCH)
     if channel != Channel.SEARCH:
         raise NoInterviewRewardError(channel)

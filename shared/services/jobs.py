@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.ledger.errors import JobNotFoundError
-from shared.ledger.jobs import JobAndAuction, JobEvent, Posting, happen, interact, with_posting
+from shared.ledger.jobs import JobAndAuction, JobEvent, Posting, with_event, with_interaction, with_posting
 from shared.services.boosts import end_holds_now
 from shared.services.job_changes import change_job
 from shared.services.retry import in_time
@@ -45,7 +45,7 @@ def apply_job_event(
 ) -> JobAndAuction:
     """Something happened to a job at ``at``, now where it is not given: what comes back by the rules will."""
     now, policy = ledger.clock.now(), ledger.policy
-    job = change_job(ledger, job_id, lambda job: happen(job, event, at or now, now, policy), deadline, create=True)
+    job = change_job(ledger, job_id, lambda job: with_event(job, event, at or now, now, policy), deadline, create=True)
     end_holds_now(ledger, job_id, job.auction, deadline)
     return job
 
@@ -58,7 +58,7 @@ def interact_on_job(ledger: Ledger, job_id: str, interaction: Interaction, *, de
         JobNotFoundError
     """
     now, policy = ledger.clock.now(), ledger.policy
-    job = change_job(ledger, job_id, lambda job: interact(job, interaction, now, policy), deadline)
+    job = change_job(ledger, job_id, lambda job: with_interaction(job, interaction, now, policy), deadline)
     end_holds_now(ledger, job_id, job.auction, deadline)
     return job
 

@@ -16,9 +16,9 @@ from shared.ledger.jobs import (
     JobStatus,
     Posting,
     after_sweep,
-    happen,
     price_of,
     quote,
+    with_event,
     with_posting,
 )
 from shared.ledger.policy import JOB_PRICES, Policy
@@ -52,7 +52,7 @@ def happened(*events, known=NOTHING):
     """In this order, as they are told; each is an event, or an event and how many hours ago it was."""
     for event in events:
         kind, ago = event if isinstance(event, tuple) else (event, 0)
-        known = happen(known, kind, NOW - timedelta(hours=ago), NOW, QUIET)
+        known = with_event(known, kind, NOW - timedelta(hours=ago), NOW, QUIET)
     return known
 
 
