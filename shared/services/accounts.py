@@ -33,7 +33,7 @@ class Opened:
 
 @in_time
 def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -> Opened:
-    """Open an account once, with a freelancer's sign-up Connects and those of its cycle.
+    """Open an account once, with a freelancer's sign-up Connects and the monthly ones of its cycle.
 
     Raises:
         AlreadyExistsError: it was opened under another key.
@@ -79,10 +79,10 @@ def change_account(
     status: Status | None = None,
     at: datetime | None = None,
 ) -> Account:
-    """Set the plan, the status, or both; setting it twice is setting it once.
+    """Set the plan, the status, or both; the same again changes nothing.
 
-    News of it may be late: ``at`` says when it happened, and an older one never undoes a newer one. Whoever dies after
-    an account was closed is made up for by who closes it again: what is held for its boosts comes back then.
+    A change may be late: ``at`` says when it happened, and an older one never undoes a newer one. If the process dies
+    after it has closed an account, closing it again releases what is held for its boosts.
 
     Raises:
         InvalidRequestError: neither is set.

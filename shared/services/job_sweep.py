@@ -1,10 +1,10 @@
-"""What is left to do for jobs: giving the proposals on one back, however many there are, and ending holds for boosts.
+"""What is left to do for jobs: refunding the proposals on one, however many there are, and ending the holds of boosts.
 
-A job that is canceled or removed is marked as due in the same write. From there on whoever looks (at once by a message,
-and by a schedule until nothing is left) lists what has still to come back and sends it to a queue, some proposals a
-message. A run that dies half-way leaves the mark, and the next one lists what it left: each refund takes its proposal
-off the list in its own transaction. It is the same with the holds of an auction whose time has come, or of which
-somebody decided and died before it was done.
+A job that is canceled or removed is marked as due in the same write. A sweep of it (at once by a message, and by a
+schedule until nothing is left) lists the proposals that are still to be refunded and sends them to a queue, some in a
+message. A sweep that dies half-way leaves the mark, and the next one lists the rest: each refund takes its proposal off
+the list in its own transaction. The same holds for an auction whose closing time has passed, or whose holds should have
+ended when a process died.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ JOBS = Work(
     rest=SOON,
     longest_rest=STILL_SOON,
 )
-"""Jobs that there is something to do for."""
+"""Jobs with proposals to refund or holds to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What was found to do, and since when the longest-waiting of it has waited."""
+    """What a sweep found to do, and since when the oldest of it has waited."""
 
     proposals: int
-    """That are to be refunded."""
+    """How many proposals are to be refunded."""
     auctions: int
-    """With holds to end."""
+    """How many auctions have holds to end."""
     oldest: datetime
     holds_since: datetime | None = None
-    """Since when the first of the holds should have ended; none where none has to."""
+    """When the first of the holds should have ended; None if none has to."""
 
 
 def look_at_message(job: Job) -> str:
-    """Asks whoever reads the queue to look at a job now."""
+    """The message that asks for a sweep of this job now."""
     return json.dumps({"look_at": job.job_id})
 
 
@@ -72,12 +72,12 @@ def handle_message(
     deadline: Callable[[], float],
     on_result: Callable[[SweepResult], object] = lambda _: None,
 ) -> None:
-    """Look at jobs, end a job's holds, or refund a page of proposals.
+    """Do what a message of the queue asks for: sweep jobs, end the holds of one, or refund a page of proposals.
 
-    ``on_result`` is handed what was found at each job.
+    ``on_result`` is called with what was found for each job.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some, or that time ran out; the others are done.
+        ExceptionGroup: at the end, the errors of some, or that time ran out; the others are done.
     """
     if "end_holds" in message:
         end_holds(ledger, message["end_holds"], deadline=deadline())
@@ -98,10 +98,10 @@ def sweep(
     deadline: Callable[[], float],
     on_result: Callable[[SweepResult], object] = lambda _: None,
 ) -> SweepResult:
-    """Look at each of these jobs.
+    """Sweep each of these jobs.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due.
+        ExceptionGroup: at the end, the errors of some, or that time ran out; these stay due.
     """
     found: list[SweepResult] = [SweepResult(0, 0, ledger.clock.now())]
     timed = _QueueUntil(queue, deadline)
@@ -120,9 +120,9 @@ def sweep(
 
 
 class _QueueUntil:
-    """A queue to which nothing is sent when time is up: a job may have more proposals than can be sent in one go.
+    """A queue that stops sending when time is up: a job may have more proposals than one run can send.
 
-    Those that were sent are off the list when it is looked at again.
+    Those that were sent and refunded are off the list at the next sweep.
     """
 
     def __init__(self, queue: Queue, deadline: Callable[[], float]) -> None:
@@ -134,7 +134,7 @@ class _QueueUntil:
 
 
 def look_at(ledger: Ledger, job_id: str, queue: Queue) -> SweepResult:
-    """Send what is to be done for a job to the queue; let the job rest where nothing is."""
+    """Send what is to be done for a job to the queue, and store when to sweep it again, if at all."""
     jobs, now = Jobs(ledger.table), ledger.clock.now()
     known = jobs.job_and_auction(job_id)
     if known is None:
@@ -149,13 +149,13 @@ def look_at(ledger: Ledger, job_id: str, queue: Queue) -> SweepResult:
     if job.refunds_due:
         proposals = _send_proposals(jobs, job, queue)
         oldest, job = min(oldest, job.refunds_since or now), after_sweep(job, proposals, now)
-    with suppress(JobMovedError):  # whoever moved it has looked as well, or it is looked at again
+    with suppress(JobMovedError):  # it was changed meanwhile, and stays due
         jobs.save(known, JobAndAuction(job, auction))
     return SweepResult(proposals, auctions, oldest, holds_since)
 
 
 def _send_proposals(jobs: Jobs, job: Job, queue: Queue) -> int:
-    """Those that have still to come back; tells how many."""
+    """Send those that are still to be refunded. Returns how many."""
     found = 0
     waiting = jobs.unrefunded(job.job_id)
 
@@ -175,7 +175,7 @@ def _page(job: Job, proposals: list[Proposal]) -> dict[str, Any]:
 
 
 def _refund(ledger: Ledger, proposal: Proposal, how: JobStatus, deadline: float) -> None:
-    """Give back what is still out of one proposal, whatever else has given a part of it or all of it back."""
+    """Refund what is left of one proposal. If all of it was refunded before, only mark it."""
     jobs, now = Jobs(ledger.table), ledger.clock.now()
     request = Request("job_refund", f"{proposal.job_id}.{how}", proposal.spend_id, "system")
     try:

@@ -1,10 +1,10 @@
-"""What happens in the marketplace, as its events tell: the same use cases as the HTTP calls, once with them.
+"""The marketplace's own events: each runs the same use case as its HTTP call, and takes effect once with it.
 
-Each acts under a key made of what happened, never of the event's own id, which differs when the same thing is told
-twice. Whether it is told by event, by call or by both, and in whatever order: the account's id, a claim, the time of
-it, a job's version or its one end lets it act once.
+The idempotency key is made from what happened, not from the id of the event, which differs if the same thing is
+reported twice. It may be reported by event, by call or by both, in any order: the account's id, a claim, the time at
+which it happened, or a job's version or end let it take effect once.
 
-The contract is `shared/events/schemas/incoming/`. Fields that are not known are passed over: events grow.
+The contract is `shared/events/schemas/incoming/`. Unknown fields are ignored, so that events can get new ones.
 """
 
 from __future__ import annotations
@@ -51,22 +51,22 @@ NOTHING_LEFT_TO_DO = (
     # It was done before, by a call or by another event.
     AlreadyExistsError,
     AlreadyAwardedError,
-    # The same happening was told before with other details: what was told first stands.
+    # The same was reported before with other details: the first report counts.
     IdempotencyKeyReusedError,
-    # The rule gives nothing for it: all came back before, nothing fits under the cap, the spend is of no proposal that
-    # was sent on one's own, the account is an agency.
+    # By the rules nothing follows from it: all was refunded before, nothing fits under the cap, the spend is for no
+    # proposal or for one of a free channel, the account is an agency.
     AlreadyRefundedError,
     RewardCapReachedError,
     NoInterviewRewardError,
     NotRefundableError,
     NoFreeConnectsError,
-    # It was closed for ever.
+    # The account was closed for ever.
     AccountClosedError,
 )
-"""Refusals that no repeat would change.
+"""Refusals that a repeat would not change.
 
-All others may pass, and so the event comes again: the account, spend or job is still to be heard of, a certificate is
-still to be configured, a day still to come, the ledger busy.
+After all others the event is delivered again: the account, spend or job may not be reported yet, a certificate not be
+configured yet, a day not be reached yet, the ledger be busy.
 """
 
 ONE_SECOND = timedelta(seconds=1)
@@ -76,23 +76,23 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class Effective(StrEnum):
-    """When a downgrade counts that does not wait for the next cycle."""
+    """When a downgrade counts, if it does not wait for the next cycle."""
 
     NOW = "now"
 
 
 class MalformedEventError(Exception):
-    """An event that does not say what its type promises."""
+    """An event that does not match its schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingEvent:
-    """One event's detail, read field by field."""
+    """An event's detail, read field by field."""
 
     name: str
     detail: Mapping[str, Any]
     sent_at: datetime | None
-    """The time of its envelope, by the product's clock."""
+    """The time of its envelope, on the product's clock."""
     now: datetime
 
     def id(self, name: str) -> str:
@@ -109,7 +109,7 @@ class IncomingEvent:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # 1.0 is an integer, as the schemas say
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise MalformedEventError(f"{self.name}: {name} is missing or no whole number of {least} to {most}")
+            raise MalformedEventError(f"{self.name}: {name} is missing or not an integer from {least} to {most}")
         return value
 
     def one_of(self, name: str, values: type[E]) -> E:
@@ -127,7 +127,7 @@ class IncomingEvent:
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
     def at(self, other_name: str = "at") -> datetime:
-        """When it happened: as its detail says (``other_name`` is an older name of ``at``), else its envelope."""
+        """When it happened: by its detail (``other_name`` is an older name of ``at``), else by its envelope."""
         named = self.optional("at", self.instant) or self.optional(other_name, self.instant) or self.sent_at
         try:
             return happened_at(named, self.now, "at")
@@ -135,7 +135,7 @@ class IncomingEvent:
             raise MalformedEventError(f"{self.name}: {error}") from error
 
     def changed_at(self) -> datetime:
-        """The same of a change of an account. An envelope names whole seconds: others in that one were before it."""
+        """The same for a change of an account. An envelope has whole seconds: it counts as the end of its second."""
         sent_at = self.sent_at
         if sent_at and not sent_at.microsecond:
             sent_at += ONE_SECOND - ONE_INSTANT
@@ -145,9 +145,9 @@ class IncomingEvent:
         return None if self.detail.get(name) is None else read(name)
 
     def request(self, operation: str, what: str) -> Request:
-        """Under a key that is the same whenever the same thing is told, and that no caller of the API can have used.
+        """A request whose key is the same whenever the same thing is reported.
 
-        An Idempotency-Key has no space in it.
+        No caller of the API can have used it, as an Idempotency-Key contains no space.
         """
         content = json.dumps([self.name, self.detail], sort_keys=True)
         fingerprint = hashlib.sha256(content.encode()).hexdigest()[:32]
@@ -162,7 +162,7 @@ class IncomingEvent:
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         value = self.detail.get(name)
         if not isinstance(value, str):
-            raise MalformedEventError(f"{self.name}: {name} is missing or no text")
+            raise MalformedEventError(f"{self.name}: {name} is missing or not a string")
         try:
             return read(value)
         except ValueError as error:
@@ -220,7 +220,7 @@ def _job_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
 
 
 def _job_event(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
-    """Proposals that come back are found by the schedule, within a minute: nobody waits here as a caller does."""
+    """Its refunds are left to the schedule, which runs each minute: no caller waits for them here."""
     happened = JobEvent(event.name.removeprefix("job."))
     apply_job_event(ledger, event.id("job_id"), happened, deadline=deadline, at=event.at())
 
@@ -256,16 +256,16 @@ HANDLERS: Mapping[str, Callable[[Ledger, IncomingEvent, float], None]] = {
 
 
 def handle_event(ledger: Ledger, event: Mapping[str, Any], *, deadline: float) -> str | None:
-    """Do what an event of the bus calls for. Tells the code of the refusal where nothing was left to do.
+    """Carry out what an event of the bus reports. Returns the code of the refusal if nothing was left to do.
 
     Raises:
-        MalformedEventError: it does not say what it should.
-        LedgerError: a refusal that a repeat may change: the account is still to be opened, the ledger is busy.
+        MalformedEventError: it does not match its schema.
+        LedgerError: a refusal that a repeat may change: the account is not opened yet, the ledger is busy.
     """
     kind, detail = event.get("detail-type"), event.get("detail")
     act = HANDLERS.get(str(kind))
     if act is None or not isinstance(detail, Mapping):
-        raise MalformedEventError(f"{kind} is not known here, or has no detail")
+        raise MalformedEventError(f"the type {kind} is unknown, or the event has no detail")
     try:
         act(ledger, _read(ledger, str(kind), event), deadline)
     except NOTHING_LEFT_TO_DO as refusal:

@@ -1,4 +1,4 @@
-"""Spending Connects on a proposal, and giving them back."""
+"""Spending Connects on a proposal, and refunding them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 def spend_on_proposal(
     ledger: Ledger, account_id: str, sent: ProposalSent, request: Request, *, deadline: float
 ) -> Outcome:
-    """Spend what a proposal costs, soonest expiring Connects first; a free one leaves a row of 0.
+    """Spend what a proposal costs, earliest expiring Connects first; a free one writes a row of 0.
 
-    A job that is known names the price and has to be open, up to the very transaction; one that is not is as its
-    sender says. Two calls either way.
+    The transaction checks that a known job is open and has this price. For an unknown job the request names the price.
+    Two calls either way.
 
     Raises:
         JobNotOpenError, PriceChangedError: nothing is spent.
         AlreadyExistsError: the account has a proposal on this job.
-        InvalidRequestError: nobody named a price.
+        InvalidRequestError: neither the job nor the request names a price.
         InsufficientConnectsError, AccountNotFoundError, and what `Account.check_may_use` raises
     """
     if sent.job_id is None:
@@ -47,7 +47,7 @@ def spend_on_proposal(
     try:
         return _spend_on_job(ledger, account_id, sent.job_id, sent, request, deadline=deadline)
     except InsufficientConnectsError:
-        # Who has a proposal on the job is not to be sent to buy Connects for another.
+        # An account that has a proposal on the job already must not be sent to buy Connects for a second one.
         if Jobs(ledger.table).has_proposal(sent.job_id, account_id):
             raise _exists(account_id, sent.job_id) from None
         raise
@@ -69,7 +69,7 @@ def _spend_on_job(
         except ProposalExistsError as error:
             raise _exists(account_id, job_id) from error
         except (JobNotOpenError, PriceChangedError, InvalidRequestError):
-            # Whatever has become of the job since, a repeat is answered as the first time.
+            # A repeat is answered as the first time, whatever has become of the job since.
             if before := ledger.repeat(account_id, request):
                 return before
             raise
@@ -93,12 +93,12 @@ def refund_spend(
     deadline: float,
     also: Sequence[TransactionItem] = (),
 ) -> Outcome:
-    """Give back what is still out of one spend, to the lots it came from: in all at most what it took, whoever asks.
+    """Refund what is left of one spend, into the lots it was taken from: in all at most what it took.
 
     Raises:
-        NotRefundableError: Connects do not come back for this reason.
-        AccountNotFoundError, SpendNotFoundError: no such account, or no such spend; a refund is none.
-        AlreadyRefundedError: all of it came back before, under another key.
+        NotRefundableError: nothing is refunded for this reason.
+        AccountNotFoundError, SpendNotFoundError: no such account, or no such spend.
+        AlreadyRefundedError: all of it was refunded before, under another key.
     """
     refund_text(reason)  # refuse before anything is read
     spend = ledger.find_spend(account_id, spend_id)

@@ -1,15 +1,15 @@
-"""Trying again within a deadline: at once where one other caller was faster, else after a wait, with full jitter.
+"""Trying again within a deadline: at once if one other caller was faster, else after a wait, with full jitter.
 
-Full jitter spreads those who met each other best: see "Exponential Backoff And Jitter" in the AWS Architecture Blog.
+Full jitter spreads competing callers best: see "Exponential Backoff And Jitter" in the AWS Architecture Blog.
 
-A refusal for a moved version returns the account as it is now. Where it moved by one, the next attempt decides on that
-at once: two callers that met are done with one call more, without a wait. Where it moved further there is a crowd: an
-attempt at once would lose again and slow the others down, and an item that was kept while waiting is an old one. So the
-account is read anew after the wait, and waits grow so fast that few attempts are lost on the way to one of a crowd's
-length.
+A write that is refused for a moved version returns the account as it is now. If it moved by one, the next attempt
+decides on that at once: two competing callers are done with one more call, without a wait. If it moved further, there
+are many callers: an attempt at once would lose again and slow the others down, and an item that was kept while waiting
+would be outdated. So the account is read anew after the wait, and waits grow fast, so that few attempts are lost until
+they are long enough.
 
-Measured: 64 threads at once on one account, one spend each, on a warm DynamoDB Local and two processors; time next to
-the same spends one after another, and how many of the 64 were not done by their deadline:
+Measured: 64 threads at once on one account, one spend each, on a warm DynamoDB Local and two processors. Time is a
+multiple of the same spends one after another; refused is how many of the 64 were not done by their deadline:
 
 ==================================================  ===========  =======
 policy                                              time         refused
@@ -44,15 +44,15 @@ FIRST_DELAY_S = 0.02
 DELAY_GROWTH = 16
 LONGEST_DELAY_S = 1.5
 TURN_S = 0.025
-"""What a read and a write take, and a quarter."""
+"""The time of a read and a write, plus a quarter."""
 RANDOM = random.SystemRandom()
-"""A generator with a state would be part of a Lambda snapshot: all that start from it would draw the same pauses."""
+"""The state of another generator would be part of a Lambda snapshot: all processes from it would draw equal pauses."""
 
 
 class Attempts:
-    """Yields at once, and again after each random pause, until ``deadline`` (monotonic); then it is time for `busy`.
+    """Yields at once, and again after each random pause, until ``deadline`` (monotonic); then raise `busy`.
 
-    None follows either where no request would be sent any more, because one was not answered.
+    It also ends if no request would be sent any more, because one was not answered.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -61,7 +61,7 @@ class Attempts:
         self._turns_s = 0.0
         self._at_once: bool | None = None
         self.unanswered = False
-        """Whether one of them may have been carried out, and nobody was told."""
+        """Whether one of them may have been carried out without an answer."""
 
     def __iter__(self) -> Iterator[None]:
         yield
@@ -75,17 +75,17 @@ class Attempts:
             yield
 
     def failed(self, error: StoreError) -> None:
-        """Remember what an attempt came to."""
+        """Record the error of an attempt."""
         self.unanswered = self.unanswered or error.unanswered
 
     def may_be_at_once(self) -> bool:
-        """Whether the next attempt comes at once, on what the last one was refused with. The first time it does."""
+        """Whether the next attempt follows at once, on the account that the refusal returned: only the first time."""
         if self._at_once is None:
             self._at_once = True
         return self._at_once
 
     def wait_for_turns(self, ahead: int) -> None:
-        """Before the next attempt wait as long as ``ahead`` changes of the account take, and a random pause."""
+        """Before the next attempt, wait for the time of ``ahead`` changes of the account, and a random pause."""
         self._turns_s = max(0, ahead) * TURN_S
 
     @property
@@ -98,9 +98,9 @@ def attempts(deadline: float) -> Attempts:
 
 
 def in_time(act: Callable[P, R]) -> Callable[P, R]:
-    """Have ``act`` end by its keyword ``deadline`` also where the database does not answer, in whatever loops it asks.
+    """End ``act`` by its keyword ``deadline`` also if the database does not answer, whatever loops it runs.
 
-    A database that answers late, as under contention, is asked until the deadline.
+    A database that answers slowly, as under contention, is called until the deadline.
     """
 
     @wraps(act)
