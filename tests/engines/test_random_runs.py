@@ -391,7 +391,7 @@ class Years:
         if news.event:
             self.told.append(news)
             self.jobs.setdefault(news.job, UNHEARD_OF)
-            told = self.survive(lambda: self.driver.tell(news.event, news.job, at=news.at))
+            told = self.survive(lambda: self.driver.report(news.event, news.job, at=news.at))
             assert told.status is self.status(news.job)
             return
         refusal = None if news.job in self.jobs else "job_not_found"
