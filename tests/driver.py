@@ -17,6 +17,7 @@ from shared.ledger.calendar import expiry_of_lot, midnight
 from shared.ledger.commands import Settle, decide
 from shared.ledger.credits import Credit
 from shared.ledger.expiry_notices import NotifyExpiring, lower_notice_due
+from shared.ledger.holds import BidSent
 from shared.ledger.jobs import Job, JobEvent, Posting, Proposal
 from shared.ledger.model import (
     Account,
@@ -27,25 +28,26 @@ from shared.ledger.model import (
     Kind,
     Notice,
     Plan,
-    PlanNews,
+    PlanChange,
     Request,
     Status,
 )
 from shared.ledger.policy import Policy
 from shared.ledger.promos import Campaign, Counter, promo_claim
-from shared.ledger.proposals import Spend
-from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
+from shared.ledger.proposals import ProposalSent, Spend
+from shared.ledger.purchases import Order, PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.audits import Audited, audit_account
-from shared.services.badges import Switched, renew_badges, set_price, switch_badge
-from shared.services.boosts import BidSent, place_bid
+from shared.services.badges import Switched, switch_badge
+from shared.services.boosts import place_bid
 from shared.services.due import Work, dispatch
-from shared.services.job_sweep import handle_message, sweep
+from shared.services.due_now import NoQueue, renew_due_badges, sweep_due_jobs
+from shared.services.job_sweep import handle_message
 from shared.services.jobs import apply_job_event, interact_on_job, read_job, save_posting
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
-from shared.services.proposals import ProposalSent, refund_spend, spend_on_proposal
-from shared.services.purchases import Bought, Order, buy, read_purchase, reconcile
+from shared.services.proposals import refund_spend, spend_on_proposal
+from shared.services.purchases import Bought, buy, read_purchase, reconcile
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.store.jobs import AuctionRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
@@ -83,29 +85,18 @@ def deadline() -> float:
 
 
 def steps(number: int) -> Callable[[], float]:
-    """A deadline that lies ahead so many times."""
+    """A deadline that lies in the future for so many calls."""
     left = iter([1] * number)
     return lambda: deadline() * next(left, 0)
 
 
-@dataclass
-class AtOnce:
-    """In the place of a queue: what is sent is handled in the same moment."""
-
-    driver: "Driver"
-
-    def send(self, bodies: Iterable[str]) -> None:
-        for body in bodies:
-            self.driver.handle(body, self)
-
-
 class RecordingQueue:
-    """A queue that keeps what is sent, may break after some, and says that it holds as many as it is told to."""
+    """A queue that stores what is sent, and can fail after some; ``holds`` is how many messages it claims to hold."""
 
     def __init__(self, takes=1_000, holds=0):
         self.bodies, self.takes, self.holds = [], takes, holds
         self.on_send = None
-        """Happens with each that is sent."""
+        """Called with each message that is sent."""
 
     def send(self, bodies):
         for body in bodies:
@@ -121,7 +112,7 @@ class RecordingQueue:
 
 @dataclass
 class Driver:
-    """Asks for Ann's account where no other is named. Requests fingerprint what they ask for, as the functions do."""
+    """Uses Ann's account unless another is named. Requests have a fingerprint of their content, as in the functions."""
 
     table: Table
     policy: Policy = QUIET
@@ -136,7 +127,7 @@ class Driver:
         return self
 
     def under(self, **numbers: Any) -> "Driver":
-        """With other numbers than those by which nothing comes by itself."""
+        """With other numbers than those of `QUIET`, by which nothing is granted."""
         self.policy = replace(self.policy, **numbers)
         return self
 
@@ -155,7 +146,7 @@ class Driver:
         return open_new_account(self.ledger, command, deadline=by or deadline())
 
     def open_many(self, *accounts: str) -> None:
-        """As `open` leaves freelancers to whom nothing comes by itself, many in few transactions."""
+        """The same accounts as by `open` under `QUIET`, many in few transactions."""
         now = self.clock.at
         for start in range(0, len(accounts), A_TRANSACTION_TAKES):
             puts = []
@@ -187,12 +178,12 @@ class Driver:
     def post(self, job: str = "j1", *, version: int = 1, at: datetime | None = None, **said: Any) -> Job:
         return save_posting(self.ledger, job, Posting(version, **said), deadline=deadline(), at=at).job
 
-    def tell(self, event: JobEvent, job: str = "j1", *, at: datetime | None = None) -> Job:
-        """Of what happened to a job, now where no time is given."""
+    def report(self, event: JobEvent, job: str = "j1", *, at: datetime | None = None) -> Job:
+        """Report an event of a job; now if no time is given."""
         return apply_job_event(self.ledger, job, event, deadline=deadline(), at=at).job
 
     def end(self, job: str = "j1", how: JobEvent = JobEvent.CANCELED) -> Job:
-        return self.tell(how, job)
+        return self.report(how, job)
 
     def boost(
         self,
@@ -204,7 +195,7 @@ class Driver:
         proposal: str | None = None,
         by: float | None = None,
     ) -> Outcome:
-        """Of the account's proposal on a job, whether the ledger has heard of that or not."""
+        """Boost the account's proposal on a job, which the ledger need not know."""
         request = Request("boost", key, f"{job} {bid}", "service")
         sent = BidSent(job, proposal or f"p-{account}", bid)
         return place_bid(self.ledger, account, sent, request, deadline=by or deadline())
@@ -227,20 +218,20 @@ class Driver:
         return read_job(self.ledger, job).auction
 
     def sweep(self, queue: Any = None) -> int:
-        """One run of the schedule over jobs; its messages are handled as they are sent where no queue is given.
+        """One run of the schedule over jobs; without a queue, its messages are handled as they are sent.
 
-        Tells how many proposals it found to refund.
+        Returns how many proposals it found to refund.
         """
-        due = [found.job_id for found in Jobs(self.table).due(self.clock.at)]
-        return sweep(self.ledger, due, queue or AtOnce(self), deadline).proposals
+        queue = queue or NoQueue(self.ledger, deadline)
+        return sweep_due_jobs(self.ledger, queue, self.clock.at, deadline).proposals
 
     def dispatch(self, work: Work, queue: Any = None, *, by: Callable[[], float] = deadline) -> int:
-        """One run of a schedule: sends what is due and was not sent. Tells how many."""
+        """One run of a schedule: sends what is due and was not sent. Returns how many."""
         queue = queue or RecordingQueue()
         return dispatch(self.table, Walks(self.table), queue, work, now=self.clock.at, deadline=by).found
 
     def handle(self, body: str, queue: Any = None) -> None:
-        handle_message(self.ledger, json.loads(body), queue or AtOnce(self), deadline)
+        handle_message(self.ledger, json.loads(body), queue or NoQueue(self.ledger, deadline), deadline)
 
     def refund(
         self, spend_id: str, key: str = "refund", *, reason: str = "job_canceled", account: str = "ann"
@@ -279,8 +270,8 @@ class Driver:
     def change_plan(
         self, plan: Plan, *, account: str = "ann", at: datetime | None = None, at_once: bool = False
     ) -> Account:
-        news = PlanNews.BASIC_NOW if at_once and plan is Plan.BASIC else PlanNews(plan.value)
-        return change_account(self.ledger, account, "service", deadline=deadline(), plan=news, at=at)
+        change = PlanChange.to(plan, at_once=at_once)
+        return change_account(self.ledger, account, "service", deadline=deadline(), plan=change, at=at)
 
     def change_status(self, status: Status, *, account: str = "ann", at: datetime | None = None) -> Account:
         return change_account(self.ledger, account, "service", deadline=deadline(), status=status, at=at)
@@ -308,7 +299,7 @@ class Driver:
     def put_campaign(
         self, cap: int, *, code: str = "SPRING", connects: int = 5, counters: int = 4, **window: datetime
     ) -> int:
-        """Valid through January 2026 where no other window is given. Tells how often it was redeemed."""
+        """Valid through January 2026 unless another window is given. Returns how often it was redeemed."""
         window = {"starts_at": midnight(date(2026, 1, 1)), "ends_at": midnight(date(2026, 2, 1))} | window
         wanted = Campaign(code, connects, cap, **window)
         campaign, redeemed = put_campaign(self.ledger, wanted, counters=counters, deadline=deadline())
@@ -339,13 +330,10 @@ class Driver:
         )
 
     def renew_badges(self) -> int:
-        """What a run of the schedule finds due, renewed."""
-        set_price(self.ledger, deadline)
-        due = [found.account_id for found in self.table.due_badges(self.clock.at)]
-        return renew_badges(self.ledger, due, deadline)
+        return renew_due_badges(self.ledger, self.clock.at, deadline)
 
     def badge_weeks(self, account: str = "ann") -> list[tuple[str, int]]:
-        """The days on which the weeks begin that a badge was paid for, and what each cost."""
+        """The days on which the paid weeks of a badge begin, and what each cost."""
         badges = filter(is_badge, self.journal(account))
         return [(entry.reference["starts_at"][:10], -entry.amount) for entry in badges]
 
@@ -353,7 +341,7 @@ class Driver:
         return self.ledger.view(account, self.clock.now()).balance
 
     def stored(self, account: str = "ann") -> Account:
-        """The account as it lies in the table, with what fell due still to be done."""
+        """The account as it is stored, before settling."""
         return self.table.account(account)
 
     def journal(self, account: str = "ann") -> list[Entry]:
@@ -415,7 +403,7 @@ class Driver:
 
 
 def problems_in(table: Table) -> list[str]:
-    """Every contradiction in every account of a table, and every purchase that its journal does not bear out."""
+    """Every contradiction in every account of a table and its purchases, promo codes, proposals and holds."""
     found = []
     promos: Tally[str] = Tally()
     journals = {account_id: table.journal(account_id) for account_id in _accounts(table)}
@@ -429,7 +417,7 @@ def problems_in(table: Table) -> list[str]:
         found += problems_of_refunds(table, account_id, journal)
         promos.update(entry.reference["code"] for entry in journal if entry.type is EntryType.PROMO)
         found += [
-            f"{account_id}: {entry.reference['code']} was redeemed, and nobody claimed it"
+            f"{account_id}: {entry.reference['code']} was redeemed without a claim"
             for entry in journal
             if entry.type is EntryType.PROMO and not table.claim(account_id, promo_claim(entry.reference["code"]))
         ]
@@ -443,7 +431,7 @@ def problems_in(table: Table) -> list[str]:
 
 
 def problems_of_holds(table: Table, journals: Iterable[list[Entry]]) -> list[str]:
-    """What accounts hold is what the auctions say: an open hold is of one place, or is about to end."""
+    """The open holds of accounts are those of the auctions: each is of one place, or in the endings."""
     held = {}
     for journal in journals:
         ended = {
@@ -462,7 +450,7 @@ def problems_of_holds(table: Table, journals: Iterable[list[Entry]]) -> list[str
 
 
 def problems_of(table: Table, row: ProposalRow, job: Job | None) -> list[str]:
-    """A proposal stands for a spend, and comes back with its job and not otherwise."""
+    """A proposal has a spend, and is refunded whole if its job is."""
     proposal = row.proposal()
     name = f"proposal of {proposal.account_id} on {proposal.job_id}"
     spend = table.entry(proposal.account_id, proposal.spend_id)
@@ -478,13 +466,13 @@ def problems_of(table: Table, row: ProposalRow, job: Job | None) -> list[str]:
 
 
 def came_back(table: Table, proposal: Proposal) -> int:
-    """Of a proposal's Connects, as the item says that each refund of them makes grow."""
+    """How much of a proposal was refunded, by the item that each refund updates."""
     row = table.get(RefundRow, proposal.account_id, claim_sk(f"refund#{proposal.spend_id}"))
     return row.came_back if row else 0
 
 
 def problems_of_refunds(table: Table, account_id: str, journal: list[Entry]) -> list[str]:
-    """Of a spend has come back what the item says that its refunds made grow; earlier releases wrote no number."""
+    """The refunds of a spend add up to the number of its item; earlier releases wrote no number."""
     given: Tally[str] = Tally()
     for entry in journal:
         if entry.type is EntryType.REFUND and "spend_id" in entry.reference:
@@ -504,7 +492,7 @@ def proposals_in(table: Table) -> list[ProposalRow]:
 
 
 def counted_redemptions(table: Table) -> Tally[str]:
-    """By code, what its counters gave in all."""
+    """By code, how many redemptions its counters gave."""
     rows = table.rows(CampaignRow)
     campaigns = [row.campaign() for row in rows.scan(rows.sk == CAMPAIGN_SK, consistent_read=True)]
     return Tally(
@@ -513,7 +501,7 @@ def counted_redemptions(table: Table) -> Tally[str]:
 
 
 def completed_purchases(table: Table) -> dict[str, int]:
-    """What was bought, by purchase."""
+    """The quantities, by purchase."""
     return {
         purchase.purchase_id: purchase.quantity
         for account_id in _accounts(table)

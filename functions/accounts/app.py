@@ -14,7 +14,7 @@ from shared.http.callers import Caller
 from shared.http.requests import JSON, Body, Id, Instant, Query, next_millisecond
 from shared.ledger.accounts import OpenAccount
 from shared.ledger.errors import InvalidRequestError
-from shared.ledger.model import EntryType, Kind, Plan, PlanNews, Request, Status
+from shared.ledger.model import EntryType, Kind, Plan, PlanChange, Request, Status
 from shared.services.accounts import OPENING, change_account, open_new_account
 from shared.services.history import EntryQuery, history_csv, history_json
 from shared.services.views import account_view
@@ -119,12 +119,12 @@ def change(account_id: Id, body: ChangeBody, caller: Caller) -> Response[str]:
     return answer(account_view(account, ledger.clock.now().date(), ledger.policy))
 
 
-def _plan_news(body: ChangeBody) -> PlanNews | None:
+def _plan_news(body: ChangeBody) -> PlanChange | None:
     if body.effective and not body.plan:
         raise InvalidRequestError("body.effective", "is how a plan changes, and there is none")
     if not body.plan:
         return None
-    return PlanNews.BASIC_NOW if body.effective and body.plan is Plan.BASIC else PlanNews(body.plan.value)
+    return PlanChange.to(body.plan, at_once=bool(body.effective))
 
 
 @app.route(

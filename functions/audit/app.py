@@ -16,7 +16,7 @@ from shared.config import ConfigurationError
 from shared.http.api import Router, answer
 from shared.http.requests import Id
 from shared.payments import PaymentGateway
-from shared.services.audits import Finished, ask_for_audit, work_on_audit
+from shared.services.audits import Finished, request_audit, run_audit
 
 app = Router()
 
@@ -30,7 +30,7 @@ app = Router()
     refuses=("account_not_found",),
 )
 def audit(account_id: Id) -> Response[str]:
-    asked = ask_for_audit(wiring().ledger, account_id, _provider(), due_queue, deadline=app.deadline())
+    asked = request_audit(wiring().ledger, account_id, _provider(), due_queue, deadline=app.deadline())
     if isinstance(asked, Finished):
         return answer(dict(asked.view))
     return answer({"status": "running", "checked": asked.checked, "of": asked.entries}, 202)
@@ -47,7 +47,7 @@ def _provider() -> PaymentGateway | None:
 def _take(record: SQSRecord, lambda_context: LambdaContext) -> None:
     until = time.monotonic() + lambda_context.get_remaining_time_in_millis() / 1000 - RESERVE_S
     try:
-        work_on_audit(wiring().ledger, record.json_body, _provider(), deadline=until)
+        run_audit(wiring().ledger, record.json_body, _provider(), deadline=until)
     except Exception:
         logger.exception("an audit was not finished", message_id=record.message_id)
         raise

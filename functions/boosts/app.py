@@ -5,9 +5,9 @@ from aws_lambda_powertools.event_handler import Response
 from shared.aws.wiring import wiring
 from shared.http.api import Router, answer
 from shared.http.requests import Amount, Body, Id
-from shared.ledger.holds import BOOST
+from shared.ledger.holds import BOOST, BidSent
 from shared.ledger.model import Request
-from shared.services.boosts import BidSent, place_bid
+from shared.services.boosts import place_bid
 from shared.services.views import boost_view
 
 app = Router()

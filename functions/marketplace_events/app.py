@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared.aws.observability import logger
 from shared.aws.timing import check_time
 from shared.aws.wiring import deadline, warm_up, wiring, working
-from shared.services.marketplace_events import act_on
+from shared.services.marketplace_events import handle_event
 
 warm_up()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -27,7 +27,7 @@ def _act(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         check_time(lambda_context)
         happened = record.json_body
-        refused = act_on(wiring().ledger, happened, deadline=deadline(lambda_context))
+        refused = handle_event(wiring().ledger, happened, deadline=deadline(lambda_context))
     except Exception:
         logger.exception("an event was not acted on", message_id=record.message_id)
         raise

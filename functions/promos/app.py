@@ -11,8 +11,8 @@ from shared.http.api import Router, answer
 from shared.http.requests import Amount, Body, Id, Instant, PromoCode, next_millisecond
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Request
-from shared.ledger.promos import Campaign, normalised_code
-from shared.services.promos import PROMO, put_campaign, redeem
+from shared.ledger.promos import PROMO, Campaign, normalised_code
+from shared.services.promos import put_campaign, redeem
 from shared.services.views import campaign_view, entry_view
 
 app = Router()
@@ -44,8 +44,6 @@ class RedemptionBody(Body):
 )
 def put(code: PromoCode, body: CampaignBody) -> Response[str]:
     starts_at, ends_at = _stored("body.from", body.starts_at), _stored("body.to", body.ends_at)
-    if starts_at >= ends_at:
-        raise InvalidRequestError("body", "from must lie before to")
     campaign, redeemed = put_campaign(
         wiring().ledger,
         Campaign(normalised_code(code), body.connects, body.max_redemptions, starts_at, ends_at),

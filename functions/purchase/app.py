@@ -8,9 +8,9 @@ from shared.http.requests import Amount, Body, Id, PromoCode
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Request
 from shared.ledger.promos import normalised_code
-from shared.ledger.purchases import PaymentSource, PurchaseState
+from shared.ledger.purchases import Order, PaymentSource, PurchaseState
 from shared.payments import PaymentGateway
-from shared.services.purchases import Order, buy, read_purchase
+from shared.services.purchases import buy, read_purchase
 from shared.services.views import purchase_view
 
 app = Router()

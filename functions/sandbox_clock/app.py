@@ -1,9 +1,6 @@
 """``POST /sandbox/clock``: move the product's clock and run what has fallen due. For staff, in a sandbox only."""
 
-import json
-from collections.abc import Iterable
 from datetime import timedelta
-from itertools import chain
 from typing import Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,19 +9,10 @@ from shared.aws.timing import next_deadline
 from shared.aws.wiring import payment_gateway, sandbox_clock, wiring
 from shared.http.api import Router, answer
 from shared.http.requests import Body, Instant
-from shared.ledger.expiry_notices import NotifyExpiring
-from shared.services.badges import renew_badges, set_price
-from shared.services.due import settle_accounts
-from shared.services.due_dates import day_to_look_until
-from shared.services.job_sweep import handle_message, sweep
-from shared.services.purchases import reconcile
-from shared.store.jobs import Jobs
-from shared.store.purchases import Purchases
+from shared.services.due_now import do_all_due
 from shared.store.rows import instant
 
 app = Router()
-
-TELL = NotifyExpiring()
 
 
 class ClockBody(Body):
@@ -52,41 +40,18 @@ class ClockBody(Body):
 def move_clock(body: ClockBody) -> Response[str]:
     ledger, clock = wiring().ledger, sandbox_clock(wiring().settings)
     now = clock.move_to(body.now) if body.now else clock.advance(body.advance or timedelta())
-    due = chain(ledger.table.due_expiries(now.date()), ledger.table.due_grants(now.date()))
-    accounts = sorted({found.account_id for found in due})
-    purchases = list(Purchases(ledger.table).due(now))
-    badges = [found.account_id for found in ledger.table.due_badges(now)]
-    jobs = [found.job_id for found in Jobs(ledger.table).due(now)]
-    settled = settle_accounts(ledger, accounts, until)
-    with day_to_look_until(ledger, now.date()) as day:
-        told = settle_accounts(ledger, [found.account_id for found in ledger.table.due_notices(day)], until, TELL)
-    reconciled = reconcile(ledger, payment_gateway(), purchases, until)
-    swept = sweep(ledger, jobs, AtOnce(), until)
-    set_price(ledger, until)
-    renewed = renew_badges(ledger, badges, until)
+    done = do_all_due(ledger, payment_gateway(), now, lambda: next_deadline(app.lambda_context))
     return answer(
         {
             "now": instant(now),
-            "settled_accounts": settled,
-            "told_accounts": told,
-            "reconciled_purchases": reconciled,
-            "refunded_proposals": swept.proposals,
-            "closed_auctions": swept.auctions,
-            "renewed_badges": renewed,
+            "settled_accounts": done.settled,
+            "told_accounts": done.notified,
+            "reconciled_purchases": done.reconciled,
+            "refunded_proposals": done.swept.proposals,
+            "closed_auctions": done.swept.auctions,
+            "renewed_badges": done.renewed,
         }
     )
-
-
-class AtOnce:
-    """Takes the place of the queue: handles each message as it is sent."""
-
-    def send(self, bodies: Iterable[str]) -> None:
-        for body in bodies:
-            handle_message(wiring().ledger, json.loads(body), self, until)
-
-
-def until() -> float:
-    return next_deadline(app.lambda_context)
 
 
 handler = app.serve()

@@ -11,7 +11,8 @@ from shared.http.requests import Amount, Body, Id
 from shared.ledger.jobs import Channel
 from shared.ledger.model import Request
 from shared.ledger.policy import MAX_AMOUNT
-from shared.services.proposals import ProposalSent, spend_on_proposal
+from shared.ledger.proposals import ProposalSent
+from shared.services.proposals import spend_on_proposal
 from shared.services.views import entry_view
 
 app = Router()

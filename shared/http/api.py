@@ -20,8 +20,8 @@ from shared.http.operations import Operation
 from shared.http.problems import problem, refusal
 from shared.http.requests import JSON, Body, read, request_of
 from shared.ledger.errors import BusyError, LedgerError
+from shared.ledger.event_times import happened_at
 from shared.ledger.model import Request
-from shared.services.event_times import happened_at
 from shared.store.errors import ContentionError
 
 if TYPE_CHECKING:

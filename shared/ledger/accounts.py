@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """``joined_on`` is the day of ``at`` where it is not given; it may lie in the past, never in the future.
+    """Open an account at ``at``, now where it is not given; what has fallen due since then is settled with it.
 
-    ``at`` is when the account was opened, now where it is not given: what has come since comes with it.
+    ``joined_on`` is the day of ``at`` where it is not given. It may lie in the past, never in the future.
     """
 
     account_id: str
@@ -33,9 +33,10 @@ class OpenAccount:
 
 
 def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decision:
-    """A new account: a freelancer's sign-up Connects and those of the cycle it is opened in.
+    """A new account, with a freelancer's sign-up Connects and the monthly ones of the cycle in which it is opened.
 
-    Both are issued when it is opened or, for the cycle's, on its first day. Cycles before that one are not made up for.
+    The sign-up Connects are dated at the opening, the monthly ones on the cycle's first day. Earlier cycles grant
+    nothing.
 
     Raises:
         InvalidRequestError: ``joined_on`` is in the future.
@@ -46,7 +47,7 @@ def open_account(command: OpenAccount, now: datetime, policy: Policy) -> Decisio
         raise InvalidRequestError("body.joined_on", f"is after today, {now.date()}")
     at = max(at, midnight(joined_on))
     today = at.date()
-    account = Account(command.account_id, command.kind, command.plan, joined_on, told_since=at, last_at=at)
+    account = Account(command.account_id, command.kind, command.plan, joined_on, opened_at=at, last_at=at)
     decision = Decision(account)
     if command.kind is Kind.AGENCY:
         return decision

@@ -1,9 +1,9 @@
 """The auction of a job's boosted places: who has one, for what bid, and how each bid's hold ends.
 
-A **bid** is held at once. The highest bids have the places, of equal ones the earlier; whoever is pushed out gets the
-whole hold back. A client who interacts with a boosted proposal, and the close of the auction, capture the hold. The
-auction closes some days after the job was posted, or earlier at the first hire or the job's end; a job that is canceled
-or removed releases what is still held.
+A **bid** is held at once. The highest bids have the places, of equal ones the earlier; the hold of a boost that is
+pushed out is released whole. A client's interaction with a boosted proposal captures its hold, and so does the close of
+the auction. The auction closes some days after the job was posted, or earlier at the first hire or the job's end. If
+the job is canceled or removed, the open holds are released.
 
 ::
 
@@ -11,16 +11,17 @@ or removed releases what is still held.
       │
       └────► captured    a client interacted while it was boosted, or it had a place when the auction closed
                  │
-                 └────► refunded    in part or whole, once: later news of what had happened before
+                 └────► refunded    in part or whole, once: a late event of something that had happened before
 
-News of interactions and of the close comes late, twice and in any order (product.md, "Time of happening"). The auction
-keeps the times of a boost's bids, the earliest interaction with it and the earliest close, and judges every boost by
-them (`judge`): in whatever order the news comes, the verdict is the same. Three things are not undone: what was
-released stays released; of more than `BIDS_KEPT` bids of one boost the oldest are taken for one; and of the boosts that
-were captured and pushed out since only the newest `CAPTURED_KEPT` are judged again.
+Events of interactions and of the close arrive late, twice and in any order (product.md, "Time of happening"). The
+auction stores the times of a boost's bids, the earliest interaction with it and the earliest close, and judges every
+boost by them (`judge`): the verdict does not depend on the order of arrival. Three things are not undone: what was
+released stays released; of more than `BIDS_KEPT` bids of one boost the oldest are merged into one; and of the boosts
+that were captured and pushed out since, only the newest `CAPTURED_KEPT` are judged again.
 
-Which hold ends how is decided here, by one write of the auction after another. What is decided waits in ``endings``
-until the account's own entry is written, whose key is the hold's: however often that is tried, it happens once.
+This module decides how each hold ends, in one write of the auction after another. A decided end stays in ``endings``
+until the account's entry is written. The key of that entry is the hold's, so it is written once, however often it is
+tried.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ if TYPE_CHECKING:
     from shared.ledger.policy import Policy
 
 ENDS_WITHIN = timedelta(minutes=1)
-"""Whoever decides that a hold ends writes so at once. One that died doing it is found missing after so long."""
+"""The process that decides that a hold ends also writes the end to the account. If it dies before it has, the schedule
+does so after this time."""
 BIDS_KEPT = 10
 CAPTURED_KEPT = 50
-"""Both bound the auction's item: with 20 places it has some 20 KB at the most."""
+"""Both limit the size of the auction's item: with 20 places it has some 20 KB at the most."""
 
 
 class Why(StrEnum):
@@ -57,13 +59,13 @@ class Why(StrEnum):
 
     @property
     def captures(self) -> bool:
-        """Whether it is paid, or comes back."""
+        """Whether the hold is paid; else it is released."""
         return self in {Why.INTERACTION, Why.CLOSED}
 
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """What a boost bids in all, from ``at`` on."""
+    """The whole amount that a boost bids from ``at`` on."""
 
     at: datetime
     amount: int
@@ -71,20 +73,20 @@ class Bid:
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """A proposal's bids for a place, of which the last one counts."""
+    """A proposal's bids for a place; the last one counts."""
 
     account_id: str
     proposal_id: str
     hold_id: str
-    """The id of the entry that first held for it; a raise holds the rest under the same."""
+    """The id of the entry of the first bid; a raise adds to the same hold."""
     newest: str
-    """The id of the newest entry that holds for it. Each raise's entry names the one before."""
+    """The id of the newest entry of the hold. The entry of a raise names the one before."""
     bids: tuple[Bid, ...]
     """Oldest first, each higher than the one before. At most `BIDS_KEPT`."""
     interacted_at: datetime | None = None
-    """The earliest interaction of the client with it that is known of."""
+    """The earliest known interaction of the client with it."""
     captured: bool = False
-    """Then its bid is what is paid for it."""
+    """If true, its bid is what is paid."""
 
     @property
     def bid(self) -> int:
@@ -95,23 +97,23 @@ class Boost:
         return self.bids[0].at
 
     def raised(self, bid: Bid, newest: str) -> Boost:
-        """With one more bid. Where there are too many, the oldest two become one of the higher amount."""
+        """The boost with one more bid. If there are too many, the oldest two become one of the higher amount."""
         first, *others = self.bids
         if len(self.bids) == BIDS_KEPT:
             first, *others = Bid(first.at, others[0].amount), *others[1:]
         return replace(self, bids=(first, *others, replace(bid, at=max(bid.at, self.bids[-1].at))), newest=newest)
 
     def as_of(self, at: datetime) -> int:
-        """What it bid at an instant, what was bid then included."""
+        """The bid at an instant, including one of that very instant; 0 before the first."""
         return max((bid.amount for bid in self.bids if bid.at <= at), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """A client's with a proposal, which is named by its account, its id, or both.
+    """A client's interaction with a proposal, which is named by its account, its id, or both.
 
     Raises:
-        InvalidRequestError: by neither.
+        InvalidRequestError: neither is given.
     """
 
     account_id: str | None
@@ -122,28 +124,28 @@ class Interaction:
         if self.account_id is None and self.proposal_id is None:
             raise InvalidRequestError("body", "needs account_id, proposal_id, or both for an interaction")
 
-    def met(self, boost: Boost) -> bool:
-        """Whether the proposal was boosted then: an older interaction is none with a boost that came after it."""
+    def concerns(self, boost: Boost) -> bool:
+        """Whether it is with this boost, and the proposal was boosted by then."""
         named = self.account_id in {None, boost.account_id} and self.proposal_id in {None, boost.proposal_id}
         return named and boost.since <= self.at
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """When the auction closed, and what for."""
+    """When the auction closed, and why."""
 
     at: datetime
     why: Why
 
     @property
     def order(self) -> tuple[datetime, bool]:
-        """The earliest is the close. Of two at one instant a hire comes before a cancellation."""
+        """The close that is first in this order counts. Of two at one instant a hire comes before a cancellation."""
         return self.at, not self.why.captures
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a boost has to pay; 0 where its hold comes back whole."""
+    """What a boost has to pay; 0 if its hold is released whole."""
 
     pays: int
     why: Why
@@ -152,31 +154,31 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What is to be written to an account: that a hold ends, or that some of what was captured comes back."""
+    """What is to be written to an account: the end of a hold, or a refund of what was captured."""
 
     boost: Boost
-    """As it was before."""
+    """The boost before the verdict."""
     verdict: Verdict
 
     @property
     def key(self) -> str:
-        """A hold ends once, and comes back once to each lower amount."""
+        """A hold ends once, and is refunded once to each lower amount."""
         return f"{self.boost.hold_id}.{self.verdict.pays}" if self.boost.captured else self.boost.hold_id
 
 
 @dataclass(frozen=True, slots=True)
 class Auction:
     closes_at: datetime | None = None
-    """By the clock; None as long as no version of its job is known."""
+    """When the clock closes it; None while no version of its job is known."""
     places: tuple[Boost, ...] = ()
     """The highest bid first."""
     pushed_out: tuple[Boost, ...] = ()
-    """Those that were captured before, oldest first. At most `CAPTURED_KEPT`."""
+    """Boosts that were captured and then lost their place, oldest first. At most `CAPTURED_KEPT`."""
     endings: tuple[Ending, ...] = ()
-    """What was decided and has still to be written to the accounts."""
+    """What is decided and not yet written to the accounts."""
     closed: Close | None = None
     due: datetime | None = None
-    """When to look whether a hold is to end; None where nothing is held."""
+    """When the schedule has to examine it; None if nothing is held."""
     revision: int = 0
     """Counts writes."""
 
@@ -188,11 +190,11 @@ class Auction:
 
 
 def place(auction: Auction, boost: Boost, now: datetime, policy: Policy) -> tuple[Auction, int]:
-    """An auction with a new boost or a raised one, of which the last bid is new; and the rank that it has, from 1.
+    """The auction with a new boost or a raised one, whose last bid is new; and the rank of that boost, from 1.
 
     Raises:
-        AuctionClosedError: it is over, or the hold that would be raised is captured.
-        BidTooLowError: it is no higher than the account's own, or has no place.
+        AuctionClosedError: it is closed, or the hold that would be raised is captured.
+        BidTooLowError: the bid is no higher than the account's own, or gets no place.
         InvalidRequestError: the account's boost is of another proposal.
     """
     if auction.closed or auction.closes_at is None or now >= auction.closes_at:
@@ -214,23 +216,23 @@ def place(auction: Auction, boost: Boost, now: datetime, policy: Policy) -> tupl
         pushed_out=(*auction.pushed_out, *captured)[-CAPTURED_KEPT:],
         endings=(*auction.endings, *released),
     )
-    return wait(after, now, policy), rank + 1
+    return with_due(after, now, policy), rank + 1
 
 
 def interact(auction: Auction, interaction: Interaction, now: datetime, policy: Policy) -> Auction:
-    """Who was boosted when the client interacted pays what it bid then, and keeps the place as long as it can."""
+    """A boost that the client interacted with pays what it bid then. It keeps its place until it is pushed out."""
 
-    def met(boost: Boost) -> Boost:
-        if not interaction.met(boost):
+    def with_interaction(boost: Boost) -> Boost:
+        if not interaction.concerns(boost):
             return boost
         return replace(boost, interacted_at=min(interaction.at, boost.interacted_at or interaction.at))
 
-    places, pushed_out = tuple(map(met, auction.places)), tuple(map(met, auction.pushed_out))
+    places, pushed_out = tuple(map(with_interaction, auction.places)), tuple(map(with_interaction, auction.pushed_out))
     return judge(replace(auction, places=places, pushed_out=pushed_out), now, policy)
 
 
 def close(auction: Auction, closed: Close, now: datetime, policy: Policy) -> Auction:
-    """An auction that closed, if it was not over before. What is told of after the clock's close is for the clock."""
+    """The auction closed by an event, if it was not closed before. After its closing time only the clock closes it."""
     by_clock = auction.closes_at is not None and closed.at >= auction.closes_at
     if by_clock or (auction.closed and auction.closed.order <= closed.order):
         return auction
@@ -238,9 +240,9 @@ def close(auction: Auction, closed: Close, now: datetime, policy: Policy) -> Auc
 
 
 def close_by_clock(auction: Auction, now: datetime, policy: Policy) -> Auction:
-    """An auction that closed at its time, if that is past by the days of grace and nothing closed it before.
+    """The auction closed at its closing time, if that and the seconds of grace are past and nothing closed it before.
 
-    The grace is for news of what happened before the close, which then needs no repair.
+    Events from before the close that arrive within the grace are taken into account without a refund.
     """
     if auction.closed or auction.closes_at is None or not auction.places:
         return auction
@@ -250,26 +252,26 @@ def close_by_clock(auction: Auction, now: datetime, policy: Policy) -> Auction:
 
 
 def close_at(auction: Auction, closes_at: datetime, now: datetime, policy: Policy) -> Auction:
-    """An auction that closes by the clock at another time. One that is closed can only have closed earlier."""
+    """The auction with another closing time. If it is closed already, the new time can only be an earlier close."""
     if auction.closed is None:
-        return close_by_clock(wait(replace(auction, closes_at=closes_at), now, policy), now, policy)
+        return close_by_clock(with_due(replace(auction, closes_at=closes_at), now, policy), now, policy)
     if auction.closed.at <= closes_at:
         return auction
     return judge(replace(auction, closes_at=closes_at, closed=Close(closes_at, Why.CLOSED)), now, policy)
 
 
 def withdraw(auction: Auction, account_id: str, at: datetime, now: datetime, policy: Policy) -> Auction:
-    """The open hold of an account that was closed comes back, and its place is free."""
+    """The open hold of an account that was closed is released, and its place is free."""
     own = auction.place_of(account_id)
     if own is None or own.captured:
         return auction
     ending = Ending(own, Verdict(0, Why.ACCOUNT_CLOSED, at))
     left = tuple(boost for boost in auction.places if boost is not own)
-    return wait(replace(auction, places=left, endings=(*auction.endings, ending)), now, policy)
+    return with_due(replace(auction, places=left, endings=(*auction.endings, ending)), now, policy)
 
 
 def judge(auction: Auction, now: datetime, policy: Policy) -> Auction:
-    """Every boost by all that is known: what follows is added to the endings, and the places are ranked anew."""
+    """Judge every boost by all that is known, add what follows to the endings, and rank the places anew."""
     boosts = [(boost, _verdict(boost, auction)) for boost in (*auction.places, *auction.pushed_out)]
     new = [(boost, verdict) for boost, verdict in boosts if verdict and _changes(boost, verdict)]
     after = {boost.hold_id: _paying(boost, verdict.pays) for boost, verdict in new}
@@ -278,7 +280,7 @@ def judge(auction: Auction, now: datetime, policy: Policy) -> Auction:
         return [boost for boost in (after.get(each.hold_id, each) for each in known) if boost]
 
     places = sorted(left_of(auction.places), key=lambda boost: (-boost.bid, boost.bids[-1].at))
-    return wait(
+    return with_due(
         replace(
             auction,
             places=tuple(places),
@@ -291,14 +293,14 @@ def judge(auction: Auction, now: datetime, policy: Policy) -> Auction:
 
 
 def ended(auction: Auction, keys: Iterable[str], now: datetime, policy: Policy) -> Auction:
-    """What was decided of these holds is written."""
+    """The auction without the endings of these keys, which are written to the accounts."""
     done = set(keys)
     left = tuple(ending for ending in auction.endings if ending.key not in done)
-    return wait(replace(auction, endings=left), now, policy)
+    return with_due(replace(auction, endings=left), now, policy)
 
 
-def wait(auction: Auction, now: datetime, policy: Policy) -> Auction:
-    """When to look at it next: soon where something was decided, else when the clock closes it on whoever is held."""
+def with_due(auction: Auction, now: datetime, policy: Policy) -> Auction:
+    """Set when to examine it next: soon if an end is decided, else when the clock closes it, if anything is held."""
     due = None
     if auction.endings:
         due = now + ENDS_WITHIN
@@ -308,7 +310,7 @@ def wait(auction: Auction, now: datetime, policy: Policy) -> Auction:
 
 
 def _verdict(boost: Boost, auction: Auction) -> Verdict | None:
-    """What a boost has to pay by what is known; None while it is held."""
+    """What a boost has to pay by all that is known; None while it stays held."""
     closed, seen = auction.closed, boost.interacted_at
     over_at = closed.at if closed else auction.closes_at
     if seen and (over_at is None or seen <= over_at):
@@ -322,12 +324,12 @@ def _verdict(boost: Boost, auction: Auction) -> Verdict | None:
 
 
 def _changes(boost: Boost, verdict: Verdict) -> bool:
-    """Whether anything follows: a hold ends, or less is to be paid than was captured. More is never taken."""
+    """Whether the verdict changes anything: a hold ends, or less is to be paid than was captured. It is never more."""
     return not boost.captured or verdict.pays < boost.bid
 
 
 def _paying(boost: Boost, pays: int) -> Boost | None:
-    """A boost that is captured at one of its bids; None where it pays nothing and has no place."""
+    """The boost captured at one of its bids; None if it pays nothing, and so has no place."""
     bids = tuple(bid for bid in boost.bids if bid.amount <= pays)
     return replace(boost, bids=bids, captured=True) if bids else None
 

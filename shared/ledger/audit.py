@@ -1,9 +1,9 @@
 """The invariants of an account, checked against its whole journal and its purchases.
 
-The same checks run after every test (`audit`, of lists) and behind the audit call in production (`Audit`, fed entry by
-entry). An account is checked **as it was read**: entries that were written since have a higher ``seq`` than it counts
-and are not its own yet. What is kept on the way is a number an entry and the open ends of holds, badges and purchases,
-never the entries themselves.
+The same checks run after every test (`audit`, on lists) and behind the audit call in production (`Audit`, entry by
+entry). An account is checked **as it was read**: entries written since then have a higher ``seq`` than the account and
+are left out. Kept in memory are one number for each entry and the state of holds, badges and purchases, never the
+entries themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.ledger.badges import BADGE, ONE_WEEK, named
+from shared.ledger.badges import BADGE, ONE_WEEK, timestamp
 from shared.ledger.model import Account, Bucket, Entry, EntryType
 from shared.ledger.purchases import Purchase, PurchaseState
 
@@ -32,18 +32,18 @@ BADGE_WEEKS = "no week of a badge was paid for twice, and the last one ends when
 PURCHASES = "each completed purchase has one entry and one charge, and nothing else was bought or charged"
 INVARIANTS = (LOTS, BUCKETS, SLICES, SEQUENCE, BALANCES, ONCE, HOLDS, AWARDS, BADGE_WEEKS, PURCHASES)
 
-TOLD = 20
-"""How many problems of one invariant are told; one fault in a long journal breaks all that comes after it."""
+MOST_PROBLEMS = 20
+"""How many problems of one invariant are reported: one fault in a long journal breaks all that comes after it."""
 ONCE_FOR_EVER = {"rising_talent", "certification", "interview", "promo"}
 BOOST = "boost"
 """The type of the reference of a refund that belongs to a hold, and not to a spend."""
 COME_BACK = -1
-"""In the place of what is left of a spend, so that nothing (a spend of 0) does not come back twice either."""
+"""Stored instead of what is left of a spend that was refunded whole, so that one of 0 is not refunded twice either."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One invariant and what contradicts it; holds where ``problems`` is empty."""
+    """One invariant and what contradicts it; it holds if ``problems`` is empty."""
 
     invariant: str
     problems: tuple[str, ...]
@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Line:
-    """What is looked at of an entry. Not frozen: a million are made, and a frozen one takes three times as long."""
+    """What is checked of an entry. Not frozen: a million are made, and a frozen one takes three times as long."""
 
     entry_id: str
     seq: int
@@ -66,9 +66,9 @@ class Line:
 def audit(
     account: Account, entries: Iterable[Entry | Line], purchases: Iterable[Purchase] | None = None
 ) -> list[Finding]:
-    """Check an account against all of its entries, oldest first, and where they are given against its purchases.
+    """Check an account against all of its entries, oldest first, and against its purchases if they are given.
 
-    Nothing was written meanwhile: an entry that the account does not count is a problem.
+    Nothing may have been written meanwhile: an entry that the account does not count is a problem.
     """
     checked = Audit(account)
     for entry in entries:
@@ -82,31 +82,31 @@ def audit(
 
 @dataclass(slots=True)
 class Audit:
-    """The audit of one account, as it was read, on its way through the journal."""
+    """The audit of one account, as it was read; it takes the journal entry by entry."""
 
     account: Account
     last_seq: int = 0
-    """Of the newest entry that was checked."""
+    """The ``seq`` of the newest entry that was checked."""
     newer_seq: int = 0
-    """Of the newest entry beyond the account as it was read; 0 where there is none."""
+    """The ``seq`` of the newest entry that was written after the account was read; 0 if there is none."""
     _last_at: datetime | None = None
     _balance: int = 0
     _buckets: dict[Bucket, int] = field(default_factory=lambda: defaultdict(int))
     _left: dict[str, int] = field(default_factory=dict)
-    """By entry: what of a spend may still come back, 0 for all else."""
+    """By entry: what of a spend may still be refunded, 0 for all other entries."""
     _open: dict[str, int] = field(default_factory=dict)
-    """By hold: what is held; 0 where it has ended."""
+    """By hold: what is held; 0 if it has ended."""
     _captured: dict[str, int] = field(default_factory=dict)
-    """By hold: what of its capture may still come back."""
+    """By hold: what of its capture may still be refunded."""
     _awarded: set[tuple[str, ...]] = field(default_factory=set)
     _badge_week: datetime | None = None
     _bought: dict[str, int] = field(default_factory=dict)
-    """By purchase: what its entry brought, until the purchase itself is seen."""
+    """By purchase: the amount of its entry, until the purchase itself is checked."""
     _problems: dict[str, list[str]] = field(default_factory=lambda: {invariant: [] for invariant in INVARIANTS})
-    _untold: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _left_out: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, entry: Entry | Line) -> bool:
-        """Check the next entry, oldest first; False where it was written after the account was read."""
+        """Check the next entry, oldest first. Returns False if it was written after the account was read."""
         if entry.seq > self.account.seq:
             self.newer_seq = max(self.newer_seq, entry.seq)
             return False
@@ -136,52 +136,52 @@ class Audit:
 
         Args:
             purchase: As it was read.
-            entry: Its entry, where that is newer than the account as it was read (see `lacks_entry`).
+            entry: Its entry, if that is newer than the account as it was read (see `lacks_entry`).
         """
         bought = entry.amount if entry else self._bought.pop(purchase.purchase_id, None)
         expected = purchase.quantity if purchase.state is PurchaseState.COMPLETED else None
         if bought != expected:
-            self._tell(PURCHASES, f"{_named(purchase)} and its entry brought {bought}, expected {expected}")
+            self._report(PURCHASES, f"{_named(purchase)} and its entry brought {bought}, expected {expected}")
 
     def lacks_entry(self, purchase: Purchase) -> bool:
-        """Whether a completed purchase has none among the entries that were checked: it may have a newer one."""
+        """Whether a completed purchase has no entry among those that were checked: it may have a newer one."""
         return purchase.state is PurchaseState.COMPLETED and purchase.purchase_id not in self._bought
 
     def add_charges(self, purchase: Purchase, charged: Iterable[str]) -> None:
-        """Check which charges of a purchase went through: that of its last attempt where it is completed.
+        """Check which charges of a purchase went through: only that of its last attempt, and only if it is completed.
 
-        Of a pending one it may have gone through already.
+        The charge of a pending purchase may have gone through already.
         """
         found = set(charged)
         expected = set() if purchase.state is PurchaseState.DECLINED else {purchase.charge_id}
         if purchase.state is PurchaseState.COMPLETED and not found:
-            self._tell(PURCHASES, f"{_named(purchase)} and was never charged")
+            self._report(PURCHASES, f"{_named(purchase)} and was never charged")
         for charge_id in sorted(found - expected):
-            self._tell(PURCHASES, f"{_named(purchase)} and was charged as {charge_id}")
+            self._report(PURCHASES, f"{_named(purchase)} and was charged as {charge_id}")
 
     def end_of_purchases(self) -> None:
-        """All purchases were seen."""
+        """To be called after the last purchase: what is left are entries without one."""
         for purchase_id, amount in self._bought.items():
-            self._tell(PURCHASES, f"there is no purchase {purchase_id!r}, its entry brought {amount}")
+            self._report(PURCHASES, f"there is no purchase {purchase_id!r}, its entry brought {amount}")
 
     def findings(self, counted: int) -> list[Finding]:
-        """What the account as it was read says against it all.
+        """Check the account itself, and return a finding for each invariant.
 
         Args:
-            counted: The account's ``seq``, read after the last entry was: it has to count every one of them.
+            counted: The account's ``seq``, read after the last entry: it has to count all of them.
         """
         self._end_of_lots()
         self._end_of_journal(counted)
         self._end_of_badge()
-        return [Finding(invariant, self._with_news_of(invariant)) for invariant in INVARIANTS]
+        return [Finding(invariant, self._problems_of(invariant)) for invariant in INVARIANTS]
 
     # Entry by entry
 
     def _add_in_order(self, entry: Entry | Line) -> None:
         if entry.seq != self.last_seq + 1:
-            self._tell(SEQUENCE, f"entry {entry.seq} stands where {self.last_seq + 1} is expected")
+            self._report(SEQUENCE, f"entry {entry.seq} stands where {self.last_seq + 1} is expected")
         if self._last_at and entry.at < self._last_at:
-            self._tell(SEQUENCE, f"entry {entry.seq} is dated before the one that it comes after")
+            self._report(SEQUENCE, f"entry {entry.seq} is dated before the one that it comes after")
         self.last_seq, self._last_at = entry.seq, entry.at
 
     def _add_up(self, entry: Entry | Line) -> None:
@@ -192,79 +192,81 @@ class Audit:
             if not buckets[bucket]:
                 del buckets[bucket]
         if total != entry.amount:
-            self._tell(SLICES, f"entry {entry.seq}: amount {entry.amount}, slices {total}")
+            self._report(SLICES, f"entry {entry.seq}: amount {entry.amount}, slices {total}")
         self._balance += entry.amount
         if entry.balance_after != self._balance or self._balance < 0:
-            told = f"entry {entry.seq}: balance after is {entry.balance_after}, expected {self._balance}"
-            self._tell(BALANCES, told)
+            problem = f"entry {entry.seq}: balance after is {entry.balance_after}, expected {self._balance}"
+            self._report(BALANCES, problem)
 
     def _add_once(self, entry: Entry | Line) -> None:
         if entry.entry_id in self._left:
-            self._tell(ONCE, f"entry {entry.seq} has the key of another, {entry.entry_id}")
+            self._report(ONCE, f"entry {entry.seq} has the key of another, {entry.entry_id}")
         self._left[entry.entry_id] = -entry.amount if entry.type == EntryType.SPEND else 0
 
     def _add_refund(self, entry: Entry | Line) -> None:
-        """An interview gives back a part, and a boost what it should not have captured; all else what is left."""
+        """An interview refunds a part, a boost what should not have been captured, all other reasons what is left."""
         of_boost = entry.reference.get("type") == BOOST
         whose, name = (self._captured, "hold") if of_boost else (self._left, "spend")
         subject = entry.reference.get(f"{name}_id", "")
         left = whose.get(subject, 0)
         in_part = of_boost or entry.reference.get("type") == "interview"
         if subject not in whose or not (0 < entry.amount <= left if in_part else 0 <= entry.amount == left):
-            told = f"refund {entry.seq} gives {entry.amount} for {name} {subject}, of which {max(left, 0)} was left"
-            self._tell(ONCE, told)
+            problem = f"refund {entry.seq} gives {entry.amount} for {name} {subject}, of which {max(left, 0)} was left"
+            self._report(ONCE, problem)
         if subject in whose:
             whose[subject] = left - entry.amount or COME_BACK
 
     def _add_hold(self, entry: Entry | Line) -> None:
         hold_id = entry.reference.get("hold_id", "")
         if self._open.get(hold_id) == 0:
-            self._tell(HOLDS, f"entry {entry.seq} holds for {hold_id}, which has ended")
+            self._report(HOLDS, f"entry {entry.seq} holds for {hold_id}, which has ended")
         self._open[hold_id] = self._open.get(hold_id, 0) - entry.amount
 
     def _add_release(self, entry: Entry | Line) -> None:
-        """Of all of a hold, which ends it, or of a part."""
+        """A release of a whole hold, which ends it, or of a part."""
         hold_id = entry.reference.get("hold_id", "")
         held = self._open.get(hold_id, 0)
         if not 0 < entry.amount <= held:
-            self._tell(HOLDS, f"release {entry.seq} of {entry.amount} is of hold {hold_id} of {held}")
+            self._report(HOLDS, f"release {entry.seq} of {entry.amount} is of hold {hold_id} of {held}")
         self._open[hold_id] = held - entry.amount
 
     def _add_capture(self, entry: Entry | Line) -> None:
-        """Of all that is left of a hold. It moves nothing, so what it took stands in its reference."""
+        """A capture of all that is left of a hold. Its amount is 0, so what was captured is in its reference."""
         hold_id = entry.reference.get("hold_id", "")
         held = self._open.get(hold_id, 0)
         took = entry.reference.get("bid", str(held))
         if entry.amount or not held or took != str(held):
-            told = f"capture {entry.seq} of {entry.amount} ends hold {hold_id} of {held}, it says of {took}"
-            self._tell(HOLDS, told)
+            problem = f"capture {entry.seq} of {entry.amount} ends hold {hold_id} of {held}, it says of {took}"
+            self._report(HOLDS, problem)
         self._open[hold_id] = 0
         self._captured[hold_id] = held
 
     def _add_bought(self, entry: Entry | Line) -> None:
         purchase_id = entry.reference.get("purchase_id", "")
         if purchase_id and purchase_id in self._bought:
-            self._tell(PURCHASES, f"entry {entry.seq} is of purchase {purchase_id}, as another is")
+            self._report(PURCHASES, f"entry {entry.seq} is of purchase {purchase_id}, as another is")
         self._bought[purchase_id] = entry.amount
 
     def _add_award(self, entry: Entry | Line) -> None:
-        """Rising Talent, each certificate, each proposal's interview (what came back and what was added) and code."""
+        """Rising Talent, each certificate, each proposal's interview (its refund and its reward), each promo code."""
         reference = entry.reference
         subject = reference.get("certificate") or reference.get("spend_id") or reference.get("code", "")
         award = (entry.type, reference["type"], subject)
         if award in self._awarded:
-            self._tell(AWARDS, f"{reference['type']} {subject}".rstrip() + f" was awarded again by entry {entry.seq}")
+            self._report(AWARDS, f"{reference['type']} {subject}".rstrip() + f" was awarded again by entry {entry.seq}")
         self._awarded.add(award)
 
     def _add_badge(self, entry: Entry | Line) -> None:
         try:
             week = datetime.fromisoformat(entry.reference.get("starts_at", "")).astimezone(UTC)
         except ValueError:
-            self._tell(BADGE_WEEKS, f"entry {entry.seq} does not say which week of the badge it is of")
+            self._report(BADGE_WEEKS, f"entry {entry.seq} does not say which week of the badge it is of")
             return
         before = self._badge_week
         if before and week < before + ONE_WEEK:
-            self._tell(BADGE_WEEKS, f"the badge was paid for from {named(before)} and again from {named(week)}")
+            self._report(
+                BADGE_WEEKS, f"the badge was paid for from {timestamp(before)} and again from {timestamp(week)}"
+            )
         self._badge_week = max(week, before or week)
 
     # The account in the end
@@ -273,40 +275,40 @@ class Audit:
         account = self.account
         for bucket, left in account.lots.items():
             if left <= 0:
-                self._tell(LOTS, f"{bucket} holds {left}")
+                self._report(LOTS, f"{bucket} holds {left}")
             if account.expiry_due is None or bucket.expires_on < account.expiry_due:
-                told = f"{bucket} expires before the account's next expiry, {account.expiry_due}"
-                self._tell(LOTS, told)
+                problem = f"{bucket} expires before the account's next expiry, {account.expiry_due}"
+                self._report(LOTS, problem)
         for bucket in self._buckets.keys() | account.lots.keys():
             left, added = account.lots.get(bucket, 0), self._buckets.get(bucket, 0)
             if left != added:
-                self._tell(BUCKETS, f"{bucket} holds {left}, its entries add up to {added}")
+                self._report(BUCKETS, f"{bucket} holds {left}, its entries add up to {added}")
 
     def _end_of_journal(self, counted: int) -> None:
         account = self.account
         if self.last_seq != account.seq:
-            self._tell(SEQUENCE, f"the account counts {account.seq} entries, the last one is {self.last_seq}")
+            self._report(SEQUENCE, f"the account counts {account.seq} entries, the last one is {self.last_seq}")
         if self.newer_seq > counted:
-            self._tell(SEQUENCE, f"there is an entry {self.newer_seq}, and the account counts {counted}")
+            self._report(SEQUENCE, f"there is an entry {self.newer_seq}, and the account counts {counted}")
         if self._balance != account.balance:
-            self._tell(BALANCES, f"the account holds {account.balance}, its entries add up to {self._balance}")
+            self._report(BALANCES, f"the account holds {account.balance}, its entries add up to {self._balance}")
         if (held := sum(self._open.values())) != account.held:
-            self._tell(HOLDS, f"the account has {account.held} held, its open holds add up to {held}")
+            self._report(HOLDS, f"the account has {account.held} held, its open holds add up to {held}")
 
     def _end_of_badge(self) -> None:
         expected = self._badge_week and self._badge_week + ONE_WEEK
         known = self.account.badge and self.account.badge.paid_until
         if known != expected:
-            self._tell(BADGE_WEEKS, f"the badge is paid for until {known}, its entries say {expected}")
+            self._report(BADGE_WEEKS, f"the badge is paid for until {known}, its entries say {expected}")
 
-    def _tell(self, invariant: str, problem: str) -> None:
-        if len(self._problems[invariant]) < TOLD:
+    def _report(self, invariant: str, problem: str) -> None:
+        if len(self._problems[invariant]) < MOST_PROBLEMS:
             self._problems[invariant].append(problem)
         else:
-            self._untold[invariant] += 1
+            self._left_out[invariant] += 1
 
-    def _with_news_of(self, invariant: str) -> tuple[str, ...]:
-        more = self._untold[invariant]
+    def _problems_of(self, invariant: str) -> tuple[str, ...]:
+        more = self._left_out[invariant]
         return (*self._problems[invariant], *([f"and {more} more"] if more else []))
 
 

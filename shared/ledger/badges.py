@@ -1,8 +1,8 @@
-"""The availability badge: a price that follows demand from week to week, and weeks that each account pays for.
+"""The availability badge: a price that follows demand from week to week, and the weeks that an account pays for.
 
-The price is one for all and is set for a calendar week, from Monday 00:00 UTC. A badge's own weeks begin when it was
-switched on, and follow each other every 7 days to the instant. ``paid_until`` remembers how far it was paid for: off
-and on again within that costs nothing, and off brings nothing back.
+The price is the same for all and is set for a calendar week, from Monday 00:00 UTC. A badge's own weeks begin at the
+instant at which it was switched on, and each lasts exactly 7 days. ``paid_until`` stores how far it was paid for: off
+and on again within that time costs nothing, and switching it off refunds nothing.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ ONE_WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class WeekPrice:
-    """What a week of the badge costs where it is charged in the calendar week that begins on ``week``, a Monday."""
+    """What a week of the badge costs if it is charged in the calendar week that begins on ``week``, a Monday."""
 
     week: date
     price: int
     active: int
-    """How many badges were on when it was set."""
+    """How many badges were on when the price was set."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchBadge:
-    """Have the badge on, for at most ``max_per_week``, or off. Setting what is set changes nothing.
+    """Switch the badge on, for at most ``max_per_week``, or off. The same again changes nothing.
 
-    ``price`` is what a week costs now. Off may leave ``max_per_week`` out: the one from before stays.
+    ``price`` is what a week costs now. ``max_per_week`` may be left out to switch it off: the last one is kept.
     """
 
     enabled: bool
@@ -57,7 +57,7 @@ class SwitchBadge:
             raise InvalidRequestError("body.max_per_week", "is needed to switch the badge on")
 
     def apply(self, settled: Decision, now: datetime, _policy: Policy, /) -> Decision:
-        """Within a week that was paid for nothing is charged. A renewal that is due is, unless it goes off.
+        """Charge a week, unless one is paid for. A renewal that is due is charged, unless the badge is switched off.
 
         Raises:
             AccountClosedError, AccountSuspendedError, AccountFrozenError, PriceChangedError,
@@ -72,18 +72,18 @@ class SwitchBadge:
             return _pay(settled, self, most, start, now)
         if self.enabled:
             settled.account.check_may_use()
-        return _show(settled, replace(badge, enabled=self.enabled, max_per_week=most))
+        return _with_badge(settled, replace(badge, enabled=self.enabled, max_per_week=most))
 
 
 @dataclass(frozen=True, slots=True)
 class RenewBadge:
-    """Pay for the week that has begun, or have the badge go off. Nothing where its week has not ended."""
+    """Charge the week that has begun, or switch the badge off. Nothing happens before its week has ended."""
 
     price: int
     request: Request
 
     def apply(self, settled: Decision, now: datetime, _policy: Policy, /) -> Decision:
-        """A week that cannot be paid for switches the badge off, and nothing is charged. Its owner is told why."""
+        """If the week cannot be paid, nothing is charged: the badge goes off, with a notice to the owner."""
         badge = settled.account.badge
         if badge is None or not badge.enabled or now < badge.paid_until:
             return settled
@@ -95,12 +95,12 @@ class RenewBadge:
 
 
 def price_for(active: int, policy: Policy) -> int:
-    """The rule: the lowest price, one Connect more for every so many badges that are on, and the highest at most."""
+    """The lowest price, plus one Connect for every ``badge_price_step`` badges that are on, up to the highest price."""
     return min(policy.badge_min_price + active // policy.badge_price_step, policy.badge_max_price)
 
 
 def calendar_week(now: datetime) -> date:
-    """The Monday of the week that ``now`` falls into."""
+    """The Monday of the week that contains ``now``."""
     today = now.date()
     return today - timedelta(days=today.weekday())
 
@@ -109,13 +109,13 @@ def is_badge(entry: Entry) -> bool:
     return entry.reference.get("type") == BADGE
 
 
-def named(at: datetime) -> str:
+def timestamp(at: datetime) -> str:
     """An instant in keys and references, ``2026-11-22T10:00:00.000Z``."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def go_off(settled: Decision, why: LedgerError, now: datetime) -> Decision:
-    """A badge that is on goes off, as its account may no longer act. Its week was paid for and does not come back."""
+def switch_off(settled: Decision, why: LedgerError, now: datetime) -> Decision:
+    """Switch a badge off whose account may no longer act. The week that was paid for is not refunded."""
     badge = settled.account.badge
     return _off(settled, badge, why, now, now) if badge and badge.enabled else settled
 
@@ -127,14 +127,14 @@ def _off(settled: Decision, badge: Badge, why: LedgerError, since: datetime, now
         "max_per_week": badge.max_per_week,
         "balance": settled.account.balance,
     }
-    off = _show(settled, replace(badge, enabled=False))
-    return off.notify(BADGE_OFF, named(since), at=now, facts=facts | price)
+    off = _with_badge(settled, replace(badge, enabled=False))
+    return off.notify(BADGE_OFF, timestamp(since), at=now, facts=facts | price)
 
 
 def _week_of(now: datetime, paid_until: datetime) -> datetime:
-    """The start of the week that ``now`` falls into, of those that follow ``paid_until``.
+    """The start of the badge's week that contains ``now``; its weeks follow each other from ``paid_until`` on.
 
-    So a badge's weeks never drift, however late a renewal is; those that passed altogether are not made up for.
+    So a badge's weeks never drift, however late a renewal is. Weeks that have passed are not charged.
     """
     return paid_until + (now - paid_until) // ONE_WEEK * ONE_WEEK
 
@@ -142,19 +142,19 @@ def _week_of(now: datetime, paid_until: datetime) -> datetime:
 def _pay(
     settled: Decision, command: SwitchBadge | RenewBadge, max_per_week: int, start: datetime, now: datetime
 ) -> Decision:
-    """Charge the week from ``start`` on, under a key of its own."""
+    """Charge the week from ``start`` on. Its key is its start, so that no week is charged twice."""
     _check_payable(settled.account, max_per_week, command.price)
     end = start + ONE_WEEK
     paid = settled.add_entry(
         EntryType.SPEND,
         settled.account.burn(command.price),
-        Request(BADGE, named(start), "", command.request.actor),
+        Request(BADGE, timestamp(start), "", command.request.actor),
         at=start,
         now=now,
         reason="Availability badge for a week",
-        reference={"type": BADGE, "starts_at": named(start), "ends_at": named(end)},
+        reference={"type": BADGE, "starts_at": timestamp(start), "ends_at": timestamp(end)},
     )
-    return _show(paid, Badge(enabled=True, max_per_week=max_per_week, paid_until=end))
+    return _with_badge(paid, Badge(enabled=True, max_per_week=max_per_week, paid_until=end))
 
 
 def _check_payable(account: Account, max_per_week: int, price: int) -> None:
@@ -165,5 +165,5 @@ def _check_payable(account: Account, max_per_week: int, price: int) -> None:
         raise InsufficientConnectsError(balance=account.balance, required=price)
 
 
-def _show(decision: Decision, badge: Badge) -> Decision:
+def _with_badge(decision: Decision, badge: Badge) -> Decision:
     return replace(decision, account=replace(decision.account, badge=badge))

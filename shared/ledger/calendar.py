@@ -1,8 +1,8 @@
-"""Days, lots' lives and billing cycles. All days are UTC; no function here knows what day it is.
+"""Days, lifetimes of lots and billing cycles. All days are UTC; no function here reads the clock.
 
 A **cycle** belongs to a calendar month and starts on the account's *anchor*, the day of the month on which it
-joined. Where a month is too short for the anchor, ``AnchorPolicy`` says which day stands in. Because every start
-is computed from the anchor and never from the start before, a 31 that became a 28 is a 31 again the month after.
+joined. In a month that is too short for the anchor, ``AnchorPolicy`` names the day instead. Every start is computed
+from the anchor and not from the start before, so an anchor of 31 that became 28 in February is 31 again in March.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ONE_DAY = timedelta(days=1)
 
 
 class AnchorPolicy(StrEnum):
-    """When a cycle starts in a month that has no such day as the anchor."""
+    """When a cycle starts in a month that is too short for the anchor."""
 
     CLAMP = "clamp"  # on the last day of that month
     FIRST_OF_NEXT = "first_of_next"
@@ -56,7 +56,7 @@ class Cycle:
         return (self.next_starts_on - self.starts_on).days
 
     def days_left(self, today: date) -> int:
-        """Days from ``today`` to the end, today counted."""
+        """Days from ``today`` to the end, including today."""
         return (self.next_starts_on - today).days
 
 
@@ -66,7 +66,7 @@ def cycle_of_month(month: date, anchor_day: int, policy: AnchorPolicy) -> Cycle:
 
 
 def cycle_on(day: date, anchor_day: int, policy: AnchorPolicy) -> Cycle:
-    """The cycle that ``day`` falls into."""
+    """The cycle that contains ``day``."""
     cycle = cycle_of_month(day.replace(day=1), anchor_day, policy)
     while cycle.starts_on > day:
         cycle = cycle_of_month(add_months(cycle.month, -1), anchor_day, policy)

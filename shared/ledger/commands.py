@@ -1,11 +1,11 @@
 """What can happen to an account: commands, each of which applies itself to a settled account or is refused.
 
-Before any command the account is **settled** (`shared.ledger.settling`): whatever the calendar has brought up to
-``now`` happens first, in the order of its instants, in the same transaction. So a late schedule is never visible in a
-balance, and the journal is in the order of time.
+Before any command the account is **settled** (`shared.ledger.settling`): what fell due by the calendar up to ``now``
+happens first, in the order of time, in the same transaction. So a late schedule is never visible in a balance, and the
+journal is in the order of time.
 
-The commands stand with their rules: `accounts`, `credits`, `proposals`, `refunds`, `interviews`, `holds`, `plans`,
-`badges` and `expiry_notices`.
+Each command is defined with its rules: `credits`, `proposals`, `refunds`, `interviews`, `holds`, `plans`, `badges` and
+`expiry_notices`. Opening an account (`accounts`) is the one change that has no account before it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Command(Protocol):
 
     @property
     def request(self) -> Request | None:
-        """Who wants it, and under which idempotency key; None where doing it again changes nothing."""
+        """The caller's request with its idempotency key; None for a command that changes nothing when repeated."""
         ...
 
     def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
-        """What it makes of a settled account.
+        """The decision for a settled account.
 
         Raises:
             LedgerError: the refusal; nothing changes.
@@ -42,7 +42,7 @@ class Command(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Nothing but what the calendar brings."""
+    """Settle the account, and do nothing else."""
 
     request: None = None
 
@@ -51,20 +51,20 @@ class Settle:
 
 
 def decide(account: Account, command: Command, now: datetime, policy: Policy) -> Decision:
-    """Settle the account, then do what the command says.
+    """Settle the account, then apply the command.
 
     Returns:
-        The new state and every entry, the command's own last. Not ``complete`` where more had fallen due than one
+        The new state and every entry, the command's own last. Not ``complete`` if more had fallen due than one
         transaction takes: write it and decide again.
 
     Raises:
         LedgerError: the refusal; nothing changes.
     """
-    # The clocks of two machines differ: one that is behind must not bring back a day, or a cycle, that has ended.
+    # The clocks of two machines differ: one that is behind must not return to a day, or a cycle, that has ended.
     now = max(now, account.last_at or now)
     settled = settle(Decision(account), now, policy)
     if not settled.complete:
         return lower_notice_due(settled, now.date(), policy)
     decided = command.apply(settled, now, policy)
-    # What came back may expire at once, by a grace of 0 days.
+    # With 0 days of grace, a refund of an expired lot expires at once.
     return lower_notice_due(settle(decided, now, policy), now.date(), policy)

@@ -1,4 +1,4 @@
-"""Connects that come from any source but the calendar, and corrections by staff."""
+"""Connects from any source but the calendar, and corrections by staff."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Credit:
     reference: Mapping[str, str]
     request: Request
     once: str | None = None
-    """What this may be given for only once for ever."""
+    """The name of the claim, if it may be given only once for ever."""
     freelancers_only: bool = False
     """Agencies get no free Connects."""
     at: datetime | None = None
-    """When what it is given for happened, where that is not now: they live from that day on."""
+    """When the reason for it happened, if not now: its lot lives from that day on."""
     bonus: Credit | None = None
-    """What comes with it, as an entry of its own."""
+    """A further credit in the same transaction, as an entry of its own."""
 
     def __post_init__(self) -> None:
         check_amount(self.amount)
@@ -62,7 +62,7 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Adjust:
-    """A courtesy or a correction by staff: ``amount`` is signed."""
+    """A courtesy or a correction by staff; ``amount`` is signed."""
 
     amount: int
     reason: str
@@ -94,7 +94,10 @@ class Adjust:
 
 
 def _check_may_get(account: Account, what: EntryType) -> None:
-    """A charge always ends in its Connects; a code is redeemed by the account, and a reward was won before."""
+    """A purchase that was charged is always credited, a reward to all but closed accounts, a promo code to active ones.
+
+    Redeeming a code is an act of the account, and a reward was won before.
+    """
     if what is EntryType.PROMO:
         account.check_may_act()
     elif what is not EntryType.PURCHASE and account.status is Status.CLOSED:

@@ -4,7 +4,7 @@
 
     LedgerError
     ├── InvalidRequestError          invalid_request
-    │   └── NoFreeConnectsError      (an agency, for ever)
+    │   └── NoFreeConnectsError      (the account is an agency)
     ├── AccountNotFoundError         account_not_found
     ├── SpendNotFoundError           spend_not_found
     ├── PurchaseNotFoundError        purchase_not_found
@@ -22,7 +22,7 @@
     ├── JobNotOpenError              job_not_open
     ├── AuctionClosedError           auction_closed
     ├── BidTooLowError               bid_too_low             (required)
-    ├── PromoError                   (a code that brings nothing)
+    ├── PromoError                   (a promo code that cannot be redeemed)
     │   ├── PromoNotFoundError       promo_not_found
     │   ├── PromoNotActiveError      promo_not_active
     │   ├── PromoUsedError           promo_used
@@ -31,12 +31,12 @@
     ├── NoInterviewRewardError       not_refundable
     ├── IdempotencyKeyReusedError    idempotency_key_reused
     ├── PaymentDeclinedError         payment_declined        (purchase_id)
-    └── BusyError                    busy                    (purchase_id, where one may have been begun)
+    └── BusyError                    busy                    (purchase_id, if a purchase may have been begun)
 
-A refusal changes nothing and does not use its idempotency key up, but for a `BusyError` of which it says otherwise.
-``code`` is stable and part of the HTTP contract.
-Which of two refusals wins is the order in which a request is looked at: its own form, the account, the
-idempotency key, the state of the account (closed, suspended, frozen, plan), then the balance.
+A refusal changes nothing and does not use up its idempotency key, except for a `BusyError` that says otherwise.
+``code`` is stable and part of the HTTP contract. If two refusals apply, the first of this order is returned: the form
+of the request, the account's existence, the idempotency key, the state of the account (closed, suspended, frozen,
+plan), the balance.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from typing import ClassVar
 
 
 class LedgerError(Exception):
-    """The base of all refusals. ``details`` are the numbers that matter to the caller."""
+    """The base of all refusals. ``details`` are numbers that the caller needs, such as the balance."""
 
     code: ClassVar[str]
 
@@ -56,7 +56,7 @@ class LedgerError(Exception):
 
 
 class InvalidRequestError(LedgerError):
-    """The request itself is wrong; ``loc`` says where."""
+    """The request itself is invalid; ``loc`` names the field."""
 
     code = "invalid_request"
 
@@ -67,7 +67,7 @@ class InvalidRequestError(LedgerError):
 
 
 class NoFreeConnectsError(InvalidRequestError):
-    """No request for this account is ever right, as an account's kind never changes."""
+    """Agencies get no free Connects. No repeat succeeds, as an account's kind never changes."""
 
     def __init__(self) -> None:
         super().__init__("account", "is an agency, and agencies get no free Connects")
@@ -187,14 +187,14 @@ class RewardCapReachedError(LedgerError):
 
     def __init__(self, *, cap: int, awarded: int, days: int) -> None:
         super().__init__(
-            f"Within {days} days interviews brought {awarded} Connects, and may bring {cap}.",
+            f"Interviews brought {awarded} Connects within {days} days, and the most is {cap}.",
             cap=cap,
             awarded=awarded,
         )
 
 
 class PromoError(LedgerError):
-    """A code that brings nothing; ``code`` is the refusal's own, as everywhere."""
+    """A promo code that cannot be redeemed. ``code`` is the refusal's own, not the promo code."""
 
 
 class PromoNotFoundError(PromoError):
@@ -233,12 +233,12 @@ class NotRefundableError(LedgerError):
 
 
 class NoInterviewRewardError(LedgerError):
-    """The reward is for proposals that were sent on one's own."""
+    """The proposal came through a free channel."""
 
     code = "not_refundable"
 
     def __init__(self, channel: str) -> None:
-        super().__init__(f"An interview brings nothing for a proposal that came by way of {channel}.")
+        super().__init__(f"There is no interview reward for a proposal of the channel {channel}.")
 
 
 class IdempotencyKeyReusedError(LedgerError):
@@ -259,8 +259,8 @@ class BusyError(LedgerError):
     """Contention outlasted the deadline, or the database did not answer.
 
     Args:
-        unanswered: Whether this may have happened all the same.
-        known: What else is known, as whole sentences for the caller.
+        unanswered: Whether the request may have been carried out.
+        known: What is known of it instead, as whole sentences for the caller.
         details: As for every refusal.
     """
 

@@ -1,12 +1,12 @@
 """Notices that lots are about to expire: some days ahead, once for each day of expiry and number of days.
 
-A notice has its day: a lot of which something is left 30 days before it expires is told of on that day, or as soon
-after it as anybody looks. ``notice_due`` is the day from which on nothing has been told yet, so nothing else has to be
-remembered: each day passes it once. As a lower bound it costs a spend nothing; a credit moves it only where it brings a
-lot that has its day sooner than all others, which a new lot never does.
+A notice has its day: if some of a lot is left 30 days before it expires, its notice is sent on that day, or at the next
+run after it. All notices of days before ``notice_due`` were sent, so no other state is needed. As a lower bound it is
+not changed by a spend; a credit changes it only for a lot whose notice comes before all others, which a new lot's never
+does.
 
-Where more is to be told than one transaction takes, the notices of the earliest days are told first and ``notice_due``
-moves on to the first day that was not: a next decision goes on from there, and so does whoever looks next.
+If there are more notices than one transaction takes, those of the earliest days are sent first, and ``notice_due`` is
+set to the first day that was left out. The next decision, or the next run, continues from there.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 EXPIRING = "expiring"
 
-TOLD_AT_ONCE = 40
-"""How many notices one decision may carry beside what it settles; a transaction takes 100 items. All of one day have to
+NOTICES_AT_ONCE = 40
+"""How many notices one decision may hold beside what it settles; a transaction takes 100 items. All of one day have to
 fit: `MOST_NOTICES` of the policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotifyExpiring:
-    """Tell the owner of lots that are about to expire."""
+    """Send the owner notices of lots that are about to expire."""
 
     request: None = None
 
     def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
-        """Tell of all lots whose day has come since the last time, of each day of expiry only what is most urgent.
+        """Send the notices whose day has come since the last time, for each day of expiry only the most urgent one.
 
-        The days of all lots are computed anew, by the policy of now: ``notice_due`` may have been by an older one. A
-        notice whose day had passed when its number of days was configured is not sent.
+        The days of all lots are computed anew by the current policy: ``notice_due`` may be by an older one. A notice
+        whose day had passed when its number of days was configured is not sent.
 
         Returns:
-            Not ``complete`` where more is to be told than one transaction takes.
+            Not ``complete`` if there are more notices than one transaction takes.
         """
         account, today = settled.account, now.date()
         since = account.notice_due
@@ -55,7 +55,7 @@ class NotifyExpiring:
         for bucket, left in account.lots.items():
             expiring[bucket.expires_on] += left
         waiting = _waiting(since, today, expiring, policy)
-        go_on = waiting[TOLD_AT_ONCE][0] if len(waiting) > TOLD_AT_ONCE else None
+        go_on = waiting[NOTICES_AT_ONCE][0] if len(waiting) > NOTICES_AT_ONCE else None
         for day, expires_on, ahead in waiting:
             if go_on is None or day < go_on:
                 facts: dict[str, str | int] = {
@@ -71,7 +71,7 @@ class NotifyExpiring:
 
 
 def lower_notice_due(decided: Decision, today: date, policy: Policy) -> Decision:
-    """Lower ``notice_due`` for lots added here. A lot whose day is today or past has its notice on its next day."""
+    """Lower ``notice_due`` for the lots of this decision. A lot whose day is today or past is due on its next day."""
     account = decided.account
     gained: Iterable[date] = {
         bucket.expires_on for entry in decided.entries for bucket, amount in entry.slices.items() if amount > 0
@@ -84,7 +84,7 @@ def lower_notice_due(decided: Decision, today: date, policy: Policy) -> Decision
 
 
 def _waiting(since: date, today: date, expiring: Iterable[date], policy: Policy) -> list[tuple[date, date, int]]:
-    """The most urgent notice of each day of expiry whose day has come: its day, the day of expiry, the days ahead."""
+    """For each day of expiry the most urgent notice whose day has come: that day, the day of expiry, the days ahead."""
     waiting = []
     for expires_on in expiring:
         come = [ahead for ahead in policy.expiry_notice_days if since <= expires_on - timedelta(ahead) <= today]
@@ -94,9 +94,9 @@ def _waiting(since: date, today: date, expiring: Iterable[date], policy: Policy)
 
 
 def _next_day(since: date, today: date, expiring: Iterable[date], policy: Policy) -> date:
-    """The first day after today on which something may have to be told."""
+    """The first day after today on which a notice may be due."""
     known = [since] if since > today else []
-    # Where no lot waits for its day, one that comes later has it no sooner than one of today.
+    # Without any lot, the next one has its notice no sooner than one issued today.
     soonest = expiry_of_lot(today, policy.lot_lifetime_months) - timedelta(max(policy.expiry_notice_days))
     return min([*known, *_days_after(today, expiring, policy)], default=max(soonest, today + timedelta(1)))
 

@@ -1,11 +1,12 @@
-"""What an interview brings, and how much interviews may bring an account in any so many days.
+"""What an interview brings, and the cap on what interviews bring an account within any window of days.
 
-News of an interview comes late and in any order, and the cap counts by when the interviews were. So an account
-remembers what its interviews brought, by their own times, and an interview is awarded only so much that no window on
-either side of it holds more than the cap.
+Interviews are reported late and in any order, and the cap counts by when they took place. So an account stores what its
+interviews were awarded by these times, and an interview is awarded only as much as keeps every window around it within
+the cap.
 
-It remembers `REMEMBERED` of them. Beyond, two neighbours become one **stretch**, which counts whole in any window that
-touches it: the cap is never passed, and what is told very late, between many others, may bring less.
+An account stores `REMEMBERED` awards. Of more, two neighbours are merged into one **stretch**, which counts whole in
+any window that it touches: the cap is never passed, and an interview that is reported very late, between many others,
+may bring less.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.ledger.badges import named
+from shared.ledger.badges import timestamp
 from shared.ledger.calendar import expiry_of_lot
 from shared.ledger.errors import (
     AccountClosedError,
@@ -24,7 +25,7 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.jobs import Channel
-from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, Status, back
+from shared.ledger.model import Bucket, Decision, Entry, EntryType, Request, Status, slices_back
 from shared.ledger.refunds import check_on_proposal
 
 if TYPE_CHECKING:
@@ -33,36 +34,35 @@ if TYPE_CHECKING:
     from shared.ledger.policy import Policy
 
 REMEMBERED = 16
-"""So many stretches keep an account's item below 1 KB beside 24 buckets, and are three times what the default cap lets
-into a window."""
+"""With these and 24 buckets an account's item stays below 1 KB. The default cap admits a third as many in a window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interview:
-    """A client invited to an interview after a proposal, which cost ``spend``."""
+    """A client invited the account to an interview for a proposal, which cost ``spend``."""
 
     spend: Entry
     request: Request
     came_back: int | None = None
-    """How many of its Connects came back before; None where it was never given back."""
+    """How many of its Connects were refunded before; None if there was no refund."""
     at: datetime | None = None
-    """When the interview was, where that is not now."""
+    """When the interview was; None for now."""
 
     def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
-        """In all as much as an interview brings: the proposal's own Connects come back, the rest is a reward.
+        """Refund the proposal's Connects, and reward what is missing to what an interview brings.
 
-        Near the cap it is filled up to that, the proposal's own Connects first; what is beyond is lost. The reward
+        Near the cap it brings only what fits, the proposal's own Connects first; the rest is lost. The reward's lot
         lives from the day of the interview on.
 
         Raises:
-            NotRefundableError: it stands for no proposal.
-            NoInterviewRewardError: it stands for one that was not sent on one's own.
+            NotRefundableError: the spend is for no proposal.
+            NoInterviewRewardError: the proposal came through a free channel.
             RewardCapReachedError: nothing fits.
-            AlreadyRefundedError: as much as an interview brings came back before, so nothing is missing.
-            AccountClosedError: to a closed account only the proposal's own Connects come back, and none are missing.
+            AlreadyRefundedError: as much as an interview brings was refunded before, so nothing is missing.
+            AccountClosedError: a closed account only gets the proposal's own Connects, and none are missing.
         """
         check_on_proposal(self.spend)
-        _check_sent_on_ones_own(self.spend)
+        _check_channel(self.spend)
         spend, came_back = self.spend, self.came_back or 0
         at = min(self.at or now, now)
         brought = min(_room(settled.account.interviews, at, policy), policy.interview - came_back)
@@ -76,12 +76,12 @@ class Interview:
         rewarded = brought - refunded
         known = remember(settled.account.interviews, at, brought, now, timedelta(days=policy.interview_window_days))
         settled = replace(settled, account=replace(settled.account, interviews=known)).once(interview_claim(spend))
-        reference = {"type": "interview", "spend_id": spend.entry_id} | ({"at": named(at)} if at != now else {})
+        reference = {"type": "interview", "spend_id": spend.entry_id} | ({"at": timestamp(at)} if at != now else {})
         request = self.request
         if refunded:
             settled = settled.add_entry(
                 EntryType.REFUND,
-                back(spend.slices, refunded, now.date(), policy.refund_grace_days, before=came_back),
+                slices_back(spend.slices, refunded, now.date(), policy.refund_grace_days, before=came_back),
                 request,
                 at=now,
                 now=now,
@@ -103,8 +103,8 @@ class Interview:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Brought:
-    """What interviews brought from ``first`` to ``last``, both included: one instant, unless several were merged."""
+class InterviewAward:
+    """What interviews brought from ``first`` to ``last``, both included: the same instant, unless some were merged."""
 
     first: datetime
     last: datetime
@@ -116,54 +116,54 @@ def interview_claim(spend: Entry) -> str:
     return f"interview#{spend.entry_id}"
 
 
-def brought_around(interviews: Sequence[Brought], at: datetime, window: timedelta) -> int:
-    """The most that interviews brought in any ``window`` with ``at`` in it. A window has its start and not its end."""
+def awarded_around(interviews: Sequence[InterviewAward], at: datetime, window: timedelta) -> int:
+    """The most that interviews brought in any ``window`` that contains ``at``. A window excludes its end."""
     starts = [each.last for each in interviews if at - window < each.last <= at]
-    return max(_brought_from(interviews, start, window) for start in [*starts, at])
+    return max(_awarded_from(interviews, start, window) for start in [*starts, at])
 
 
 def remember(
-    interviews: Sequence[Brought], at: datetime, amount: int, now: datetime, window: timedelta
-) -> tuple[Brought, ...]:
-    """The same with one more, in the order of time, and no more than are to be remembered."""
+    interviews: Sequence[InterviewAward], at: datetime, amount: int, now: datetime, window: timedelta
+) -> tuple[InterviewAward, ...]:
+    """The awards with one more, in the order of time, merged to at most `REMEMBERED`."""
     known = sorted(interviews)
     around = next((each for each in known if each.first <= at <= each.last), None)
     if around:
         known[known.index(around)] = replace(around, amount=around.amount + amount)
     else:
-        known = sorted([*known, Brought(at, at, amount)])
+        known = sorted([*known, InterviewAward(at, at, amount)])
     while len(known) > REMEMBERED:
         known = _with_two_merged(known, now, window)
     return tuple(known)
 
 
-def _room(interviews: Sequence[Brought], at: datetime, policy: Policy) -> int:
-    awarded = brought_around(interviews, at, timedelta(days=policy.interview_window_days))
+def _room(interviews: Sequence[InterviewAward], at: datetime, policy: Policy) -> int:
+    awarded = awarded_around(interviews, at, timedelta(days=policy.interview_window_days))
     if awarded >= policy.interview_cap:
         raise RewardCapReachedError(cap=policy.interview_cap, awarded=awarded, days=policy.interview_window_days)
     return policy.interview_cap - awarded
 
 
-def _brought_from(interviews: Sequence[Brought], start: datetime, window: timedelta) -> int:
+def _awarded_from(interviews: Sequence[InterviewAward], start: datetime, window: timedelta) -> int:
     return sum(each.amount for each in interviews if start <= each.last and each.first < start + window)
 
 
-def _with_two_merged(known: list[Brought], now: datetime, window: timedelta) -> list[Brought]:
-    """Two neighbours that are over before those of the last window, which decide on the next interview, if there are.
+def _with_two_merged(known: list[InterviewAward], now: datetime, window: timedelta) -> list[InterviewAward]:
+    """The awards with two neighbours merged: the two that lie closest together for their age.
 
-    Of these, the two that lie closest together for their age: the older, the coarser.
+    Those of the last window, which decide on the next interview, are merged only if there are no others.
     """
 
-    def harm(pair: tuple[Brought, Brought]) -> tuple[bool, float]:
+    def harm(pair: tuple[InterviewAward, InterviewAward]) -> tuple[bool, float]:
         older, newer = pair
         return newer.last > now - window, (newer.last - older.first) / (now - older.first)
 
     older, newer = min(pairwise(known), key=harm)
-    merged = Brought(older.first, newer.last, older.amount + newer.amount)
+    merged = InterviewAward(older.first, newer.last, older.amount + newer.amount)
     return sorted([*(each for each in known if each not in {older, newer}), merged])
 
 
-def _check_sent_on_ones_own(spend: Entry) -> None:
+def _check_channel(spend: Entry) -> None:
     channel = spend.reference.get("channel", Channel.SEARCH)
     if channel != Channel.SEARCH:
         raise NoInterviewRewardError(channel)

@@ -1,20 +1,20 @@
-"""A job: what a proposal on it costs, whether it takes proposals, and whether theirs come back.
+"""A job: what a proposal on it costs, whether it takes proposals, and whether these are refunded.
 
 ::
 
-    open ──► canceled    the client took it back                       proposals come back, if nobody was hired before
+    open ──► canceled    the client took it back            proposals are refunded, unless somebody was hired before
      │
-     ├─────► filled      the client has hired all                      they do not
-     ├─────► expired     its time was over                             they do not
+     ├─────► filled      the client has hired all           they are not
+     ├─────► expired     its time was over                  they are not
      │           │
-     └───────────┴─► removed    it broke the terms                     proposals come back, however it had ended
+     └───────────┴─► removed    it broke the terms          proposals are refunded, however it had ended
 
-The first hire (``hired``) closes the auction of the boosted places and ends nothing else: the job takes proposals on.
+The first hire (``hired``) closes the auction of the boosted places and ends nothing else: the job stays open.
 
-The marketplace tells the ledger of a job in versions, and of what happens to it by events. They come more than once,
-late, and in any order: an older version is ignored, a job may end before its first version comes, and of each kind of
-event the earliest time counts. What a job is follows from these times alone, in whatever order they became known. What
-came back before it was known that it should not have stays with its owner.
+The marketplace sends a job in versions, and what happens to it as events. Both arrive more than once, late, and in any
+order: an older version is ignored, a job may end before its first version arrives, and of each kind of event the
+earliest time counts. A job's status follows from these times alone, in whatever order they became known. What was
+refunded before it was known that it should not have been stays with its owner.
 
 What ends a job closes the auction of its boosted places (`shared.ledger.auction`) in the same write: `JobAndAuction`.
 """
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 LARGEST = 2**53 - 1
-"""Of the whole numbers that every JSON parser keeps exact."""
+"""The largest whole number that every JSON parser keeps exact."""
 LONGEST_NAME = 64
-"""Of a size or a scope, in characters."""
+"""The length of a size or a scope, in characters."""
 
 FIRST_WAIT = timedelta(minutes=2)
 LONGEST_WAIT = timedelta(hours=1)
 SETTLES_WITHIN = timedelta(minutes=1)
-"""A transaction becomes visible item by item: a proposal that came just before the end may be seen just after it."""
+"""A transaction becomes visible item by item: a proposal from just before the end may be visible only just after it."""
 
 
 class JobEvent(StrEnum):
-    """What happens to a job."""
+    """An event of a job."""
 
     HIRED = "hired"
     CANCELED = "canceled"
@@ -90,12 +90,12 @@ CLOSES = {
     JobEvent.EXPIRED: Why.CLOSED,
     JobEvent.FILLED: Why.CLOSED,
 }
-"""What each means for the auction, unless it closed before."""
+"""How each event closes the auction, unless it was closed before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """What the marketplace says of a job. ``price`` is in Connects and overrides what size and scope would cost."""
+    """One version of a job. ``price`` is in Connects and overrides the price by size and scope."""
 
     version: int
     size: str | None = None
@@ -109,17 +109,17 @@ class Posting:
 class Job:
     job_id: str
     posting: Posting | None = None
-    """None where it ended before any version of it came."""
+    """None if it ended before any version of it arrived."""
     price: int | None = None
     """What a proposal costs, as of its posting; the table of prices may have changed since."""
     closing_version: int | None = None
-    """The lowest version that is known to say when it was posted: it sets when the auction closes."""
+    """The lowest known version that names the time of posting: it sets when the auction closes."""
     events: Mapping[JobEvent, datetime] = field(default_factory=dict)
-    """When each happened; the earliest time that is known of."""
+    """When each happened: the earliest known time."""
     refunds_since: datetime | None = None
-    """When it became known that its proposals come back."""
+    """When it became known that its proposals are to be refunded."""
     refunds_due: datetime | None = None
-    """When to look next for proposals to refund; none where there are none left, or none come back."""
+    """When the next sweep looks for proposals to refund; None if none are left, or none are to be refunded."""
     looks: int = 0
     """How many sweeps have looked for its proposals."""
     revision: int = 0
@@ -127,7 +127,7 @@ class Job:
 
     @property
     def status(self) -> JobStatus:
-        """The first end is the end, but that a removal counts after one that gives nothing back."""
+        """The first end counts, except that a removal also counts after an end that refunds nothing."""
         removed, ends = self.events.get(JobEvent.REMOVED), self._ends()
         if removed and (not ends or removed <= ends[0][0] or not self._cancellation_refunds(ends)):
             return JobStatus.REMOVED
@@ -135,16 +135,16 @@ class Job:
 
     @property
     def refunds(self) -> bool:
-        """Whether its proposals come back."""
+        """Whether its proposals are refunded."""
         return self.status is JobStatus.REMOVED or self._cancellation_refunds(self._ends())
 
     def _ends(self) -> list[tuple[datetime, JobEvent]]:
-        """The ends but for a removal, the first one first."""
+        """All ends except a removal, in the order of time."""
         kinds = (JobEvent.FILLED, JobEvent.EXPIRED, JobEvent.CANCELED)
         return sorted(((self.events[kind], kind) for kind in kinds if kind in self.events), key=lambda end: end[0])
 
     def _cancellation_refunds(self, ends: list[tuple[datetime, JobEvent]]) -> bool:
-        """Whether it ended by a cancellation before anybody was hired."""
+        """Whether it was canceled before anybody was hired."""
         if not ends or ends[0][1] is not JobEvent.CANCELED:
             return False
         hired = self.events.get(JobEvent.HIRED)
@@ -171,20 +171,20 @@ class Proposal:
 
 
 def with_posting(known: JobAndAuction, posting: Posting, at: datetime, now: datetime, policy: Policy) -> JobAndAuction:
-    """A job as of a posting, or as it was where a newer version is known.
+    """The job with one more version, or as it was if a newer version is known.
 
-    An older version that comes late counts for nothing but the time at which the auction closes: some days after the
-    job was posted, as the first version that names that time says, or after the earliest version as long as none does.
+    An older version that arrives late can only change when the auction closes. That is some days after the job was
+    posted by the first version that names that time or, while none does, after the earliest version was made.
 
     Args:
         known: The job before.
-        posting: One version.
-        at: When that version came to be.
-        now: When it is told.
+        posting: The version.
+        at: When the version was made.
+        now: When it arrives.
         policy: The product's numbers.
 
     Raises:
-        InvalidRequestError: a size or scope that has no price.
+        InvalidRequestError: its size or scope has no price.
     """
     job = known.job
     if job.posting is None or job.posting.version < posting.version:
@@ -197,7 +197,7 @@ def with_posting(known: JobAndAuction, posting: Posting, at: datetime, now: date
 
 
 def _closing(job: Job, posting: Posting, at: datetime, auction: Auction, policy: Policy) -> tuple[Job, datetime | None]:
-    """When the auction closes by this version; None where another one sets that."""
+    """The job, and when its auction closes by this version; None if another version sets that."""
     first = job.closing_version
     days = timedelta(days=policy.auction_days)
     if posting.posted_at is None:
@@ -209,7 +209,7 @@ def _closing(job: Job, posting: Posting, at: datetime, auction: Auction, policy:
 
 
 def price_of(posting: Posting, policy: Policy) -> int:
-    """What a proposal on it costs, in Connects: by its size and scope, unless it names its price.
+    """What a proposal on it costs, in Connects: the price that it names, else the one by its size and scope.
 
     Raises:
         InvalidRequestError
@@ -225,10 +225,11 @@ def price_of(posting: Posting, policy: Policy) -> int:
     return price
 
 
-def happen(known: JobAndAuction, event: JobEvent, at: datetime, now: datetime, policy: Policy) -> JobAndAuction:
-    """A job to which something happened at ``at``. Of each kind of event the earliest one counts.
+def with_event(known: JobAndAuction, event: JobEvent, at: datetime, now: datetime, policy: Policy) -> JobAndAuction:
+    """The job after an event that happened at ``at``. Of each kind of event the earliest one counts.
 
-    Whoever has a boosted place then has paid for it, unless the proposals come back: then what is held does too.
+    It closes the auction: every account with a place pays, unless the job was canceled or removed. Then the holds are
+    released.
     """
     events = known.job.events
     job = replace(known.job, events={**events, event: min(at, events.get(event, at))})
@@ -237,21 +238,21 @@ def happen(known: JobAndAuction, event: JobEvent, at: datetime, now: datetime, p
 
 
 def _with_refunds(job: Job, now: datetime) -> Job:
-    """Proposals are refunded from when it is known that they come back, until it is known that they do not."""
+    """The job with its refunds begun if they have become due, or ended if they are not due any more."""
     if job.refunds == (job.refunds_since is not None):
         return job
     since = now if job.refunds else None
     return replace(job, refunds_since=since, refunds_due=since, looks=0)
 
 
-def interact(known: JobAndAuction, interaction: Interaction, now: datetime, policy: Policy) -> JobAndAuction:
-    """A job on which a client interacted with a proposal."""
+def with_interaction(known: JobAndAuction, interaction: Interaction, now: datetime, policy: Policy) -> JobAndAuction:
+    """The job after a client's interaction with a proposal."""
     auction = auctions.interact(known.auction, interaction, now, policy)
     return replace(known, auction=auctions.close_by_clock(auction, now, policy))
 
 
 def after_sweep(job: Job, left: int, now: datetime) -> Job:
-    """A job after a sweep that found ``left`` refunds still to be made: when to sweep again, if at all."""
+    """The job after a sweep that found ``left`` proposals to refund: when to sweep it again, if at all."""
     if not left and job.refunds_since and now - job.refunds_since >= SETTLES_WITHIN:
         return replace(job, refunds_due=None)
     wait = min(FIRST_WAIT * (1 << min(job.looks, 10)), LONGEST_WAIT)
@@ -259,17 +260,17 @@ def after_sweep(job: Job, left: int, now: datetime) -> Job:
 
 
 def endings_requested(auction: Auction, now: datetime) -> Auction:
-    """An auction whose holds a message asks to end: when to send another, should that one be lost."""
+    """The auction after a message was sent to end its holds: when to send another, in case that one is lost."""
     return replace(auction, due=now + FIRST_WAIT)
 
 
 def quote(job: Job | None, channel: Channel, *, amount: int | None, expected_price: int | None) -> int:
-    """What a proposal costs, 0 where it is free. Where the job is not known it costs what its sender says.
+    """What a proposal costs; 0 if it is free. Without a known job it costs what the request says.
 
     Raises:
         JobNotOpenError: the job takes no proposals any more.
-        PriceChangedError: the sender saw another price.
-        InvalidRequestError: nobody knows the price.
+        PriceChangedError: the request names another price.
+        InvalidRequestError: neither the job nor the request names a price.
     """
     if job and job.status is not JobStatus.OPEN:
         raise JobNotOpenError(job.job_id, job.status)

@@ -1,8 +1,8 @@
 """What the ledger is made of: lots in buckets, an account, and the entries that explain every change.
 
 Connects come in **lots** that expire. Lots that expire on the same day and are of the same class are
-interchangeable, so an account keeps one number a **bucket** (day of expiry, free or purchased) instead of one record
-a lot: however much it does and however long it lives, it has at most two buckets a day of a lot's life.
+interchangeable, so an account keeps one number for each **bucket** (day of expiry, free or purchased) instead of one
+record for each lot: however much it does, it has at most two buckets for each day of a lot's life.
 
 An **entry** is one row of the journal. Its amount is the sum of its slices, its slices by bucket add up to the
 account's lots, and its ``seq`` leaves no gap: the journal alone explains the account.
@@ -27,7 +27,7 @@ from shared.ledger.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.ledger.interviews import Brought
+    from shared.ledger.interviews import InterviewAward
 
 
 class Kind(StrEnum):
@@ -40,13 +40,18 @@ class Plan(StrEnum):
     PLUS = "plus"
 
 
-class PlanNews(StrEnum):
-    """What is told of a plan. Of two that name the same instant, the later one in this list counts."""
+class PlanChange(StrEnum):
+    """A change of plan. Of two at the same instant, the later one in this list counts."""
 
     BASIC = "basic"
-    """From the first day of the next cycle on."""
+    """A downgrade that counts from the first day of the next cycle on."""
     BASIC_NOW = "basic_now"
     PLUS = "plus"
+
+    @classmethod
+    def to(cls, plan: Plan, *, at_once: bool) -> PlanChange:
+        """A downgrade waits for the next cycle unless it is to count at once; an upgrade never waits."""
+        return cls.BASIC_NOW if at_once and plan is Plan.BASIC else cls(plan.value)
 
 
 class Status(StrEnum):
@@ -73,7 +78,7 @@ class EntryType(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Bucket:
-    """Where Connects that expire together are kept. Buckets sort in burn order.
+    """Connects of one class that expire on one day. Buckets sort in burn order.
 
     ``expires_on`` is the first day (UTC) on which they can no longer be used. Earliest expiry burns first, and on
     the same day free (``paid`` false) before purchased.
@@ -88,13 +93,13 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """The availability badge of an account that has had it. Off, it still knows how far it was paid for."""
+    """The availability badge of an account that has had it; ``paid_until`` is kept while it is off."""
 
     enabled: bool
     max_per_week: int
     """The most Connects that the account will pay for a week."""
     paid_until: datetime
-    """When the newest week that was paid for ends; where it is on, when the next one is charged."""
+    """The end of the newest week that was paid for. While the badge is on, the next week is charged then."""
 
     @property
     def renews_at(self) -> datetime | None:
@@ -103,14 +108,14 @@ class Badge:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What one cycle has brought of its monthly Connects, and for what."""
+    """What one cycle has granted of its monthly Connects, and for what."""
 
     plan: Plan | None = None
-    """The plan whose monthly amount came, or None: nothing came, as the account was not active on its first day."""
+    """The plan whose monthly amount was granted; None if the account was not active on the cycle's first day."""
     upgraded_days: int = 0
-    """How many days were left of the cycle at the upgrade that it brought the rest of plus for; 0 where none did."""
+    """How many days of the cycle were left at the upgrade for which the rest of plus was granted; 0 without one."""
     amount: int = 0
-    """How many Connects that were, whatever the product's numbers are now."""
+    """How many Connects were granted, whatever the product's numbers are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class Account:
     account_id: str
     kind: Kind
     plan: Plan
-    """As of when the account was settled: a downgrade under way counts from the first day of the next cycle on."""
+    """As of the last settling: a pending downgrade counts from the first day of the next cycle on."""
     joined_on: date
     """The anchor: cycles start on this day of the month."""
     lots: Mapping[Bucket, int] = field(default_factory=dict)
@@ -129,39 +134,39 @@ class Account:
     """What open holds have taken out of the lots."""
     frozen: bool = False
     """An agency that left the plus plan: it keeps its Connects and cannot use them."""
-    told_since: datetime | None = None
-    """When the account was opened: no older news of its plan or status counts."""
-    plans: Mapping[datetime, PlanNews] = field(default_factory=dict)
-    """What was told of the plan, by when it happened, what it began with included. Empty while nothing was told."""
+    opened_at: datetime | None = None
+    """No older change of its plan or status counts."""
+    plans: Mapping[datetime, PlanChange] = field(default_factory=dict)
+    """The changes of plan by when they happened, the first plan included. Empty while there were none."""
     statuses: Mapping[datetime, Status] = field(default_factory=dict)
-    """The same of the status. Empty for an account that has always been active."""
+    """The same for the status. Empty for an account that has always been active."""
     version: int = 0
     seq: int = 0
     last_at: datetime | None = None
     """When the newest entry happened; time in the journal never runs backwards."""
     granted_month: date | None = None
-    """The newest cycle whose monthly Connects came (first day of its month); none for agencies."""
+    """The newest cycle whose monthly Connects were granted (first day of its month); None for agencies."""
     granted: Mapping[date, Granted] = field(default_factory=dict)
-    """What the newest cycles brought, by month; one that brought the same as the one before it is left out."""
-    interviews: tuple[Brought, ...] = ()
-    """What interviews brought, by when they were, in the order of time."""
+    """What the newest cycles granted, by month; a cycle that granted the same as the one before it is left out."""
+    interviews: tuple[InterviewAward, ...] = ()
+    """What interviews awarded, by when they took place, in the order of time."""
     grant_due: date | None = None
-    """When the next monthly Connects come."""
+    """The day of the next monthly Connects."""
     expiry_due: date | None = None
-    """No lot expires before this day. A lower bound: spending a lot up leaves it alone, so that a spend never
-    rewrites an index; the sweep moves it on."""
+    """No lot expires before this day. A lower bound: a spend that empties a lot does not change it, so that a spend
+    never writes to an index; the sweep sets it anew."""
     notice_due: date | None = None
-    """No notice of lots about to expire is to be told before this day, and all before it were. A lower bound too."""
+    """No notice of lots about to expire has a day before this one that was not sent. A lower bound too."""
     badge: Badge | None = None
 
     @property
     def balance(self) -> int:
-        """All lots, also those that have expired and are still to be written off: settle first."""
+        """The sum of all lots, including expired ones that are not written off yet: settle first."""
         return sum(self.lots.values())
 
     @property
     def closed_at(self) -> datetime | None:
-        """When it was closed: for ever, whatever was told for a later instant."""
+        """When it was closed: for ever, whatever change is stored for a later instant."""
         return min((at for at, status in self.statuses.items() if status is Status.CLOSED), default=None)
 
     @property
@@ -184,7 +189,7 @@ class Account:
             raise AccountFrozenError
 
     def use(self, amount: int) -> dict[Bucket, int]:
-        """What using so many takes from each bucket, in burn order.
+        """What a use of ``amount`` takes from each bucket, in burn order.
 
         Raises:
             AccountClosedError, AccountSuspendedError, AccountFrozenError, InsufficientConnectsError: in this order of
@@ -196,7 +201,7 @@ class Account:
         return self.burn(amount)
 
     def burn(self, amount: int) -> dict[Bucket, int]:
-        """What a debit takes from each bucket, in burn order. There has to be as much."""
+        """What a debit takes from each bucket, in burn order. The balance has to cover it."""
         slices = {}
         for bucket in sorted(self.lots):
             if not amount:
@@ -207,19 +212,19 @@ class Account:
         return slices
 
 
-def back(
+def slices_back(
     slices: Mapping[Bucket, int], amount: int, today: date, grace_days: int, *, before: int = 0
 ) -> dict[Bucket, int]:
-    """Connects that a debit took, back in the very lots it took them from.
+    """What of a debit comes back, by the lots that it was taken from.
 
-    What has expired since comes back for the days of grace. Where not all of it comes back, the lots that were taken
-    from last come first: they last longest. So of what came back ``before`` the lots are known by their number alone.
+    A lot that has expired since comes back for the days of grace. A part comes back starting with the lot that lasts
+    longest, so the number that came back ``before`` says which lots it came from.
     """
     returned: dict[Bucket, int] = {}
     for bucket in sorted(slices, reverse=True):
-        gone = min(-slices[bucket], before)
-        before -= gone
-        share = min(-slices[bucket] - gone, amount)
+        returned_before = min(-slices[bucket], before)
+        before -= returned_before
+        share = min(-slices[bucket] - returned_before, amount)
         if not share:
             continue
         amount -= share
@@ -230,7 +235,7 @@ def back(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, and under which idempotency key. ``fingerprint`` tells a repeat from another request."""
+    """A caller's request and its idempotency key. A repeat has the same ``fingerprint``, another request does not."""
 
     operation: str
     key: str
@@ -247,10 +252,10 @@ class Entry:
     seq: int
     at: datetime
     """When it took effect: an expiry at the instant of expiry and a grant at the start of its cycle, whenever the
-    job that wrote it ran."""
+    schedule ran that wrote it."""
     recorded_at: datetime
     type: EntryType | str
-    """A text where a newer release, since taken back, wrote a type that this one does not know."""
+    """A plain string for a type that only a newer release has, which was rolled back since."""
     amount: int
     balance_after: int
     slices: Mapping[Bucket, int]
@@ -262,20 +267,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Something that happens once for ever on an account, and the operation that holds it."""
+    """Something that happens once for ever on an account, and the entry that did it."""
 
     name: str
     holder: str
     fingerprint: str
     answer: str | None = None
-    """What the holder was answered, where no entry can tell it again."""
+    """The answer to the holder's request, where it cannot be made from an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that an account's owner is told once: ``kind`` and ``about`` name it for ever.
+    """A notice to an account's owner, sent once: ``kind`` and ``about`` identify it for ever.
 
-    For what no entry tells by itself; what an entry tells is made of the entry.
+    Only for what no entry implies; other notices are made from the entry.
     """
 
     account_id: str
@@ -286,9 +291,9 @@ class Notice:
 
 
 def entry_id(account_id: str, operation: str, key: str) -> str:
-    """The name of the one entry that a key of an operation can ever have on an account.
+    """The id of the one entry that a key of an operation can ever have on an account.
 
-    It is computed, not drawn, so that a retry finds what the first try wrote. 130 bits of SHA-256, lower-case
+    It is computed and not random, so that a retry finds what the first try wrote. 130 bits of SHA-256, in lower-case
     base 32, safe in a path.
     """
     digest = hashlib.sha256(f"{account_id}\x00{operation}\x00{key}".encode()).digest()
@@ -297,23 +302,22 @@ def entry_id(account_id: str, operation: str, key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a command makes of an account: its new state and the entries that lead there, oldest first."""
+    """The result of a command: the account's new state and the entries that lead to it, oldest first."""
 
     account: Account
     entries: tuple[Entry, ...] = ()
     claims: tuple[str, ...] = ()
-    """What this does that may happen once for ever."""
+    """The names of what may happen once for ever and happens here."""
     notices: tuple[Notice, ...] = ()
-    """What the owner is told of it."""
     complete: bool = True
-    """False where so much had fallen due that the command itself waits for a next decision."""
+    """False if more had fallen due than one transaction takes: the command itself is left to the next decision."""
 
     def once(self, claim: str) -> Decision:
         """Claim something that may happen once for ever."""
         return replace(self, claims=(*self.claims, claim))
 
     def notify(self, kind: str, about: str, *, at: datetime, facts: Mapping[str, str | int]) -> Decision:
-        """Tell the account's owner something, in the same transaction."""
+        """Add a notice to the account's owner, written in the same transaction."""
         return replace(self, notices=(*self.notices, Notice(self.account.account_id, kind, about, at, facts)))
 
     def add_entry(

@@ -1,12 +1,12 @@
-"""Monthly Connects, and what changes of plan and of status do, whenever they are told.
+"""Monthly Connects, and what changes of plan and of status do, whenever they arrive.
 
-A cycle brings its plan's monthly amount on its first day. An upgrade inside it brings ``floor((plus - basic) x days
+A cycle grants its plan's monthly amount on its first day. An upgrade inside it grants ``floor((plus - basic) x days
 left / days)`` more, free and paid ones in proportion; a downgrade counts from the next cycle on. All of it follows from
-the account's timeline (`shared.ledger.timeline`): news that comes late is put where it belongs, and what the remembered
-cycles lack by then comes at once. More than a cycle is due is never taken back.
+the account's timeline (`shared.ledger.timeline`): a late change is stored at the instant at which it happened, and what
+the remembered cycles lack by it is granted at once. What a cycle granted too much is never taken back.
 
-A row that makes up for something is dated when it was written, because nothing between could have used it; its lot
-expires as if it had come on its day. A lot that would have expired by now comes and expires, as two rows.
+A row that makes up for something is dated when it was written, because nothing could have used it before; its lot
+expires as if it had been granted on its day. A lot that would have expired by now is granted and expires, as two rows.
 
 What an account may do and get, by its status (a frozen agency is an active one on basic that was on plus):
 
@@ -27,9 +27,9 @@ change of plan                          yes        yes        yes, brings nothin
 expiry, and notices of it               run on     run on     run on                   run on
 ======================================  =========  =========  =======================  ==============================
 
-Which status counts for a cycle is that of its first instant, for an upgrade that of its own. What came or was used is
-not undone by a suspension or closing that is told later. Once an account is known to be closed, no news of a time
-before is taken any more.
+For a cycle the status of its first instant counts, for an upgrade the status at the upgrade. A suspension or closing
+that arrives late undoes nothing that was granted or used. Once an account is known to be closed, changes of an earlier
+time are refused.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.badges import go_off
+from shared.ledger.badges import switch_off
 from shared.ledger.calendar import add_months, cycle_of_month, expiry_of_lot, midnight
 from shared.ledger.errors import AccountClosedError, AccountSuspendedError, InvalidRequestError
-from shared.ledger.model import Account, Bucket, EntryType, Granted, Plan, PlanNews, Request, Status
+from shared.ledger.model import Account, Bucket, EntryType, Granted, Plan, PlanChange, Request, Status
 from shared.ledger.timeline import (
     ONE_INSTANT,
     due_in,
@@ -49,8 +49,8 @@ from shared.ledger.timeline import (
     newest,
     remembered_months,
     with_granted,
-    with_plan_news,
-    with_status_news,
+    with_plan_change,
+    with_status_change,
 )
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ if TYPE_CHECKING:
 class ChangeAccount:
     """Another plan, another status, or both.
 
-    ``at`` is when it happened. Without, it is newer than all that is known: what is so now.
+    ``at`` is when it happened. Without ``at`` it is newer than all known changes.
     """
 
     request: Request
-    plan: PlanNews | None = None
+    plan: PlanChange | None = None
     status: Status | None = None
     at: datetime | None = None
 
@@ -78,39 +78,39 @@ class ChangeAccount:
             raise InvalidRequestError("body", "needs plan, status, or both")
 
     def apply(self, settled: Decision, now: datetime, policy: Policy, /) -> Decision:
-        """Put news where it belongs, and bring what the remembered cycles lack by all that is known.
+        """Store the change at the instant at which it happened, and grant what the remembered cycles lack by it.
 
-        What had fallen due came by what was known, as its owner was shown it, whether a schedule had run or not. A
-        badge goes off where the account may no longer act.
+        What had fallen due was settled by the changes known before, as the account's owner was shown it, whether a
+        schedule had run or not. A badge goes off if the account may no longer act.
 
         Raises:
-            AccountClosedError: it is closed, and that is not what it is told.
+            AccountClosedError: it is closed, unless the change is that it is closed.
         """
-        settled = replace(settled, account=_with_news_of(settled.account, self, now, policy))
+        settled = replace(settled, account=_changed(settled.account, self, now, policy))
         status = settled.account.status
         if status is Status.CLOSED:
-            return go_off(settled, AccountClosedError(), now)
+            return switch_off(settled, AccountClosedError(), now)
         if status is Status.SUSPENDED:
-            settled = go_off(settled, AccountSuspendedError(), now)
+            settled = switch_off(settled, AccountSuspendedError(), now)
         for month in remembered_months(settled.account):
             cycle = cycle_of_month(month, settled.account.joined_on.day, policy.anchor_policy)
             settled = _make_up(settled, cycle, self.request.actor, now, policy)
         return settled
 
 
-def _with_news_of(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:
+def _changed(account: Account, command: ChangeAccount, now: datetime, policy: Policy) -> Account:
     if account.status is Status.CLOSED and (command.plan or command.status is not Status.CLOSED):
         raise AccountClosedError
-    # Nobody's clock may rule out the changes to come.
+    # A caller's clock that is ahead must not make the changes to come count as older.
     at = min(command.at, now) if command.at else max(now, newest(account) + ONE_INSTANT)
     if command.plan:
-        account = with_plan_news(account, at, command.plan, policy)
-    return with_status_news(account, at, command.status) if command.status else account
+        account = with_plan_change(account, at, command.plan, policy)
+    return with_status_change(account, at, command.status) if command.status else account
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """How an entry explains itself; its lot expires as one that was issued on ``issued_on``."""
+    """What a grant's entry says; its lot expires as one that was issued on ``issued_on``."""
 
     request: Request
     reason: str
@@ -138,7 +138,7 @@ def grant(decision: Decision, issued_on: date, now: datetime, policy: Policy) ->
         at=midnight(issued_on),
         now=now,
     )
-    return _bring(replace(decision, account=begun), cycle, monthly, row, policy)
+    return _grant_up_to(replace(decision, account=begun), cycle, monthly, row, policy)
 
 
 def _make_up(settled: Decision, cycle: Cycle, actor: str, now: datetime, policy: Policy) -> Decision:
@@ -153,7 +153,7 @@ def _make_up(settled: Decision, cycle: Cycle, actor: str, now: datetime, policy:
             now=now,
         )
         days = 0 if due.plan is Plan.PLUS else had.upgraded_days
-        settled = _bring(settled, cycle, Granted(due.plan, days), row, policy)
+        settled = _grant_up_to(settled, cycle, Granted(due.plan, days), row, policy)
         had = granted_in(settled.account, cycle.month)
     if had.plan is Plan.PLUS or due.upgraded_days <= had.upgraded_days:
         return settled
@@ -167,11 +167,11 @@ def _make_up(settled: Decision, cycle: Cycle, actor: str, now: datetime, policy:
         at=now,
         now=now,
     )
-    return _bring(settled, cycle, Granted(had.plan, due.upgraded_days), row, policy)
+    return _grant_up_to(settled, cycle, Granted(had.plan, due.upgraded_days), row, policy)
 
 
-def _bring(decision: Decision, cycle: Cycle, wanted: Granted, row: _Row, policy: Policy) -> Decision:
-    """Bring a cycle from what it had to what is wanted, and never over its best plan's monthly amount."""
+def _grant_up_to(decision: Decision, cycle: Cycle, wanted: Granted, row: _Row, policy: Policy) -> Decision:
+    """Grant what a cycle lacks from what it granted to what is wanted, at most its best plan's monthly amount."""
     had = granted_in(decision.account, cycle.month)
     (free_before, before), (free_after, after) = _worth(had, cycle, policy), _worth(wanted, cycle, policy)
     best = policy.monthly_plus if wanted.plan is Plan.PLUS or wanted.upgraded_days else policy.monthly_basic
@@ -194,7 +194,7 @@ def _bring(decision: Decision, cycle: Cycle, wanted: Granted, row: _Row, policy:
 
 
 def _worth(granted: Granted, cycle: Cycle, policy: Policy) -> tuple[int, int]:
-    """How many Connects that is by the numbers of today: the free ones, and all."""
+    """How many Connects that is by the current numbers: the free ones, and all."""
     if granted.plan is Plan.PLUS:
         return policy.monthly_plus_free, policy.monthly_plus
     monthly = policy.monthly_basic if granted.plan else 0

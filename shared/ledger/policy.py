@@ -9,19 +9,19 @@ from shared.ledger.calendar import AnchorPolicy
 from shared.ledger.errors import InvalidRequestError
 
 MAX_AMOUNT = 1_000_000
-"""No single request moves more Connects than this."""
+"""The most Connects that a single request may move."""
 
 LIMITS: Mapping[str, tuple[int, int]] = {
     "sign_up": (0, MAX_AMOUNT),
     "monthly_basic": (0, MAX_AMOUNT),
     "monthly_plus": (0, MAX_AMOUNT),
     "monthly_plus_free": (0, MAX_AMOUNT),
-    "rising_talent": (1, MAX_AMOUNT),  # every reward is an entry, also those that bring the least
+    "rising_talent": (1, MAX_AMOUNT),  # every reward is an entry, and an entry of a reward is never 0
     "interview": (1, MAX_AMOUNT),
     "interview_cap": (0, MAX_AMOUNT),
     "interview_window_days": (1, 366),
-    # Two buckets a day of a lot's life are the most that an account, and so an entry, can have. Those of 5 years are
-    # 3,654: 62 KB of an item, which may have 400, and 225 KB of the event that tells of an entry, which may have 256.
+    # An account, and so an entry, has at most two buckets for each day of a lot's life: 3,654 for 5 years. They take
+    # 62 KB of an item, which may have 400 KB, and 225 KB of the event for an entry, which may have 256 KB.
     "lot_lifetime_months": (1, 60),
     "refund_grace_days": (0, 366),
     "unit_price_cents": (1, 100_000),
@@ -34,10 +34,11 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "auction_days": (1, 366),
     "auction_grace_seconds": (0, 86_400),
 }
-"""The least and the most that each number may be, as the template's parameters have it."""
+"""The bounds of each number, the same as those of the template's parameters."""
 
 MOST_NOTICES = 10
-"""So many numbers of days ahead at most: as many notices may fall on one day, and a transaction takes a whole day's."""
+"""How many different days ahead may be configured: as many notices may fall on one day, and one transaction has to
+take them all."""
 LONGEST_NOTICE_DAYS = 999
 
 
@@ -52,7 +53,7 @@ JOB_PRICES = {
     "large/moderate": 12,
     "large/complex": 16,
 }
-"""Users saw 1 to 16; no page says how it follows from size and scope."""
+"""Users reported prices from 1 to 16; no public page says how they follow from size and scope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,12 @@ class Policy:
     """How many of ``monthly_plus`` are free; the subscription paid for the others, so they burn as purchased."""
     rising_talent: int = 30
     interview: int = 10
-    """What an interview brings in all: the proposal's Connects come back, the rest is a reward."""
+    """What an interview brings in all: the proposal's Connects are refunded, the rest is a reward."""
     interview_cap: int = 50
-    """The most that interviews may bring an account in any ``interview_window_days``."""
+    """The most that interviews may bring an account within any ``interview_window_days``."""
     interview_window_days: int = 7
     certifications: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """What each certificate brings, by its id. Not hashed, as a mapping cannot be: a policy is a key of caches."""
+    """What each certificate brings, by its id. Left out of the hash, as a mapping has none: a policy is a cache key."""
     lot_lifetime_months: int = 12
     refund_grace_days: int = 30
     anchor_policy: AnchorPolicy = AnchorPolicy.CLAMP
@@ -80,23 +81,23 @@ class Policy:
     currency: str = "USD"
     expiring_soon_days: int = 30
     expiry_notice_days: tuple[int, ...] = (30, 7, 1)
-    """How many days ahead an owner is told that Connects are about to expire."""
+    """How many days ahead an owner gets a notice that Connects are about to expire."""
     badge_min_price: int = 4
-    """What a week of the availability badge costs where hardly anybody has one."""
+    """What a week of the availability badge costs when few accounts have one."""
     badge_max_price: int = 20
     badge_price_step: int = 1000
-    """So many badges that are on make the week one Connect dearer."""
+    """The price of a week rises by one Connect for this many badges that are on."""
     boost_places: int = 4
     """How many proposals on a job may be boosted."""
     auction_days: int = 7
-    """So long after its job was posted an auction of boosted places closes."""
+    """How long after its job was posted an auction of boosted places closes."""
     auction_grace_seconds: int = 300
-    """So long after that the clock closes it: news of what happened before has time to come."""
+    """How long after its closing time an auction is closed by the clock: late events have time to arrive."""
     job_prices: Mapping[str, int] = field(default_factory=lambda: JOB_PRICES, hash=False)
-    """What a proposal costs, by the job's ``size/scope``."""
+    """What a proposal costs, by ``size/scope`` of the job."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers beyond their limits, and those that contradict each other.
+        """Refuse numbers outside of their limits, and those that contradict each other.
 
         Raises:
             ValueError: names the number.

@@ -9,12 +9,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from shared.ledger.errors import PlanRequiredError
-from shared.ledger.model import Account, Kind, Plan
+from shared.ledger.credits import Credit
+from shared.ledger.errors import InvalidRequestError, PlanRequiredError
+from shared.ledger.model import Account, EntryType, Kind, Plan, Request, entry_id
+from shared.ledger.promos import promo_credit
+
+if TYPE_CHECKING:
+    from shared.ledger.policy import Policy
+    from shared.ledger.promos import Campaign
+
+PURCHASE = "purchase"
+"""The operation of a purchase's key, and the type of its entry's reference."""
+PURCHASE_PROMO = "purchase_promo"
+"""The operation of the key of the promo code's entry that comes with a purchase."""
+FIRST_CHECK = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=1)
 
 
 class PurchaseState(StrEnum):
@@ -28,6 +42,13 @@ class PaymentSource(StrEnum):
 
     BILLING_METHOD = "billing_method"
     EARNINGS_BALANCE = "earnings_balance"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    quantity: int
+    source: PaymentSource
+    promo_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +70,49 @@ class Purchase:
     due_at: datetime | None = None
     """When the provider is asked next; none once it is decided."""
     answered_pending: bool = False
-    """The caller was told ``pending``; a repeat is told the same."""
+    """The first request was answered ``pending``; a repeat is answered the same."""
     declined_because: str = ""
     promo_code: str | None = None
-    """To be redeemed with it, if that can still be done when it completes."""
+    """Redeemed with the purchase, if that is still possible when it completes."""
     promo_refused: str | None = None
-    """The code of the refusal where it could not: a charge ends in its Connects all the same."""
+    """The code of the refusal where it was not: a charge ends in its Connects all the same."""
     revision: int = 0
     """Counts writes."""
 
     @property
     def charge_id(self) -> str:
-        """What the payment provider knows this attempt by: charging it twice is charging it once."""
+        """The id of this attempt at the payment provider: charging it twice is charging it once."""
         return f"{self.purchase_id}-{self.attempt}"
 
+    @property
+    def entry_id(self) -> str:
+        return entry_id(self.account_id, PURCHASE, self.purchase_id)
 
-def purchase_of(charge_id: str) -> str:
-    """The id of the purchase whose attempt a provider knows by this one."""
+    @property
+    def promo_entry_id(self) -> str:
+        return entry_id(self.account_id, PURCHASE_PROMO, self.purchase_id)
+
+    def declined(self, reason: str) -> Purchase:
+        return replace(self, state=PurchaseState.DECLINED, declined_because=reason, due_at=None)
+
+    def completed(self) -> Purchase:
+        return replace(self, state=PurchaseState.COMPLETED, due_at=None)
+
+    def still_pending(self, now: datetime) -> Purchase:
+        """The provider has not decided: it is asked again after one minute, then two, four and so on, up to an hour."""
+        wait = min(FIRST_CHECK * (1 << min(self.checks, 10)), LONGEST_WAIT)
+        return replace(self, checks=self.checks + 1, due_at=now + wait, answered_pending=True)
+
+
+def purchase_id_of(charge_id: str) -> str:
+    """The id of the purchase that an attempt belongs to."""
     return charge_id.rpartition("-")[0]
+
+
+def check_quantity(quantity: int, policy: Policy) -> None:
+    """Raises InvalidRequestError for less than the minimum purchase."""
+    if quantity < policy.minimum_purchase:
+        raise InvalidRequestError("body.quantity", f"must be {policy.minimum_purchase} or more")
 
 
 def check_may_buy(account: Account) -> None:
@@ -80,3 +126,40 @@ def check_may_buy(account: Account) -> None:
     account.check_may_use()
     if account.kind is Kind.AGENCY and account.plan is Plan.BASIC:
         raise PlanRequiredError
+
+
+def new_attempt(
+    account_id: str, order: Order, request: Request, declined: Purchase | None, *, now: datetime, policy: Policy
+) -> Purchase:
+    """A pending purchase at the price of now, or the next attempt at one that was declined."""
+    return Purchase(
+        account_id=account_id,
+        purchase_id=entry_id(account_id, PURCHASE, request.key),
+        state=PurchaseState.PENDING,
+        quantity=order.quantity,
+        amount_cents=order.quantity * policy.unit_price_cents,
+        currency=policy.currency,
+        source=order.source,
+        created_at=now,
+        actor=request.actor,
+        fingerprint=request.fingerprint,
+        attempt=declined.attempt + 1 if declined else 1,
+        due_at=now + FIRST_CHECK,
+        promo_code=order.promo_code,
+        revision=declined.revision if declined else 0,
+    )
+
+
+def credit_for(purchase: Purchase, campaign: Campaign | None = None) -> Credit:
+    """The Connects of a purchase that was charged, with those of its promo code where ``campaign`` is given."""
+    request = Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor)
+    bonus_request = replace(request, operation=PURCHASE_PROMO)
+    return Credit(
+        EntryType.PURCHASE,
+        purchase.quantity,
+        paid=True,
+        reason=f"{purchase.quantity} Connects bought",
+        reference={"type": PURCHASE, "purchase_id": purchase.purchase_id},
+        request=request,
+        bonus=promo_credit(campaign, bonus_request, purchase_id=purchase.purchase_id) if campaign else None,
+    )

@@ -1,7 +1,7 @@
-"""What falls due by the calendar: lots that expire, monthly Connects that come, each at its instant.
+"""What falls due by the calendar: lots that expire and monthly Connects that are granted, each at its instant.
 
-Every command finds the account **settled** (`shared.ledger.commands`). The scheduled functions settle the accounts that
-no command changed.
+Every command is applied to a **settled** account (`shared.ledger.commands`). The scheduled functions settle the
+accounts that no command changes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from shared.ledger.policy import Policy
 
 SETTLED_AT_ONCE = 40
-"""How many due changes one decision may carry; a transaction takes 100 items. Three years without a schedule are about
-two decisions."""
+"""How many changes that fell due one decision may hold; a transaction takes 100 items. Three years without a schedule
+take about two decisions."""
 
 
 def settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
-    """Everything that fell due by ``now``, by its instant; at the same midnight lots expire before new ones come."""
+    """Add what fell due by ``now`` in the order of time; at one midnight lots expire before new ones are granted."""
     today = now.date()
     for _ in range(SETTLED_AT_ONCE):
         expiry_due, grant_due = decision.account.expiry_due, _grant_due(decision.account, policy)
@@ -34,7 +34,7 @@ def settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
         elif grant_due and grant_due <= today:
             decision = grant(decision, grant_due, now, policy)
         else:
-            # By an older policy it may be due on another day.
+            # The stored date may be by an older policy.
             account = replace(decision.account, grant_due=grant_due)
             return replace(decision, account=as_of(account, now, policy))
     return replace(decision, complete=False)
@@ -46,11 +46,11 @@ def settled_view(account: Account, now: datetime, policy: Policy) -> Account:
 
 
 def settling(account: Account, now: datetime, policy: Policy) -> Decision:
-    """What a settlement at ``now`` would write, for showing beside what is written. Nothing is.
+    """What a settlement at ``now`` would write, for showing beside what is written. Nothing is written here.
 
     Returns:
         The account as a command would find it, and every entry that fell due, however many transactions they take: each
-        as it will be written, but for ``recorded_at``.
+        as it will be written, except for ``recorded_at``.
     """
     decision = settle(Decision(account), now, policy)
     while not decision.complete:
@@ -59,7 +59,7 @@ def settling(account: Account, now: datetime, policy: Policy) -> Decision:
 
 
 def _grant_due(account: Account, policy: Policy) -> date | None:
-    """When the next monthly Connects come, by the policy of now: the date in the account may be by an older one."""
+    """The day of the next monthly Connects by the current policy: the account's own date may be by an older one."""
     if account.granted_month is None or account.closed_at:
         return None
     return cycle_of_month(account.granted_month, account.joined_on.day, policy.anchor_policy).next_starts_on
@@ -77,8 +77,8 @@ def _expire(decision: Decision, day: date, now: datetime, policy: Policy) -> Dec
             reason="Connects expired",
             reference={"type": "expiry", "expired_on": day.isoformat()},
         )
-    # Where nothing is left, a lot that comes later expires no sooner than one of today. Not forgetting the date spares
-    # the next grant a write to its index.
+    # Without any lot, the next one expires no sooner than one issued on this day. A date that stays set spares the next
+    # grant a write to its index.
     soonest = expiry_of_lot(day, policy.lot_lifetime_months)
     next_due = min((bucket.expires_on for bucket in decision.account.lots), default=soonest)
     return replace(decision, account=replace(decision.account, expiry_due=next_due))

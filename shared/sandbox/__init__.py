@@ -1,4 +1,4 @@
-"""What exists only where the stack's stage is ``sandbox``: a payment provider and a clock that can be moved.
+"""Only in stacks of the stage ``sandbox``: a payment provider and a clock that can be moved.
 
-Both keep their state in a table of their own, because both stand for something outside the ledger.
+Both store their state in a table of their own, as both stand for something outside of the ledger.
 """

@@ -1,4 +1,4 @@
-"""A clock that runs ahead of the real one by as much as it was moved. It never goes back."""
+"""A clock that is ahead of the real one by as much as it was moved. It never goes back."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class SandboxClock:
         self._real = SystemClock()
 
     def now(self) -> datetime:
-        """One strongly consistent read: everybody sees the clock move at once."""
+        """One strongly consistent read: all functions see a move at once."""
         return self._real.now() + self._ahead()
 
     def at_real(self, moment: datetime) -> datetime:
-        """Now, once the clock was moved: how far it was ahead at that moment is not kept."""
+        """Now, if the clock was ever moved: how far it was ahead at that moment is not stored."""
         ahead = self._ahead()
         return self._real.now() + ahead if ahead else moment
 
@@ -49,9 +49,9 @@ class SandboxClock:
         return self.now()
 
     def _put_ahead(self, before: timedelta, after: timedelta) -> bool:
-        """Whether the clock was moved; not where somebody else has moved it meanwhile.
+        """Whether the clock was moved; not if another caller has moved it meanwhile.
 
-        Set and not added to: an update that is not answered is sent again, and may have been carried out.
+        The value is set and not added to: an update without an answer is sent again, and may have been carried out.
         """
         row = self._table.clock
         unmoved = row.ahead_ms.does_not_exist() | (row.ahead_ms == before // MILLISECOND)

@@ -1,4 +1,4 @@
-"""A payment provider to try the product against: it charges nobody, and can be told to misbehave."""
+"""A simulated payment provider for tests: it charges nobody, and its behaviour can be chosen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Behaviour(StrEnum):
 
 @contextmanager
 def _no_answer_from_aws() -> Iterator[None]:
-    """A table that is busy or silent makes a provider that does not answer."""
+    """If the table is busy or does not answer, the provider does not answer."""
     try:
         with contention_from_aws():
             yield
@@ -75,7 +75,7 @@ class SandboxGateway:
         return ChargeResult(ChargeState(kept.state), kept.reason)
 
     def _put_once(self, row: ChargeRow) -> ChargeRow:
-        """The row as it stands: the first one put under its id stays."""
+        """The stored row: the first one that was put under its id stays."""
         try:
             with contention_from_aws():
                 row.save(self._row.pk.does_not_exist())

@@ -1,4 +1,4 @@
-"""The sandbox's own table: one item a charge at the pretended provider, and one for the clock."""
+"""The sandbox's own table: one item for each charge at the simulated provider, and one for the clock."""
 
 from __future__ import annotations
 

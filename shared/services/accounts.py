@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.errors import AlreadyExistsError, BusyError
-from shared.ledger.model import Account, Claim, EntryType, PlanNews, Request, Status, entry_id
+from shared.ledger.holds import jobs_held_on
+from shared.ledger.model import Account, Claim, PlanChange, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.settling import settled_view
-from shared.services.jobs import withdraw_boost
+from shared.services.boosts import withdraw_boost
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.retry import attempts, in_time
 from shared.services.views import account_view
@@ -32,7 +33,7 @@ class Opened:
 
 @in_time
 def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -> Opened:
-    """Open an account once, with a freelancer's sign-up Connects and those of its cycle.
+    """Open an account once, with a freelancer's sign-up Connects and the monthly ones of its cycle.
 
     Raises:
         AlreadyExistsError: it was opened under another key.
@@ -48,10 +49,10 @@ def open_new_account(ledger: Ledger, command: OpenAccount, *, deadline: float) -
         try:
             ledger.table.open(decision, claim)
         except (ClaimedError, VersionMovedError) as error:
-            tries.met(error)
+            tries.failed(error)
             return _opened_before(ledger, command, holder, replayed=not tries.unanswered)
         except ContentionError as error:
-            tries.met(error)
+            tries.failed(error)
             continue
         return Opened(view, replayed=False)
     raise tries.busy
@@ -74,14 +75,14 @@ def change_account(
     actor: str,
     *,
     deadline: float,
-    plan: PlanNews | None = None,
+    plan: PlanChange | None = None,
     status: Status | None = None,
     at: datetime | None = None,
 ) -> Account:
-    """Set the plan, the status, or both; setting it twice is setting it once.
+    """Set the plan, the status, or both; the same again changes nothing.
 
-    News of it may be late: ``at`` says when it happened, and an older one never undoes a newer one. Whoever dies after
-    an account was closed is made up for by who closes it again: what is held for its boosts comes back then.
+    A change may be late: ``at`` says when it happened, and an older one never undoes a newer one. If the process dies
+    after it has closed an account, closing it again releases what is held for its boosts.
 
     Raises:
         InvalidRequestError: neither is set.
@@ -98,22 +99,6 @@ def change_account(
 
 
 def _release_holds(ledger: Ledger, account: Account, closed_at: datetime, deadline: float) -> None:
-    for job_id in _jobs_held_on(ledger, account):
+    journal = ledger.table.journal(account.account_id)
+    for job_id in jobs_held_on(account.held, reversed(journal)):
         withdraw_boost(ledger, job_id, account.account_id, closed_at, deadline=deadline)
-
-
-def _jobs_held_on(ledger: Ledger, account: Account) -> set[str]:
-    """The jobs whose boosts an account holds for: read from its journal, newest first, until all of it is found."""
-    ended: set[str] = set()
-    found: set[str] = set()
-    missing = account.held
-    for entry in reversed(ledger.table.journal(account.account_id)):
-        hold_id = entry.reference.get("hold_id", "")
-        if entry.type in {EntryType.CAPTURE, EntryType.RELEASE}:
-            ended.add(hold_id)
-        elif entry.type is EntryType.HOLD and hold_id not in ended:
-            found.add(entry.reference["job_id"])
-            missing += entry.amount
-            if not missing:
-                break
-    return found

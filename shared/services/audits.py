@@ -1,6 +1,6 @@
-"""The audit of an account: at once where it has not long a journal, else as a job that is asked for and looked at.
+"""The audit of an account: at once if its journal is short, else as a job, whose result a later request returns.
 
-An account is checked as it was read, and what is written meanwhile changes nothing::
+An account is checked as it was read, and what is written meanwhile does not affect the result::
 
     1  read the account                     seq n: what follows is checked against this
     2  read its entries, oldest first       until the first that is newer than n
@@ -8,9 +8,10 @@ An account is checked as it was read, and what is written meanwhile changes noth
     4  look at their charges                the provider knew of a charge before the purchase was completed
     5  where there are newer entries, read the account again: it has to count them
 
-A job is one message of a queue and one item beside the account. Who works on it says so every few seconds, and a job
-that is not heard of is begun anew by whoever asks next. It keeps nothing on the way: one that dies starts again, and a
-journal as long as its partition of DynamoDB can be (some ten million entries) takes less time than one function has.
+A job is one message of a queue and one item beside the account. While it runs it writes a heartbeat to the item every
+few seconds; without one, the next request begins the job anew. It saves no intermediate state: after a crash it starts
+from the beginning, and the longest journal that a partition of DynamoDB can hold (some ten million entries) takes less
+time than one function has.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.ledger.audit import Audit
-from shared.ledger.model import EntryType, entry_id
+from shared.ledger.model import EntryType
 from shared.payments import ChargeState, NoAnswerError
-from shared.services.purchases import PURCHASE
 from shared.services.retry import attempts
 from shared.services.views import audit_view
 from shared.store.audits import Audits, Job
@@ -45,20 +45,20 @@ if TYPE_CHECKING:
     Progress = Callable[[int], object]
 
 ENTRIES_AT_ONCE = 20_000
-"""About a second's work. What turns out to take longer becomes a job."""
+"""About a second's work. An audit that takes longer becomes a job."""
 KEPT = timedelta(hours=1)
-"""How long what a job found is the answer."""
+"""How long the result of a job is returned to later requests."""
 PATIENCE = timedelta(minutes=2)
-"""How long after it was last heard of a job counts as under way."""
+"""How long after its last heartbeat a job counts as running."""
 BEGINNING_S = 1.0
-"""Kept of a caller's time for beginning a job, where the audit takes longer."""
+"""How much of a request's time is kept for beginning a job, if the audit takes longer."""
 BEAT_S = 10
 
 T = TypeVar("T")
 
 
 class UnfinishedError(Exception):
-    """The time was up before everything was checked."""
+    """The deadline passed before everything was checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ class Audited:
     as_of_seq: int
     findings: list[Finding]
     charges_compared: bool
-    """False where no payment provider is connected."""
+    """False if no payment provider is connected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     view: Mapping[str, Any]
-    """What is answered, at once or by the job that found it."""
+    """The answer, from this request or from an earlier job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Running:
     entries: int
 
 
-def ask_for_audit(
+def request_audit(
     ledger: Ledger,
     account_id: str,
     gateway: PaymentGateway | None,
@@ -89,11 +89,11 @@ def ask_for_audit(
     *,
     deadline: float,
 ) -> Finished | Running:
-    """Audit an account, or have it audited and tell how far that is.
+    """Audit an account, or begin a job that does, and return how far that is.
 
     Raises:
         AccountNotFoundError
-        ContentionError: the table was throttled, or gave no answer, until the deadline.
+        ContentionError: the table was throttled, or did not answer, until the deadline.
     """
     account = ledger.table.account(account_id)
     if account.seq <= ENTRIES_AT_ONCE:
@@ -113,11 +113,11 @@ def audit_account(
     """Check every invariant of an account, as it was just read.
 
     Args:
-        ledger: Where it is kept.
-        account: As it was read: entries that were written since are left alone.
+        ledger: The ledger of the account.
+        account: As it was read: entries written since then are left out.
         gateway: The payment provider; without one, purchases are checked against their entries alone.
         deadline: Monotonic seconds by which to give up.
-        progress: Is told how many entries were checked, after each page of anything.
+        progress: Called with the number of entries checked, after each page of entries and each purchase.
 
     Raises:
         UnfinishedError: at the deadline.
@@ -138,13 +138,11 @@ def audit_account(
     return Audited(account.seq, checked.findings(counted), charges_compared=gateway is not None)
 
 
-def work_on_audit(
-    ledger: Ledger, message: Mapping[str, Any], gateway: PaymentGateway | None, *, deadline: float
-) -> None:
-    """Do a job. Its message may come again: what is finished, or was begun anew, is left alone.
+def run_audit(ledger: Ledger, message: Mapping[str, Any], gateway: PaymentGateway | None, *, deadline: float) -> None:
+    """Run a job. Its message may be delivered twice: a job that is finished, or was begun anew, is left alone.
 
     Raises:
-        UnfinishedError: the time was up; the message has to come again.
+        UnfinishedError: the deadline passed; the message has to be delivered again.
     """
     audits = Audits(ledger.table)
     job = audits.job(message["audit"])
@@ -153,10 +151,10 @@ def work_on_audit(
     with suppress(AuditMovedError):
         account = ledger.table.account(job.account_id)
         job = replace(job, entries=account.seq)
-        beat = _Beat(ledger, audits, job)
-        beat.save(checked=0)
-        audited = audit_account(ledger, account, gateway, deadline=deadline, progress=beat)
-        beat.save(checked=account.seq, answer=json.dumps(audit_view(audited)))
+        heartbeat = _Heartbeat(ledger, audits, job)
+        heartbeat.save(checked=0)
+        audited = audit_account(ledger, account, gateway, deadline=deadline, progress=heartbeat)
+        heartbeat.save(checked=account.seq, answer=json.dumps(audit_view(audited)))
 
 
 def _by_job(ledger: Ledger, account: Account, queue: Callable[[], Queue]) -> Finished | Running:
@@ -167,14 +165,14 @@ def _by_job(ledger: Ledger, account: Account, queue: Callable[[], Queue]) -> Fin
     if known and not known.answer and now - known.beat_at <= PATIENCE:
         return Running(known.checked, known.entries)
     job = Job(account.account_id, known.run + 1 if known else 1, account.seq, beat_at=now)
-    with suppress(AuditMovedError):  # whoever was faster has sent it
+    with suppress(AuditMovedError):  # another request was faster, and has sent it
         audits.begin(known, job)
         queue().send([json.dumps({"audit": job.account_id, "run": job.run})])
     return Running(0, account.seq)
 
 
-class _Beat:
-    """Says every `BEAT_S` that a job is under way, and how far."""
+class _Heartbeat:
+    """Writes every `BEAT_S` that a job is running, and how far it is."""
 
     def __init__(self, ledger: Ledger, audits: Audits, job: Job) -> None:
         self._ledger, self._audits, self._job = ledger, audits, job
@@ -192,46 +190,45 @@ class _Beat:
 
 def _pages(ledger: Ledger, account_id: str, deadline: float) -> Iterator[list[Any]]:
     audits = Audits(ledger.table)
-    lines, key = _patiently(lambda: audits.lines(account_id), deadline)
+    lines, key = _retrying(lambda: audits.lines(account_id), deadline)
     yield lines
     while key:
         start_key = key
-        lines, key = _patiently(lambda: audits.lines(account_id, start_key), deadline)  # noqa: B023 - called at once
+        lines, key = _retrying(lambda: audits.lines(account_id, start_key), deadline)  # noqa: B023 - called at once
         yield lines
 
 
 def _purchases(ledger: Ledger, account_id: str, deadline: float) -> Iterator[Purchase]:
     purchases = Purchases(ledger.table)
-    page = _patiently(lambda: purchases.page(account_id), deadline)
+    page = _retrying(lambda: purchases.page(account_id), deadline)
     while page:
         yield from page
         last = page[-1].purchase_id
-        page = _patiently(lambda: purchases.page(account_id, last), deadline)  # noqa: B023 - called at once
+        page = _retrying(lambda: purchases.page(account_id, last), deadline)  # noqa: B023 - called at once
 
 
 def _newer_entry(ledger: Ledger, checked: Audit, purchase: Purchase, deadline: float) -> Entry | None:
-    """Of a purchase that was completed after the account was read."""
+    """The entry of a purchase that was completed after the account was read."""
     if not checked.lacks_entry(purchase):
         return None
-    wanted = entry_id(purchase.account_id, PURCHASE, purchase.purchase_id)
-    found = _patiently(lambda: ledger.table.entry(purchase.account_id, wanted), deadline)
+    found = _retrying(lambda: ledger.table.entry(purchase.account_id, purchase.entry_id), deadline)
     newer = found is not None and found.seq > checked.account.seq and found.type is EntryType.PURCHASE
     return found if newer else None
 
 
 def _charged(gateway: PaymentGateway, purchase: Purchase, deadline: float) -> list[str]:
-    """Which attempts to charge a purchase went through. Looking never declines one that is still to come."""
+    """The attempts to charge a purchase that went through. `look` never declines one that is not made yet."""
     attempts_ = [replace(purchase, attempt=number).charge_id for number in range(1, purchase.attempt + 1)]
-    looked = {charge_id: _patiently(lambda: gateway.look(charge_id), deadline) for charge_id in attempts_}  # noqa: B023
+    looked = {charge_id: _retrying(lambda: gateway.look(charge_id), deadline) for charge_id in attempts_}  # noqa: B023
     return [charge_id for charge_id, result in looked.items() if result and result.state is ChargeState.CHARGED]
 
 
-def _patiently(read: Callable[[], T], deadline: float) -> T:
-    """What is throttled, or not answered, is read again.
+def _retrying(read: Callable[[], T], deadline: float) -> T:
+    """Read, and read again what was throttled or not answered.
 
     Raises:
-        UnfinishedError: at the deadline, also where the payment provider gave no answer until then.
-        ContentionError: DynamoDB gave none.
+        UnfinishedError: the deadline passed, also if the payment provider did not answer until then.
+        ContentionError: DynamoDB did not answer until then.
     """
     if time.monotonic() > deadline:
         raise UnfinishedError

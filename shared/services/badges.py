@@ -1,4 +1,4 @@
-"""The availability badge: switched by its account, renewed by the clock, at a price that is set once a week."""
+"""The availability badge: switched by its account, renewed by a schedule, at a price that is set once a week."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RENEWAL = Request(BADGE, "", "", "system")
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """The badge as it is now, None where there never was one, and what a week costs."""
+    """The badge as it is now, None if there never was one, and what a week costs."""
 
     badge: Badge | None
     price: int
@@ -31,7 +31,7 @@ class Switched:
 def switch_badge(
     ledger: Ledger, account_id: str, actor: str, *, enabled: bool, max_per_week: int | None, deadline: float
 ) -> Switched:
-    """Have it on or off. Saying it twice charges once.
+    """Switch it on or off. The same request twice charges once.
 
     Raises:
         AccountClosedError, AccountSuspendedError, AccountFrozenError, PriceChangedError, InsufficientConnectsError: it
@@ -45,7 +45,7 @@ def switch_badge(
 
 
 def renew_badges(ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float]) -> int:
-    """Renew each badge whose week has ended, or switch it off; at one look at the price. Tells how many accounts.
+    """Renew each badge whose week has ended, or switch it off. The price is read once. Returns how many accounts.
 
     Raises:
         ExceptionGroup: at the end, what went wrong with some, or that time ran out; the others are done.
@@ -55,15 +55,15 @@ def renew_badges(ledger: Ledger, accounts: Iterable[str], deadline: Callable[[],
 
 
 def week_price(ledger: Ledger) -> int:
-    """The price that was set last; before any was, what it is where nobody has a badge."""
+    """The price that was set last; before any was set, the price for no badges."""
     known = read_price(ledger.table)
     return known.price if known else price_for(0, ledger.policy)
 
 
 def set_price(ledger: Ledger, deadline: Callable[[], float]) -> bool:
-    """Set this week's price, if nobody has: by how many badges are on.
+    """Set this week's price by how many badges are on, if it is not set yet.
 
-    Tells whether it is set. If not, there was no time to count them all: the next run goes on with it.
+    Returns whether it is set. If not, there was no time to count them all: the next run continues the count.
     """
     week = calendar_week(ledger.clock.now())
     known, begun = read_price_and_count(ledger.table)

@@ -1,4 +1,4 @@
-"""Doing the same for many, where one that fails must not keep the others, and the last must not be cut off."""
+"""Acting on many items, so that a failure does not stop the others, and none is begun that would be cut off."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ T = TypeVar("T")
 
 
 class OutOfTimeError(Exception):
-    """No time is left to begin another; what is left has to be done later."""
+    """No time is left to begin another item; the rest has to be done later."""
 
 
 def has_time(deadline: Callable[[], float]) -> bool:
-    """Whether another may be begun: ``deadline`` (monotonic), by which it has to be given up, lies ahead."""
-    return deadline() > time.monotonic()  # in this order, as it may well be now
+    """Whether another item may be begun: its ``deadline`` (monotonic) lies in the future."""
+    return deadline() > time.monotonic()  # in this order, as the deadline may be computed from now
 
 
 def while_there_is_time(items: Iterable[T], deadline: Callable[[], float]) -> Iterator[T]:
-    """Each item, for as long as another may be begun.
+    """Each item, as long as there is time to begin another.
 
     Raises:
-        OutOfTimeError: where that ends before the items do.
+        OutOfTimeError: there is none, and items are left.
     """
     for item in items:
         if not has_time(deadline):
@@ -33,18 +33,18 @@ def while_there_is_time(items: Iterable[T], deadline: Callable[[], float]) -> It
 
 
 def for_each(items: Iterable[T], act: Callable[[T], object], deadline: Callable[[], float]) -> int:
-    """Act on every item, for as long as another may be begun; tells how many there were.
+    """Act on every item, as long as there is time to begin another. Returns how many.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong, each with a note that names its item; an `OutOfTimeError` among
-            it where some are left.
+        ExceptionGroup: at the end, the errors, each with a note that names its item; with an `OutOfTimeError` if items
+            are left.
     """
     count, failures = 0, []
     try:
         for count, item in enumerate(while_there_is_time(items, deadline), start=1):  # noqa: B007 - the last count is the answer
             try:
                 act(item)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others are not to suffer from it
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are done
                 error.add_note(f"while at {item}")
                 failures.append(error)
     except OutOfTimeError as error:

@@ -1,18 +1,19 @@
-"""Work that falls due by the calendar: found by an index, spread by a queue, done by settling each account.
+"""Work that falls due by the calendar: found by an index, distributed by a queue, done by settling each account.
 
-A schedule's run only looks: it walks through each shard of a due index and sends what it finds to a queue, some
-accounts a message, so that a backlog of any size is done as wide as the queue's consumers scale. Settling finds by
-itself what there is to do, so a message that comes twice or late does no harm.
+A schedule's run only finds work: it walks through each shard of a due index and sends what it finds to a queue, some
+accounts in a message, so that a backlog of any size is done by as many consumers as the queue scales to. Settling an
+account finds what there is to do, so a message that is delivered twice or late does no harm.
 
 What was sent stays in the index until it is done, which may take hours. So that no run sends it again, each shard has
-a mark of how far it was sent (`shared.store.walks`), kept after every page:
+a mark of how far it was sent (`shared.store.walks`), saved after every page:
 
-- A run goes on behind the mark. What falls due later stands there, as the index is in the order of time. Where a run
-  ends, for want of time or because it died, the next one goes on.
-- A run has a shard to itself for as long as it walks there. One that comes twice, or alongside, does the other shards.
-- What was sent and not done (it failed at every attempt, or its message was lost), and what came to stand behind the
-  mark, is found by beginning anew. That is done once the queue is as good as empty, and some time after the last time:
-  longer each time that something is still there, so that what always fails is sent a few times a day.
+- A run continues after the mark. What falls due later is there, as the index is in the order of time. If a run ends,
+  because its time is up or because it died, the next one continues.
+- A run holds a shard while it walks there. A second run at the same time does the other shards.
+- Some work is before the mark and not done: it failed at every attempt, its message was lost, or it was added there
+  later. It is found by beginning the shard anew. That is done once the queue is nearly empty, and some time after the
+  shard was last begun: a longer time whenever something is still there, so that what always fails is sent a few times a
+  day.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ if TYPE_CHECKING:
 SETTLE = Settle()
 A_DAY = timedelta(days=1)
 FEW_MESSAGES = 40
-"""A queue with no more than these is as good as empty: what might be sent again is next to nothing."""
+"""A queue with no more messages than these counts as empty: little could be sent twice."""
 COUNTED_AFTER = timedelta(minutes=2)
-"""SQS counts its messages right within a minute after the last was sent."""
+"""SQS's count of its messages is right a minute after the last one was sent."""
 
 
 class Queue(Protocol):
@@ -56,12 +57,12 @@ class Queue(Protocol):
 
 class WorkQueue(Queue, Protocol):
     def waiting(self) -> int:
-        """About how many messages it holds, those included that are being handled or wait to be tried again."""
+        """About how many messages it holds, including those that are being handled or wait to be tried again."""
         ...
 
 
 class DueTable(Protocol):
-    """What of `shared.store.table.Table` a run looks at."""
+    """The part of `shared.store.table.Table` that a run reads."""
 
     shards: int
 
@@ -71,7 +72,7 @@ class DueTable(Protocol):
 
 
 class Marks(Protocol):
-    """What of `shared.store.walks.Walks` a run keeps."""
+    """The part of `shared.store.walks.Walks` that a run writes."""
 
     def take(self, index: str, shard: str, holder: str, now: datetime) -> Walk: ...
     def save(self, walk: Walk) -> None: ...
@@ -80,19 +81,19 @@ class Marks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of work that falls due: where it is found, and how it is asked for."""
+    """One kind of work that falls due: the index that lists it, and the messages that ask for it."""
 
     index: DueIndex
     what: str
-    """What it is done to, and the name of their list in a message."""
+    """What the work is done to; the name of their list in a message."""
     a_message: int
-    """As many in one message: few enough that one tried again repeats little, enough that the queue costs little."""
+    """How many go into one message: few, so that a second try repeats little; many, so that the queue costs little."""
     rest: timedelta
     """How long after a shard was begun it may be begun anew."""
     longest_rest: timedelta
-    """The same where it has been done over and over, and something is still there each time."""
+    """The longest that this becomes while something is still there each time."""
     everyone: str | None = None
-    """Names a walk of its own, once, over all that the index holds, due or not."""
+    """The name of a separate walk, done once, over all that the index holds, due or not."""
 
     @property
     def walk(self) -> str:
@@ -118,28 +119,28 @@ EXPIRIES = _of_accounts(EXPIRY_DUE)
 NOTICES = _of_accounts(NOTICE_DUE)
 BADGES = _of_accounts(BADGE_DUE)
 SOON, STILL_SOON = timedelta(minutes=5), timedelta(minutes=30)
-"""Rests of work that somebody waits for."""
+"""Shorter rests, for work that a user waits for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """How many were sent by this run, and since when the oldest of all that is due has waited."""
+    """How many items this run sent, and since when the oldest of all that is due has waited."""
 
     found: int
     oldest: datetime
     complete: bool
-    """Whether nothing is left that was not sent, by this run or by one before."""
+    """Whether all that is due was sent, by this run or by one before."""
 
 
 def dispatch(
     table: DueTable, marks: Marks, queue: WorkQueue, work: Work, *, now: datetime, deadline: Callable[[], float]
 ) -> Dispatched:
-    """Send what is due and was not sent yet to the queue, the longest due first, for as long as there is time.
+    """Send what is due and was not sent yet to the queue, the longest due first, as long as there is time.
 
-    Where nothing is due it is a query a shard.
+    If nothing is due, it costs one query a shard.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some shards; the others are sent, and these go on next time.
+        ExceptionGroup: at the end, the errors of some shards; the others are sent, and the next run continues these.
     """
     return _Run(table, marks, queue, work, now, deadline).dispatch()
 
@@ -159,7 +160,7 @@ class _Run:
         self.ended: set[str] = set()
 
     def dispatch(self) -> Dispatched:
-        """A page of each shard in turn: an index takes a thousand writes a second of one, and of all much more."""
+        """Send a page of each shard in turn: one shard takes a thousand writes a second, all together much more."""
         waiting = dict(self._oldest())
         turns = deque(self._walk(shard, waiting[shard]) for shard in sorted(waiting, key=waiting.__getitem__))
         failures = []
@@ -170,7 +171,7 @@ class _Run:
                 turns.append(walk)
             except StopIteration:
                 continue
-            except Exception as error:  # noqa: BLE001 - whatever it is, the other shards are not to suffer from it
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other shards are sent
                 failures.append(error)
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {len(waiting)} shards failed", failures)
@@ -178,7 +179,7 @@ class _Run:
         return Dispatched(self.sent, oldest, complete=self.ended == waiting.keys())
 
     def _oldest(self) -> Iterator[tuple[str, datetime]]:
-        """The shards of which anything is due, and since when."""
+        """The shards with anything due, and since when."""
         for shard in while_there_is_time(map(str, range(self.table.shards)), self.deadline):
             if keys := self._page(shard, None, limit=1).keys:
                 yield shard, _instant(keys[0].since)
@@ -187,9 +188,9 @@ class _Run:
         return self.table.due_page(self.work.index, shard, self.work.until(self.now), after=after, limit=limit)
 
     def _walk(self, shard: str, oldest: datetime) -> Iterator[None]:
-        """Send what is due of a shard page by page, until there is nothing more, or no time; not where another run is.
+        """Send what is due in a shard, page by page, until nothing or no time is left.
 
-        Who dies here leaves nothing: the next run has to wait for the end of the lease.
+        A shard that another run holds is left out. After a crash the shard stays held until its lease ends.
         """
         if not has_time(self.deadline):
             return
@@ -213,7 +214,7 @@ class _Run:
                 self.ended.add(shard)
 
     def _send_page(self, walk: Walk) -> tuple[Walk, bool]:
-        """Whether there may be more, beside."""
+        """Send one page. Returns the walk after it, and whether there may be more."""
         page = self._page(walk.shard, walk.after)
         if not page.keys:
             return walk, page.more
@@ -236,7 +237,7 @@ class _Run:
         return self.queue.waiting() <= FEW_MESSAGES
 
     def _anew(self, walk: Walk, oldest: datetime) -> Walk:
-        """From the beginning: and later the next time, where something is still there that was sent the last time."""
+        """The walk from the beginning, with a longer rest if something is left that was sent the last time."""
         is_left = walk.began is not None and oldest <= walk.began
         rest = min(walk.rest * 2, self.work.longest_rest) if is_left else self.work.rest
         return replace(walk, after=None, began=self.now, rest=rest)
@@ -245,10 +246,10 @@ class _Run:
 def settle_accounts(
     ledger: Ledger, accounts: Iterable[str], deadline: Callable[[], float], command: Settle | NotifyExpiring = SETTLE
 ) -> int:
-    """Settle each account, which every command does first; ``deadline`` is asked anew for each. Tells how many.
+    """Settle each account, as every command does; ``deadline`` is called for each. Returns how many.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some, or that time ran out; the others are settled.
+        ExceptionGroup: at the end, the errors of some, or that time ran out; the others are settled.
     """
     return for_each(accounts, lambda account_id: ledger.execute(account_id, command, deadline=deadline()), deadline)
 

@@ -1,11 +1,11 @@
-"""Due dates that lie in the table, when the settings change that they were computed by.
+"""Stored due dates after a change of the settings by which they were computed.
 
-A due date is computed where an account is written, by the settings of that moment. An account that nobody touches keeps
-it: with more days ahead, its owner would not be told on the new days of lots that are there. So every account is looked
-at once after such a change, by the schedule of notices, and whoever looks at an account computes its dates anew.
+A due date is computed when an account is written, by the settings of that moment. An account that does not change keeps
+it: with a new number of days ahead, its owner would get no notice on the new day for lots that exist already. So after
+such a change the schedule of notices visits every account once, which computes its dates anew.
 
-This costs one read a run, to know whether anything has changed; and after a change, once, in as many runs as it takes,
-the whole index, a read an account, and a write where a date moves.
+This costs one read a run, to find out whether the settings have changed. After a change it costs, once and in as many
+runs as it takes, the whole index, one read an account, and a write if a date changes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ ALL = date.max
 
 
 def basis_of(policy: Policy) -> str:
-    """The settings by which an account's due dates are computed, and of which a change may call for a sooner one."""
+    """The settings by which due dates are computed, and whose change may make one earlier."""
     days = ",".join(str(ahead) for ahead in sorted(policy.expiry_notice_days, reverse=True))
     return f"expiry_notice_days={days} anchor_policy={policy.anchor_policy}"
 
 
 def dispatch_notices(ledger: Ledger, dispatch: Callable[[Work], Dispatched]) -> Dispatched:
-    """Dispatch the accounts that are due to be told or, after a change of the settings, every account once.
+    """Dispatch the accounts that are due for a notice or, after a change of the settings, every account once.
 
-    Every account includes those that are due, so nobody is told later for it.
+    That includes the accounts that are due, so no notice is later for it.
     """
     known, basis = read_basis(ledger.table), basis_of(ledger.policy)
     if known.basis == basis:
@@ -51,9 +51,9 @@ def dispatch_notices(ledger: Ledger, dispatch: Callable[[Work], Dispatched]) -> 
 
 @contextmanager
 def day_to_look_until(ledger: Ledger, today: date) -> Iterator[date]:
-    """Up to which due date accounts are to be looked at: today, or `ALL` where the settings have changed.
+    """The due date up to which accounts are to be visited: today, or `ALL` after a change of the settings.
 
-    They count as looked at when the block is left without an error; else the next run looks at all of them again.
+    They count as visited when the block is left without an error; else the next run visits all of them again.
     """
     basis = basis_of(ledger.policy)
     if read_basis(ledger.table).basis == basis:

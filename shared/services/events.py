@@ -1,10 +1,10 @@
-"""What others hear of the ledger: an event for each row of the journal, and for each notice to an account's owner.
+"""The events that the ledger publishes: one for each row of the journal, and one for each notice to an account's owner.
 
-The contract is `shared/events/schemas/`, a JSON Schema for each type of event. Every detail has ``version``, the
-``id`` that is the same however often the event comes, and ``account_id``.
+The contract is `shared/events/schemas/`, a JSON Schema for each type of event. Every detail has ``version``, an ``id``
+that is the same however often the event is delivered, and ``account_id``.
 
-Most notices are told by an entry or by a purchase. What neither tells is written down as a `Notice`, in the transaction
-of the decision that it belongs to (`Decision.notify`), and published by its kind.
+Most notices follow from an entry or a purchase. Others are stored as a `Notice` in the transaction of the decision that
+they belong to (`Decision.notify`), and are published by their kind.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 SOURCE = "connects.ledger"
 VERSION = 1
-"""Of every detail. A new field is no new version; another meaning of an old one is."""
+"""The version in every detail. It rises if a field changes its meaning, not for a new field."""
 
 LOTS_PER_EVENT = 3000
-"""Some 200 KB: the bus takes no event of more than 256 KB, and an account may have lots for each day of ten years."""
+"""Some 200 KB: the bus takes no event of more than 256 KB, and an entry may have two lots a day for five years."""
 
 CAME = frozenset({EntryType.GRANT, EntryType.REWARD, EntryType.PROMO, EntryType.REFUND, EntryType.ADJUSTMENT})
-"""Connects came, if the amount is above 0; of a purchase its own notice tells."""
+"""The types of entries that cause a notice `came`, if the amount is above 0. A purchase has a notice of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """``json`` is the detail. Events of one account are published by ``seq``, those of none before the others."""
+    """``json`` is the detail. Events of an account are published in the order of ``seq``, those without one first."""
 
     type: str
     account_id: str
@@ -46,13 +46,13 @@ class Event:
 
 
 def events_of(change: Change) -> list[Event]:
-    """What one change of the table tells; most rows that are not of the journal tell nothing."""
+    """The events for one change of the table; most rows that are not of the journal have none."""
     if entry := change.new_entry():
-        return [_posted(entry), *_told_by_entry(entry)]
+        return [_posted(entry), *_notices_of_entry(entry)]
     if notice := change.new_notice():
-        return [_written_down(notice)]
+        return [_stored_notice(notice)]
     if purchase := change.decided_purchase():
-        return [_told_by_purchase(purchase)]
+        return [_purchase_notice(purchase)]
     return []
 
 
@@ -61,7 +61,7 @@ def _posted(entry: Entry) -> Event:
     return _event("entry.posted", entry.entry_id, entry.account_id, {"entry": shown | _lots(shown)}, seq=entry.seq)
 
 
-def _told_by_entry(entry: Entry) -> list[Event]:
+def _notices_of_entry(entry: Entry) -> list[Event]:
     shown = entry_view(entry)
     facts = {"at": shown["at"], "entry_id": entry.entry_id, "amount": abs(entry.amount), "balance": entry.balance_after}
     if entry.type is EntryType.EXPIRY:
@@ -74,14 +74,14 @@ def _told_by_entry(entry: Entry) -> list[Event]:
 
 
 def _lots(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """As many lots of an entry as an event has room for, the soonest to expire; the history has all."""
+    """As many lots of an entry as an event has room for, the earliest to expire; the history has all."""
     lots = shown["lots"]
     left_out = len(lots) - LOTS_PER_EVENT
     return {"lots": lots} if left_out <= 0 else {"lots": lots[:LOTS_PER_EVENT], "lots_left_out": left_out}
 
 
-def _told_by_purchase(purchase: Purchase) -> Event:
-    """Each attempt that is declined is told of, and the one that is completed."""
+def _purchase_notice(purchase: Purchase) -> Event:
+    """The notice of a declined attempt, or of the completed one."""
     state = purchase.state.value
     facts = {
         "purchase_id": purchase.purchase_id,
@@ -94,7 +94,7 @@ def _told_by_purchase(purchase: Purchase) -> Event:
     return _event(f"notice.purchase_{state}", f"{purchase.charge_id}.{state}", purchase.account_id, facts)
 
 
-def _written_down(notice: Notice) -> Event:
+def _stored_notice(notice: Notice) -> Event:
     event_id = f"{notice.account_id}.{notice.kind}.{notice.about}"
     return _event(f"notice.{notice.kind}", event_id, notice.account_id, {"at": instant(notice.at), **notice.facts})
 

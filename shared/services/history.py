@@ -1,10 +1,10 @@
 """The journal as its owner reads it: newest first, in pages, or as one CSV file.
 
-What fell due and is not written yet (lots that expired, monthly Connects that came) is shown too, each row as it will
+What fell due and is not written yet (expired lots, monthly Connects) is pending. It is shown too, each row as it will
 be written. So the newest row and the balance agree at every instant, however late the schedules are.
 
-All that is pending is newer than all that is written. So the pages that may show some of it read the account, and those
-below read the journal alone.
+All that is pending is newer than all that is written. So only the newest pages read the account, and those below read
+the journal alone.
 """
 
 from __future__ import annotations
@@ -36,19 +36,20 @@ if TYPE_CHECKING:
 CSV_COLUMNS = ("at", "type", "amount", "balance_after", "lots", "reason", "reference", "id")
 CSV_PAGE = 500
 ANSWER_BYTES = 5_900_000
-"""Of the text in an answer, as Lambda counts it. Lambda takes 6 MB, headers included."""
+"""The most text in an answer, as Lambda counts it. Lambda takes 6 MB, including headers."""
 A_MOMENT = timedelta(milliseconds=1)
-"""What clocks and entries tell apart."""
+"""The resolution of clocks and entries."""
 PLACE = re.compile(r"[0-9TZ:.-]{24}#(?!0{10})[0-9]{10}")
 RUN_BY_SPREADSHEETS = tuple("=+-@\t\r\n\0＝＋－＠")  # noqa: RUF001 - the full-width ones are meant
-"""A cell that begins with one of these may be taken for a formula: see OWASP, "CSV Injection"."""
+"""A spreadsheet may run a cell that begins with one of these as a formula: see OWASP, "CSV Injection"."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryQuery:
-    """The last ``days`` up to now or, where it names an end of its own, ``since <= at < until``; of one type or all.
+    """The last ``days`` up to now or, if ``since`` or ``until`` is given, that range; of one type or all.
 
-    Both in whole milliseconds. ``cursor`` is where an earlier page of the same query ended; ``limit`` is no part of it.
+    The range is ``since <= at < until``, in whole milliseconds. ``cursor`` is where an earlier page of the same query
+    ended. The next page may have another ``limit``.
     """
 
     account_id: str
@@ -61,7 +62,7 @@ class EntryQuery:
 
     @property
     def digest(self) -> str:
-        """The same for whoever asks for the same; it is in every cursor of it."""
+        """A hash of the query without its limit; every cursor contains it."""
         ends = [at and instant(at) for at in (self.since, self.until)]
         parts = [self.account_id, self.entry_type, self.days if self.since is None else None, *ends]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -69,14 +70,14 @@ class EntryQuery:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a page begins, in the range that the query's first page had."""
+    """Where a page begins, and the range of the query's first page."""
 
     since: datetime
     until: datetime
     below: str | None = None
-    """The place of the row that the page before ended with, which may have been written since."""
+    """The place of the last row of the page before, which may have been written since."""
     pending: bool = True
-    """Whether rows below it may not be written yet."""
+    """Whether rows below it may still be pending."""
 
     def holds(self, entry: Entry) -> bool:
         return self.since <= entry.at < self.until and (self.below is None or time_key(entry) < self.below)
@@ -89,12 +90,12 @@ class _Page:
     entries: list[Entry]
     begins: _Place
     pending: int = 0
-    """How many rows of its range, on this page and below, are not written yet."""
+    """How many rows of its range, on this page and below, are pending."""
     below: str | None = None
-    """Where the rows go on that it has not read."""
+    """The place of the last row that was read, if more follow."""
 
     def after(self, shown: int) -> _Place | None:
-        """Where the next page begins if so many of its entries are shown."""
+        """Where the next page begins if ``shown`` of the entries fit into the answer."""
         if shown == len(self.entries):
             below = self.below
         elif shown:
@@ -105,16 +106,16 @@ class _Page:
 
 
 def history_json(ledger: Ledger, query: EntryQuery, *, deadline: float) -> str:
-    """One page as JSON, with the next one's cursor, null at the end.
+    """One page as JSON, with the next page's cursor, null at the end.
 
-    The first page is two calls, and one more where something is pending; each page below that is one. A page of one
-    type takes more, up to ``deadline`` (monotonic seconds), and may hold less than the limit or nothing, as may one
-    that would not fit into an answer.
+    The first page takes two calls to DynamoDB, and one more if something is pending; each page below takes one. A page
+    of one type takes more, up to ``deadline`` (monotonic seconds). It may hold less than the limit, or nothing, and so
+    may a page that does not fit into an answer.
 
     Raises:
         AccountNotFoundError
-        InvalidRequestError: a cursor that this query did not give, or a range that ends before it begins.
-        ContentionError: the account was written all the while.
+        InvalidRequestError: the cursor is of another query, or the range ends before it begins.
+        ContentionError: the account was written between every two reads.
     """
     page = _page(ledger, query, _place(query), deadline)
     rows = [json.dumps(entry_view(entry)) for entry in page.entries]
@@ -124,10 +125,10 @@ def history_json(ledger: Ledger, query: EntryQuery, *, deadline: float) -> str:
 
 
 def history_csv(ledger: Ledger, query: EntryQuery, *, deadline: float) -> tuple[str, str | None]:
-    """The range as CSV (RFC 4180) and the cursor of what is left, if anything is.
+    """The range as CSV (RFC 4180), and the cursor of what is left, if anything is.
 
-    As much as one answer takes, and as can be read by ``deadline``, in monotonic seconds; raises what `history_json`
-    does.
+    It holds as much as fits into one answer and can be read by ``deadline``, in monotonic seconds. Raises what
+    `history_json` raises.
     """
     lines = [_csv_line(CSV_COLUMNS)]
     _, room = _fitting(lines, ANSWER_BYTES)
@@ -158,7 +159,7 @@ def _page(ledger: Ledger, query: EntryQuery, place: _Place | None, deadline: flo
             shown = pending[: query.limit]
             return _Page(shown, begins, len(pending), time_key(shown[-1]))
         page = _written(ledger, query, begins, query.limit - len(pending), deadline)
-        # What is pending follows from this version of the account alone: another one was perhaps read with its rows.
+        # What is pending was computed of this version of the account: the rows may be those of a newer one.
         if ledger.table.account(query.account_id).version == account.version:
             return _Page(pending + page.entries, begins, len(pending), page.below)
     raise ContentionError("the account was written between every two reads")
@@ -182,7 +183,7 @@ def _shown(entry: Entry, query: EntryQuery, begins: _Place) -> bool:
 
 
 def _range(query: EntryQuery, now: datetime, settled: Account) -> _Place:
-    """Up to now is up to the newest entry, which another machine's clock may have dated ahead of this one's."""
+    """A range up to now includes the newest entry, which may be dated by a clock that is ahead of this one."""
     days = timedelta(query.days)
     if query.until:
         return _Place(query.since or query.until - days, query.until)
@@ -193,9 +194,9 @@ def _range(query: EntryQuery, now: datetime, settled: Account) -> _Place:
 
 
 def _fitting(texts: list[str], room: int) -> tuple[int, int]:
-    """How many of these texts an answer still takes that has ``room`` bytes left, and how many are left then.
+    """How many of these texts fit into ``room`` bytes of an answer, and how many bytes are left then.
 
-    Lambda counts a text as JSON, where a quote takes two bytes and what is not ASCII up to twelve.
+    Lambda counts a text as JSON, where a quote takes two bytes and a character that is not ASCII up to twelve.
     """
     for number, text in enumerate(texts):
         size = len(json.dumps(text))
@@ -224,7 +225,7 @@ def _csv_row(entry: Entry) -> list[str | int]:
 
 
 def _csv_line(cells: Sequence[str | int]) -> str:
-    """Text that a spreadsheet would run begins with a quote instead; numbers stay numbers."""
+    """A quote is put before text that a spreadsheet would run; numbers stay numbers."""
     text = io.StringIO()
     csv.writer(text).writerow(
         "'" + cell if isinstance(cell, str) and cell.startswith(RUN_BY_SPREADSHEETS) else cell for cell in cells
@@ -233,7 +234,7 @@ def _csv_line(cells: Sequence[str | int]) -> str:
 
 
 def _cursor(query: EntryQuery, place: _Place | None) -> str | None:
-    """Names the query and the range that its first page had, so that it is good whenever it is used."""
+    """A cursor contains the query and the range of its first page, so that it stays valid for ever."""
     if place is None:
         return None
     parts = [query.digest, instant(place.since), instant(place.until), place.below, place.pending]
@@ -241,10 +242,10 @@ def _cursor(query: EntryQuery, place: _Place | None) -> str | None:
 
 
 def _place(query: EntryQuery) -> _Place | None:
-    """Where the page begins that is asked for; None for the first.
+    """Where the requested page begins; None for the first.
 
     Raises:
-        InvalidRequestError: the query did not give this cursor.
+        InvalidRequestError: the cursor is of another query.
     """
     if query.cursor is None:
         return None

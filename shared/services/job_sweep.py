@@ -1,10 +1,10 @@
-"""What is left to do for jobs: giving the proposals on one back, however many there are, and ending holds for boosts.
+"""What is left to do for jobs: refunding the proposals on one, however many there are, and ending the holds of boosts.
 
-A job that is canceled or removed is marked as due in the same write. From there on whoever looks (at once by a message,
-and by a schedule until nothing is left) lists what has still to come back and sends it to a queue, some proposals a
-message. A run that dies half-way leaves the mark, and the next one lists what it left: each refund takes its proposal
-off the list in its own transaction. It is the same with the holds of an auction whose time has come, or of which
-somebody decided and died before it was done.
+A job that is canceled or removed is marked as due in the same write. A sweep of it (at once by a message, and by a
+schedule until nothing is left) lists the proposals that are still to be refunded and sends them to a queue, some in a
+message. A sweep that dies half-way leaves the mark, and the next one lists the rest: each refund takes its proposal off
+the list in its own transaction. The same holds for an auction whose closing time has passed, or whose holds should have
+ended when a process died.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from shared.ledger.errors import AlreadyRefundedError
 from shared.ledger.jobs import Job, JobAndAuction, JobStatus, Proposal, after_sweep, endings_requested
 from shared.ledger.model import Request
+from shared.ledger.refunds import reason_of_end
 from shared.services.batches import for_each, while_there_is_time
+from shared.services.boosts import end_holds
 from shared.services.due import SOON, STILL_SOON, Work
-from shared.services.jobs import end_holds
 from shared.services.proposals import refund_spend
 from shared.store.errors import JobMovedError
 from shared.store.jobs import JOB_DUE, Jobs
@@ -42,25 +43,24 @@ JOBS = Work(
     rest=SOON,
     longest_rest=STILL_SOON,
 )
-"""Jobs that there is something to do for."""
-REASON = {JobStatus.CANCELED: "job_canceled", JobStatus.REMOVED: "job_removed"}
+"""Jobs with proposals to refund or holds to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What was found to do, and since when the longest-waiting of it has waited."""
+    """What a sweep found to do, and since when the oldest of it has waited."""
 
     proposals: int
-    """That are to be refunded."""
+    """How many proposals are to be refunded."""
     auctions: int
-    """With holds to end."""
+    """How many auctions have holds to end."""
     oldest: datetime
     holds_since: datetime | None = None
-    """Since when the first of the holds should have ended; none where none has to."""
+    """When the first of the holds should have ended; None if none has to."""
 
 
 def look_at_message(job: Job) -> str:
-    """Asks whoever reads the queue to look at a job now."""
+    """The message that asks for a sweep of this job now."""
     return json.dumps({"look_at": job.job_id})
 
 
@@ -71,12 +71,12 @@ def handle_message(
     deadline: Callable[[], float],
     on_result: Callable[[SweepResult], object] = lambda _: None,
 ) -> None:
-    """Look at jobs, end a job's holds, or refund a page of proposals.
+    """Do what a message of the queue asks for: sweep jobs, end the holds of one, or refund a page of proposals.
 
-    ``on_result`` is handed what was found at each job.
+    ``on_result`` is called with what was found for each job.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some, or that time ran out; the others are done.
+        ExceptionGroup: at the end, the errors of some, or that time ran out; the others are done.
     """
     if "end_holds" in message:
         end_holds(ledger, message["end_holds"], deadline=deadline())
@@ -97,13 +97,13 @@ def sweep(
     deadline: Callable[[], float],
     on_result: Callable[[SweepResult], object] = lambda _: None,
 ) -> SweepResult:
-    """Look at each of these jobs.
+    """Sweep each of these jobs.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due.
+        ExceptionGroup: at the end, the errors of some, or that time ran out; these stay due.
     """
     found: list[SweepResult] = [SweepResult(0, 0, ledger.clock.now())]
-    timed = _UntilThen(queue, deadline)
+    timed = _QueueUntil(queue, deadline)
 
     def look(job_id: str) -> None:
         found.append(look_at(ledger, job_id, timed))
@@ -118,10 +118,10 @@ def sweep(
     )
 
 
-class _UntilThen:
-    """A queue to which nothing is sent when time is up: a job may have more proposals than can be sent in one go.
+class _QueueUntil:
+    """A queue that stops sending when time is up: a job may have more proposals than one run can send.
 
-    Those that were sent are off the list when it is looked at again.
+    Those that were sent and refunded are off the list at the next sweep.
     """
 
     def __init__(self, queue: Queue, deadline: Callable[[], float]) -> None:
@@ -133,7 +133,7 @@ class _UntilThen:
 
 
 def look_at(ledger: Ledger, job_id: str, queue: Queue) -> SweepResult:
-    """Send what is to be done for a job to the queue; let the job rest where nothing is."""
+    """Send what is to be done for a job to the queue, and store when to sweep it again, if at all."""
     jobs, now = Jobs(ledger.table), ledger.clock.now()
     known = jobs.job_and_auction(job_id)
     if known is None:
@@ -148,13 +148,13 @@ def look_at(ledger: Ledger, job_id: str, queue: Queue) -> SweepResult:
     if job.refunds_due:
         proposals = _send_proposals(jobs, job, queue)
         oldest, job = min(oldest, job.refunds_since or now), after_sweep(job, proposals, now)
-    with suppress(JobMovedError):  # whoever moved it has looked as well, or it is looked at again
+    with suppress(JobMovedError):  # it was changed meanwhile, and stays due
         jobs.save(known, JobAndAuction(job, auction))
     return SweepResult(proposals, auctions, oldest, holds_since)
 
 
 def _send_proposals(jobs: Jobs, job: Job, queue: Queue) -> int:
-    """Those that have still to come back; tells how many."""
+    """Send those that are still to be refunded. Returns how many."""
     found = 0
     waiting = jobs.unrefunded(job.job_id)
 
@@ -174,7 +174,7 @@ def _page(job: Job, proposals: list[Proposal]) -> dict[str, Any]:
 
 
 def _refund(ledger: Ledger, proposal: Proposal, how: JobStatus, deadline: float) -> None:
-    """Give back what is still out of one proposal, whatever else has given a part of it or all of it back."""
+    """Refund what is left of one proposal. If all of it was refunded before, only mark it."""
     jobs, now = Jobs(ledger.table), ledger.clock.now()
     request = Request("job_refund", f"{proposal.job_id}.{how}", proposal.spend_id, "system")
     try:
@@ -182,7 +182,7 @@ def _refund(ledger: Ledger, proposal: Proposal, how: JobStatus, deadline: float)
             ledger,
             proposal.account_id,
             proposal.spend_id,
-            reason=REASON[how],
+            reason=reason_of_end(how),
             request=request,
             deadline=deadline,
             also=[jobs.refunded(proposal, now)],

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a command. ``replayed`` where an earlier request with the same key had done it."""
+    """The result of a command. ``replayed`` if an earlier request with the same key had done it."""
 
     entry: Entry | None
     account: Account | None = None
     replayed: bool = False
     written: tuple[Entry, ...] = ()
-    """Every entry of the change, what the calendar brought included; nothing where its answer was lost."""
+    """Every entry of the change, including those that fell due; empty if the answer of the database was lost."""
 
     @property
     def posted(self) -> Entry:
@@ -56,18 +56,18 @@ class Ledger:
     clock: Clock
 
     def view(self, account_id: str, now: datetime) -> Account:
-        """The account as of now: what has expired is gone, and what has come is there, whatever the schedules did."""
+        """The account as of now, including what fell due and is not written yet."""
         return settled_view(self.table.account(account_id), now, self.policy)
 
     def find_spend(self, account_id: str, spend_id: str) -> Entry:
         """The entry of a spend.
 
         Raises:
-            AccountNotFoundError, SpendNotFoundError: the entry is not there, or is of another type.
+            AccountNotFoundError, SpendNotFoundError: there is no such entry, or it is of another type.
         """
         entry = self.table.entry(account_id, spend_id)
         if entry is None or entry.type is not EntryType.SPEND:
-            self.table.account(account_id)  # read for nothing but to refuse first where there is none
+            self.table.account(account_id)  # without an account, that is the refusal
             raise SpendNotFoundError(spend_id)
         return entry
 
@@ -81,23 +81,22 @@ class Ledger:
         also: Sequence[TransactionItem] | Callable[[Decision], Sequence[TransactionItem]] = (),
         read: Account | None = None,
     ) -> Outcome:
-        """Carry a command out exactly once.
+        """Execute a command exactly once.
 
-        Two calls to DynamoDB where nothing is in the way, and two for a repeat.
+        It takes two calls to DynamoDB without contention, and two for a repeat.
 
         Args:
-            account_id: Whose account.
-            command: What is to happen; its request's key is used up if it does, and not by a refusal.
+            account_id: The account.
+            command: What is to happen. The idempotency key of its request is used up by a success, not by a refusal.
             deadline: Monotonic seconds by which to give up.
-            also: What else has to be true, or become true, in the same transaction; where that depends on the decision,
-                a function of it.
-            read: The account, where the caller has just read it: a call less.
+            also: What to write or check in the same transaction, or a function of the decision that makes them.
+            read: The account, if the caller has just read it: saves a call.
 
         Raises:
             LedgerError: the refusal; nothing changed. `BusyError` where contention outlasted the deadline.
             IdempotencyKeyReusedError: the key was used for another request.
-            ClaimedError: what the command does once for ever was done, under another key.
-            StoreError: what one of ``also`` is refused with.
+            ClaimedError: what the command does once for ever was done under another key.
+            StoreError: the refusal of one of ``also``.
         """
         request = _keyed_request(command)
         tries = attempts(deadline)
@@ -107,7 +106,7 @@ class Ledger:
                 account = read or self.table.account(account_id)
                 return self._change(account, command, request, also, deadline)
             except (VersionMovedError, ConflictError) as error:
-                tries.met(error)
+                tries.failed(error)
                 read, moved_to = None, error.current if isinstance(error, VersionMovedError) else None
                 version = (moved_to or account).version
                 if turn is None:
@@ -117,13 +116,13 @@ class Ledger:
                 elif turn > version:
                     tries.wait_for_turn(turn - version)
             except ContentionError as error:
-                tries.met(error)
+                tries.failed(error)
                 read = None
             except EntryExistsError as error:
-                tries.met(error)
+                tries.failed(error)
                 return _repeat(error.entry, request, replayed=not tries.unanswered)
             except StoreError as error:
-                tries.met(error)
+                tries.failed(error)
                 error.unanswered = tries.unanswered
                 raise
             except LedgerError as refusal:
@@ -131,11 +130,11 @@ class Ledger:
         return self._repeat_or(tries.busy, account_id, request, replayed=not tries.unanswered)
 
     def repeat(self, account_id: str, request: Request) -> Outcome | None:
-        """What a request was answered that was carried out before.
+        """The outcome of a request that was carried out before; None if it was not.
 
         Raises:
             IdempotencyKeyReusedError: the key was used for another request.
-            BusyError: whether it was could not be read.
+            BusyError: that could not be read.
         """
         try:
             entry = self.table.entry(account_id, entry_id(account_id, request.operation, request.key))
@@ -156,7 +155,7 @@ class Ledger:
         while not (decision := decide(account, command, now, self.policy)).complete:
             account = self.table.commit(account, decision)
             if time.monotonic() > deadline:
-                raise BusyError  # what was caught up with stands, and whoever comes next goes on from there
+                raise BusyError  # what was settled stays written, and the next command continues from there
         if decision.account != account:
             claims = [Claim(name, own, request.fingerprint) for name in decision.claims] if own and request else []
             more = also(decision) if callable(also) else also
@@ -165,13 +164,13 @@ class Ledger:
         return Outcome(entry, account, written=decision.entries)
 
     def _repeat_or(self, refusal: LedgerError, account_id: str, request: Request | None, *, replayed: bool) -> Outcome:
-        """A refusal holds only if the same request did not succeed before: a repeat is never "insufficient"."""
+        """Raise the refusal, unless the same request has succeeded before: a repeat is never "insufficient"."""
         if request and not isinstance(refusal, AccountNotFoundError):
             try:
                 before = self.repeat(account_id, request)
             except BusyError:
                 if isinstance(refusal, BusyError):
-                    raise refusal from None  # which says already what is known
+                    raise refusal from None  # it already says what is known
                 raise
             if before:
                 return replace(before, replayed=replayed)
@@ -184,7 +183,7 @@ def check_same_request(known_fingerprint: str, request: Request) -> None:
 
 
 def _keyed_request(command: Command) -> Request | None:
-    """A settlement, a notice or a change of plan needs no key: what they find done they leave alone."""
+    """None for a command without a key: a settlement, a notice or a change of plan changes nothing when repeated."""
     request = command.request
     return request if request and request.key else None
 

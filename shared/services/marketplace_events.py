@@ -1,10 +1,10 @@
-"""What happens in the marketplace, as its events tell: the same use cases as the HTTP calls, once with them.
+"""The marketplace's own events: each runs the same use case as its HTTP call, and takes effect once with it.
 
-Each acts under a key made of what happened, never of the event's own id, which differs when the same thing is told
-twice. Whether it is told by event, by call or by both, and in whatever order: the account's id, a claim, the time of
-it, a job's version or its one end lets it act once.
+The idempotency key is made from what happened, not from the id of the event, which differs if the same thing is
+reported twice. It may be reported by event, by call or by both, in any order: the account's id, a claim, the time at
+which it happened, or a job's version or end let it take effect once.
 
-The contract is `shared/events/schemas/incoming/`. Fields that are not known are passed over: events grow.
+The contract is `shared/events/schemas/incoming/`. Unknown fields are ignored, so that events can get new ones.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from shared.ledger.errors import (
     NotRefundableError,
     RewardCapReachedError,
 )
+from shared.ledger.event_times import happened_at
 from shared.ledger.jobs import EARLIEST, LARGEST, LATEST, LONGEST_NAME, JobEvent, Posting
-from shared.ledger.model import Kind, Plan, PlanNews, Request, Status
+from shared.ledger.model import Kind, Plan, PlanChange, Request, Status
 from shared.ledger.policy import MAX_AMOUNT
 from shared.ledger.timeline import ONE_INSTANT
 from shared.services.accounts import OPENING, change_account, open_new_account
-from shared.services.event_times import happened_at
 from shared.services.jobs import apply_job_event, interact_on_job, save_posting
 from shared.services.rewards import reward_certification, reward_interview, reward_rising_talent
 
@@ -51,22 +51,22 @@ NOTHING_LEFT_TO_DO = (
     # It was done before, by a call or by another event.
     AlreadyExistsError,
     AlreadyAwardedError,
-    # The same happening was told before with other details: what was told first stands.
+    # The same was reported before with other details: the first report counts.
     IdempotencyKeyReusedError,
-    # The rule gives nothing for it: all came back before, nothing fits under the cap, the spend is of no proposal that
-    # was sent on one's own, the account is an agency.
+    # By the rules nothing follows from it: all was refunded before, nothing fits under the cap, the spend is for no
+    # proposal or for one of a free channel, the account is an agency.
     AlreadyRefundedError,
     RewardCapReachedError,
     NoInterviewRewardError,
     NotRefundableError,
     NoFreeConnectsError,
-    # It was closed for ever.
+    # The account was closed for ever.
     AccountClosedError,
 )
-"""Refusals that no repeat would change.
+"""Refusals that a repeat would not change.
 
-All others may pass, and so the event comes again: the account, spend or job is still to be heard of, a certificate is
-still to be configured, a day still to come, the ledger busy.
+After all others the event is delivered again: the account, spend or job may not be reported yet, a certificate not be
+configured yet, a day not be reached yet, the ledger be busy.
 """
 
 ONE_SECOND = timedelta(seconds=1)
@@ -76,23 +76,23 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class Effective(StrEnum):
-    """When a downgrade counts that does not wait for the next cycle."""
+    """When a downgrade counts, if it does not wait for the next cycle."""
 
     NOW = "now"
 
 
 class MalformedEventError(Exception):
-    """An event that does not say what its type promises."""
+    """An event that does not match its schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingEvent:
-    """One event's detail, read field by field."""
+    """An event's detail, read field by field."""
 
     name: str
     detail: Mapping[str, Any]
     sent_at: datetime | None
-    """The time of its envelope, by the product's clock."""
+    """The time of its envelope, on the product's clock."""
     now: datetime
 
     def id(self, name: str) -> str:
@@ -109,7 +109,7 @@ class IncomingEvent:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # 1.0 is an integer, as the schemas say
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise MalformedEventError(f"{self.name}: {name} is missing or no whole number of {least} to {most}")
+            raise MalformedEventError(f"{self.name}: {name} is missing or not an integer from {least} to {most}")
         return value
 
     def one_of(self, name: str, values: type[E]) -> E:
@@ -127,27 +127,27 @@ class IncomingEvent:
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
     def at(self, other_name: str = "at") -> datetime:
-        """When it happened: as its detail says (``other_name`` is an older name of ``at``), else its envelope."""
-        named = self.where_given("at", self.instant) or self.where_given(other_name, self.instant) or self.sent_at
+        """When it happened: by its detail (``other_name`` is an older name of ``at``), else by its envelope."""
+        named = self.optional("at", self.instant) or self.optional(other_name, self.instant) or self.sent_at
         try:
             return happened_at(named, self.now, "at")
         except InvalidRequestError as error:
             raise MalformedEventError(f"{self.name}: {error}") from error
 
     def changed_at(self) -> datetime:
-        """The same of a change of an account. An envelope names whole seconds: others in that one were before it."""
+        """The same for a change of an account. An envelope has whole seconds: it counts as the end of its second."""
         sent_at = self.sent_at
         if sent_at and not sent_at.microsecond:
             sent_at += ONE_SECOND - ONE_INSTANT
         return replace(self, sent_at=sent_at).at("changed_at")
 
-    def where_given(self, name: str, read: Callable[[str], T]) -> T | None:
+    def optional(self, name: str, read: Callable[[str], T]) -> T | None:
         return None if self.detail.get(name) is None else read(name)
 
     def request(self, operation: str, what: str) -> Request:
-        """Under a key that is the same whenever the same thing is told, and that no caller of the API can have used.
+        """A request whose key is the same whenever the same thing is reported.
 
-        An Idempotency-Key has no space in it.
+        No caller of the API can have used it, as an Idempotency-Key contains no space.
         """
         content = json.dumps([self.name, self.detail], sort_keys=True)
         fingerprint = hashlib.sha256(content.encode()).hexdigest()[:32]
@@ -162,7 +162,7 @@ class IncomingEvent:
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         value = self.detail.get(name)
         if not isinstance(value, str):
-            raise MalformedEventError(f"{self.name}: {name} is missing or no text")
+            raise MalformedEventError(f"{self.name}: {name} is missing or not a string")
         try:
             return read(value)
         except ValueError as error:
@@ -170,7 +170,7 @@ class IncomingEvent:
 
 
 def _registered(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
-    joined_on = event.where_given("joined_on", event.day)
+    joined_on = event.optional("joined_on", event.day)
     request = event.request(OPENING, event.name)
     kind, plan = event.one_of("kind", Kind), event.one_of("plan", Plan)
     command = OpenAccount(event.id("account_id"), kind, plan, joined_on, request, event.at())
@@ -178,12 +178,11 @@ def _registered(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
 
 
 def _plan_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
-    plan = PlanNews(event.one_of("plan", Plan).value)
-    at_once = event.where_given("effective", lambda name: event.one_of(name, Effective))
-    if at_once and plan is PlanNews.BASIC:
-        plan = PlanNews.BASIC_NOW
+    plan = event.one_of("plan", Plan)
+    effective = event.optional("effective", lambda name: event.one_of(name, Effective))
+    change = PlanChange.to(plan, at_once=effective is not None)
     at = event.changed_at()
-    change_account(ledger, event.id("account_id"), ACTOR, deadline=deadline, plan=plan, at=at)
+    change_account(ledger, event.id("account_id"), ACTOR, deadline=deadline, plan=change, at=at)
 
 
 def _status_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
@@ -211,34 +210,34 @@ def _certified(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
 def _job_changed(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
     posting = Posting(
         version=event.number("version", 0, LARGEST),
-        size=event.where_given("size", event.text),
-        scope=event.where_given("scope", event.text),
-        budget_cents=event.where_given("budget_cents", lambda name: event.number(name, 0, LARGEST)),
-        price=event.where_given("price", lambda name: event.number(name, 1, MAX_AMOUNT)),
-        posted_at=event.where_given("posted_at", event.instant),
+        size=event.optional("size", event.text),
+        scope=event.optional("scope", event.text),
+        budget_cents=event.optional("budget_cents", lambda name: event.number(name, 0, LARGEST)),
+        price=event.optional("price", lambda name: event.number(name, 1, MAX_AMOUNT)),
+        posted_at=event.optional("posted_at", event.instant),
     )
     save_posting(ledger, event.id("job_id"), posting, deadline=deadline, at=event.at())
 
 
 def _job_event(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
-    """Proposals that come back are found by the schedule, within a minute: nobody waits here as a caller does."""
+    """Its refunds are left to the schedule, which runs each minute: no caller waits for them here."""
     happened = JobEvent(event.name.removeprefix("job."))
     apply_job_event(ledger, event.id("job_id"), happened, deadline=deadline, at=event.at())
 
 
 def _interaction(ledger: Ledger, event: IncomingEvent, deadline: float) -> None:
-    account_id, proposal_id = (event.where_given(name, event.id) for name in ("account_id", "proposal_id"))
+    account_id, proposal_id = (event.optional(name, event.id) for name in ("account_id", "proposal_id"))
     interaction = Interaction(account_id, proposal_id, event.at("interacted_at"))
     interact_on_job(ledger, event.id("job_id"), interaction, deadline=deadline)
 
 
 def _read(ledger: Ledger, kind: str, event: Mapping[str, Any]) -> IncomingEvent:
     envelope = IncomingEvent(kind, event, None, ledger.clock.now())
-    sent_at = envelope.where_given("time", envelope.instant)
+    sent_at = envelope.optional("time", envelope.instant)
     return IncomingEvent(kind, event["detail"], sent_at and ledger.clock.at_real(sent_at), envelope.now)
 
 
-HAPPENINGS: Mapping[str, Callable[[Ledger, IncomingEvent, float], None]] = {
+HANDLERS: Mapping[str, Callable[[Ledger, IncomingEvent, float], None]] = {
     "account.registered": _registered,
     "account.plan_changed": _plan_changed,
     "account.status_changed": _status_changed,
@@ -256,17 +255,17 @@ HAPPENINGS: Mapping[str, Callable[[Ledger, IncomingEvent, float], None]] = {
 """By detail-type; the template's rule lets these through."""
 
 
-def act_on(ledger: Ledger, event: Mapping[str, Any], *, deadline: float) -> str | None:
-    """Do what an event of the bus calls for. Tells the code of the refusal where nothing was left to do.
+def handle_event(ledger: Ledger, event: Mapping[str, Any], *, deadline: float) -> str | None:
+    """Carry out what an event of the bus reports. Returns the code of the refusal if nothing was left to do.
 
     Raises:
-        MalformedEventError: it does not say what it should.
-        LedgerError: a refusal that a repeat may change: the account is still to be opened, the ledger is busy.
+        MalformedEventError: it does not match its schema.
+        LedgerError: a refusal that a repeat may change: the account is not opened yet, the ledger is busy.
     """
     kind, detail = event.get("detail-type"), event.get("detail")
-    act = HAPPENINGS.get(str(kind))
+    act = HANDLERS.get(str(kind))
     if act is None or not isinstance(detail, Mapping):
-        raise MalformedEventError(f"{kind} is not known here, or has no detail")
+        raise MalformedEventError(f"the type {kind} is unknown, or the event has no detail")
     try:
         act(ledger, _read(ledger, str(kind), event), deadline)
     except NOTHING_LEFT_TO_DO as refusal:

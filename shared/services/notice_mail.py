@@ -1,8 +1,8 @@
-"""Notices by e-mail: each once, to the owner whom the user pool knows by the account's id.
+"""Notices by e-mail: each once, to the owner, whose user name in the user pool is the account's id.
 
-The texts are `shared/mail/<kind>.txt`: the first line is the subject. A notice of a kind that has no text is one of a
-newer release that was taken back, and is not mailed. An account without a user or a verified address (an agency's, say)
-gets no e-mail.
+The texts are `shared/mail/<kind>.txt`: the first line is the subject. A notice of a kind without a text is one of a
+newer release that was rolled back, and is not mailed. An account without a user or a verified address, such as an
+agency's, gets no e-mail.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Mail:
 
 
 class Mailer(Protocol):
-    """What sends mail, and remembers what it sent."""
+    """Sends mail, and stores what it sent."""
 
     def address_of(self, account_id: str) -> str | None:
         """The verified address of the account's owner, if there is one."""
@@ -38,9 +38,9 @@ class Mailer(Protocol):
 
 
 def mail_notice(mailer: Mailer, event: Mapping[str, Any]) -> bool:
-    """Send the e-mail of a notice, if it was not sent before and there is anybody to send it to. Tells if it did.
+    """Send the e-mail of a notice, unless it was sent before or has no recipient. Returns whether it was sent.
 
-    It is remembered after it was sent: one that fails half-way may come twice, and never not at all.
+    That it was sent is stored afterwards: after a failure in between it may be sent twice, but is never lost.
     """
     detail, kind = event["detail"], event["detail-type"].removeprefix(NOTICE)
     if kind not in KINDS:

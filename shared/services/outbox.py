@@ -1,7 +1,7 @@
-"""The outbox: what the ledger wrote is what others hear of, in an account's order, at least once and never lost.
+"""The outbox: publishes events for what the ledger wrote, in each account's order, at least once.
 
-Nothing is published by whoever changes an account. A change is written, the table's stream tells of it, and one
-function publishes what the stream tells: so there is no change without its event and no event without its change.
+A change of an account publishes nothing itself. It is written, the table's stream contains it, and one function
+publishes what the stream contains: so there is no change without its event, and no event without its change.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 EVENTS_PER_CALL = 10
 BYTES_PER_CALL = 240_000
-"""What PutEvents takes at once is 256 KB, with source and types."""
+"""One call of PutEvents takes 256 KB, including sources and types."""
 Aside = tuple["Change", Exception]
 
 
 class TooLargeError(Exception):
-    """An event that no call would take."""
+    """An event that is too large for any call."""
 
 
 class UnpublishedError(Exception):
-    """The bus did not take something; all from there on has to come again."""
+    """The bus did not take an event; it and all after it have to be published again."""
 
 
 class Bus(Protocol):
@@ -46,42 +46,42 @@ def publish(
     put_aside: Callable[[Change, Exception], object],
     deadline: Callable[[], float],
 ) -> str | None:
-    """Publish what changes tell. Tells from which position of the stream to go on, if not all was taken in time.
+    """Publish the events of changes. Returns the position of the stream to continue from, if not all was taken in time.
 
-    A change that cannot be understood, or published by any call, is put aside: it would fail for ever, and must not
-    keep those behind it. It is put aside once all before it is done; else it would come again with them, and go aside
-    again.
+    A change that cannot be read, or whose event no call takes, is put aside: it would fail for ever, and block those
+    after it. That is done once all before it is published; else it would be delivered again with them, and be put aside
+    twice.
     """
-    events, poison = _understood(changes)
+    events, poison = _events_in(changes)
     failed_at = _published(events, bus, deadline)
     for change, error in sorted(poison, key=lambda each: int(each[0].position)):
         if failed_at is not None and int(change.position) >= int(failed_at):
             break
         try:
             put_aside(change, error)
-        except Exception:  # noqa: BLE001 - whatever it is, this one comes again, and those before it do not
+        except Exception:  # noqa: BLE001 - whatever it is, this one is delivered again, and those before it are not
             return change.position
     return failed_at
 
 
-def _understood(changes: Iterable[Change]) -> tuple[list[tuple[Change, Event]], list[Aside]]:
-    """What changes tell, and those of which that cannot be said, each with the reason."""
+def _events_in(changes: Iterable[Change]) -> tuple[list[tuple[Change, Event]], list[Aside]]:
+    """The events of changes, and the changes for which there can be none, each with the error."""
     events: list[tuple[Change, Event]] = []
     poison: list[Aside] = []
     for change in changes:
         try:
-            told = events_of(change)
-            if any(len(event.json) > BYTES_PER_CALL for event in told):
-                raise TooLargeError  # noqa: TRY301 - as whatever else it is
-            events += [(change, event) for event in told]
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others are not to suffer from it
+            found = events_of(change)
+            if any(len(event.json) > BYTES_PER_CALL for event in found):
+                raise TooLargeError  # noqa: TRY301 - handled like every other error
+            events += [(change, event) for event in found]
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are published
             poison.append((change, error))
     return events, poison
 
 
 def _published(events: list[tuple[Change, Event]], bus: Bus, deadline: Callable[[], float]) -> str | None:
-    """The earliest position of what was not taken, if anything was not."""
-    # The rows of one transaction reach the stream in any order; `seq` is the order that they happened in.
+    """The earliest position of what was not taken; None if all was."""
+    # The rows of one transaction reach the stream in any order; `seq` is the order in which they happened.
     waiting = sorted(events, key=lambda each: each[1].seq)
     done = 0
     try:
@@ -94,7 +94,7 @@ def _published(events: list[tuple[Change, Event]], bus: Bus, deadline: Callable[
 
 
 def _calls(events: Iterable[Event]) -> Iterator[list[Event]]:
-    """As many events as one call takes, and of each account what one row tells: a call may be taken in part."""
+    """As many events as one call takes, with those of one row only of each account: a call may be taken in part."""
     call: list[Event] = []
     size = 0
     for event in events:

@@ -1,7 +1,7 @@
 """Promo codes: campaigns, and redeeming them, alone or with a purchase.
 
-A redemption is one transaction: the account, its entry, the claim that this account had this code, and one more taken
-from one of the campaign's counters. So the cap holds exactly, whoever comes at the same moment.
+A redemption is one transaction: the account, its entry, the claim of this account on this code, and one of the
+campaign's counters. So the cap is exact, however many redeem at the same moment.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from shared.ledger.credits import Credit
 from shared.ledger.errors import BusyError, PromoError, PromoExhaustedError, PromoNotFoundError, PromoUsedError
-from shared.ledger.model import EntryType, Request
-from shared.ledger.promos import Campaign, counters_for, first_counter, next_counter, promo_claim
+from shared.ledger.promos import Campaign, counters_for, first_counter, next_counter, promo_claim, promo_credit
 from shared.services.ledger import Ledger, Outcome
 from shared.services.retry import attempts, in_time
 from shared.store.errors import CampaignMovedError, ClaimedError, ContentionError
@@ -22,27 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from shared.ledger.model import Request
     from shared.store.transaction_items import TransactionItem
-
-PROMO = "promo"
 
 T = TypeVar("T")
 
 
 @in_time
 def put_campaign(ledger: Ledger, wanted: Campaign, *, counters: int, deadline: float) -> tuple[Campaign, int]:
-    """Create a campaign or change its terms; the same terms again change nothing. Tells how often it was redeemed.
+    """Create a campaign or change its terms; the same terms again change nothing. Returns how often it was redeemed.
 
     A cap below what was given takes nothing back: it ends the campaign.
 
     Args:
-        ledger: Where it lies.
+        ledger: The ledger.
         wanted: The terms.
-        counters: How many a new campaign gets at most.
+        counters: How many counters a new campaign gets at most.
         deadline: Monotonic seconds by which to give up.
 
     Raises:
-        BusyError: redemptions left no moment in between.
+        BusyError: redemptions changed the counters until the deadline.
     """
     tries = attempts(deadline)
     for _ in tries:
@@ -55,13 +52,13 @@ def put_campaign(ledger: Ledger, wanted: Campaign, *, counters: int, deadline: f
             after = replace(wanted, counters=counters_for(wanted.max_redemptions, before.counters, counters))
             return save_campaign(ledger.table, before, after, known), redeemed
         except (CampaignMovedError, ContentionError) as error:
-            tries.met(error)
+            tries.failed(error)
     raise tries.busy
 
 
 @in_time
 def redeem(ledger: Ledger, account_id: str, code: str, request: Request, *, deadline: float) -> Outcome:
-    """The Connects of a promo code, once for an account. Frozen agencies get them too, to use when they thaw.
+    """Credit the Connects of a promo code, once for an account. A frozen agency can use them once it is on plus again.
 
     Raises:
         AccountClosedError, AccountSuspendedError, PromoNotFoundError, PromoNotActiveError, PromoUsedError,
@@ -83,21 +80,8 @@ def redeem(ledger: Ledger, account_id: str, code: str, request: Request, *, dead
         return _repeat_or(refusal, ledger, account_id, request)
 
 
-def promo_credit(campaign: Campaign, request: Request, **reference: str) -> Credit:
-    """What a redemption brings. ``reference`` says more of what it came with."""
-    return Credit(
-        EntryType.PROMO,
-        campaign.connects,
-        paid=False,
-        reason=f"Promo code {campaign.code}",
-        reference={"type": PROMO, "code": campaign.code, **reference},
-        request=request,
-        once=promo_claim(campaign.code),
-    )
-
-
 def check_redeemable(ledger: Ledger, account_id: str, code: str) -> None:
-    """Refuse a code that could not be redeemed now. Whether it can be in a moment is another question.
+    """Refuse a code that cannot be redeemed now. It may still be used up before it is redeemed.
 
     Raises:
         PromoNotFoundError, PromoNotActiveError, PromoUsedError, PromoExhaustedError: in this order of precedence.
@@ -118,15 +102,15 @@ def take_one(
     now: datetime,
     deadline: float,
 ) -> T:
-    """Have ``take`` write one redemption, out of the first counter that has one left.
+    """Have ``take`` write one redemption, from the first counter that has one left.
 
-    Where the first one refuses, all are read at once, instead of trying one after the other.
+    If the first counter refuses, all counters are read at once, instead of trying one after the other.
 
     Args:
-        ledger: Where all of it happens.
-        account_id: Whose redemption.
-        code: As it is known.
-        take: Writes it, in one transaction with what it is given.
+        ledger: The ledger.
+        account_id: The account that redeems.
+        code: The normalised code.
+        take: Writes the redemption, in one transaction with the item that it is given.
         now: When the code has to be valid.
         deadline: Monotonic seconds by which to give up.
 
@@ -146,10 +130,10 @@ def take_one(
                 number = _with_some_left(ledger, campaign, number)
             return take(campaign, taking_one(ledger.table, campaign, number))
         except CampaignMovedError as error:
-            tries.met(error)
+            tries.failed(error)
             refused = True
         except ContentionError as error:
-            tries.met(error)
+            tries.failed(error)
         except ClaimedError as error:
             raise PromoUsedError(code) from error
     raise tries.busy
@@ -175,13 +159,13 @@ def _with_some_left(ledger: Ledger, campaign: Campaign, first: int) -> int:
 
 
 def _refusal_when_exhausted(ledger: Ledger, account_id: str, code: str) -> PromoError:
-    """Who used the code is told so, whatever is left of it."""
+    """An account that has redeemed the code is refused as such, also when it is used up."""
     used = ledger.table.claim(account_id, promo_claim(code))
     return PromoUsedError(code) if used else PromoExhaustedError(code)
 
 
 def _repeat_or(refusal: PromoError, ledger: Ledger, account_id: str, request: Request) -> Outcome:
-    """A refusal holds only if the account is there and may act, and the same request did not succeed before."""
+    """Raise the refusal, unless the same request has succeeded before, or the account is not there or may not act."""
     try:
         account = ledger.table.account(account_id)
     except ContentionError as error:

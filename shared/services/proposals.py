@@ -1,8 +1,7 @@
-"""Spending Connects on a proposal, and giving them back."""
+"""Spending Connects on a proposal, and refunding them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.ledger.errors import (
@@ -12,10 +11,10 @@ from shared.ledger.errors import (
     JobNotOpenError,
     PriceChangedError,
 )
-from shared.ledger.jobs import WHY, Channel, Job, Proposal, quote
+from shared.ledger.jobs import Proposal
 from shared.ledger.model import Request, entry_id
-from shared.ledger.proposals import Spend
-from shared.ledger.refunds import Refund, check_refundable
+from shared.ledger.proposals import ProposalSent, spend_on
+from shared.ledger.refunds import Refund, refund_text
 from shared.services.ledger import Ledger, Outcome
 from shared.services.refunds import give_back
 from shared.services.retry import attempts, in_time
@@ -28,44 +27,27 @@ if TYPE_CHECKING:
     from shared.store.transaction_items import TransactionItem
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalSent:
-    """What is known of a proposal as it is paid for. ``amount`` and ``expected_price`` are what its sender saw."""
-
-    proposal_id: str
-    job_id: str | None = None
-    channel: Channel = Channel.SEARCH
-    amount: int | None = None
-    expected_price: int | None = None
-
-    @property
-    def reference(self) -> dict[str, str]:
-        job = {"job_id": self.job_id} if self.job_id else {}
-        channel = {"channel": self.channel.value} if self.channel is not Channel.SEARCH else {}
-        return {"type": "proposal", "proposal_id": self.proposal_id} | job | channel
-
-
 @in_time
 def spend_on_proposal(
     ledger: Ledger, account_id: str, sent: ProposalSent, request: Request, *, deadline: float
 ) -> Outcome:
-    """Spend what a proposal costs, soonest expiring Connects first; a free one leaves a row of 0.
+    """Spend what a proposal costs, earliest expiring Connects first; a free one writes a row of 0.
 
-    A job that is known names the price and has to be open, up to the very transaction; one that is not is as its
-    sender says. Two calls either way.
+    The transaction checks that a known job is open and has this price. For an unknown job the request names the price.
+    Two calls either way.
 
     Raises:
         JobNotOpenError, PriceChangedError: nothing is spent.
         AlreadyExistsError: the account has a proposal on this job.
-        InvalidRequestError: nobody named a price.
+        InvalidRequestError: neither the job nor the request names a price.
         InsufficientConnectsError, AccountNotFoundError, and what `Account.check_may_use` raises
     """
     if sent.job_id is None:
-        return ledger.execute(account_id, _spend(None, sent, request), deadline=deadline)
+        return ledger.execute(account_id, spend_on(None, sent, request), deadline=deadline)
     try:
         return _spend_on_job(ledger, account_id, sent.job_id, sent, request, deadline=deadline)
     except InsufficientConnectsError:
-        # Who has a proposal on the job is not to be sent to buy Connects for another.
+        # An account that has a proposal on the job already must not be sent to buy Connects for a second one.
         if Jobs(ledger.table).has_proposal(sent.job_id, account_id):
             raise _exists(account_id, sent.job_id) from None
         raise
@@ -80,25 +62,20 @@ def _spend_on_job(
     for _ in tries:
         try:
             job, account = jobs.job_and_account(job_id, account_id)
-            command = _spend(job, sent, request)
+            command = spend_on(job, sent, request)
             first = jobs.first(Proposal(job_id, account_id, sent.proposal_id, spend_id, command.amount))
             also = [jobs.as_read(job_id, job), first]
             return ledger.execute(account_id, command, deadline=deadline, also=also, read=account)
         except ProposalExistsError as error:
             raise _exists(account_id, job_id) from error
         except (JobNotOpenError, PriceChangedError, InvalidRequestError):
-            # Whatever has become of the job since, a repeat is answered as the first time.
+            # A repeat is answered as the first time, whatever has become of the job since.
             if before := ledger.repeat(account_id, request):
                 return before
             raise
         except (JobMovedError, ContentionError) as error:
-            tries.met(error)
+            tries.failed(error)
     raise tries.busy
-
-
-def _spend(job: Job | None, sent: ProposalSent, request: Request) -> Spend:
-    price = quote(job, sent.channel, amount=sent.amount, expected_price=sent.expected_price)
-    return Spend(price, WHY[sent.channel], sent.reference, request)
 
 
 def _exists(account_id: str, job_id: str) -> AlreadyExistsError:
@@ -116,13 +93,13 @@ def refund_spend(
     deadline: float,
     also: Sequence[TransactionItem] = (),
 ) -> Outcome:
-    """Give back what is still out of one spend, to the lots it came from: in all at most what it took, whoever asks.
+    """Refund what is left of one spend, into the lots it was taken from: in all at most what it took.
 
     Raises:
-        NotRefundableError: Connects do not come back for this reason.
-        AccountNotFoundError, SpendNotFoundError: no such account, or no such spend; a refund is none.
-        AlreadyRefundedError: all of it came back before, under another key.
+        NotRefundableError: nothing is refunded for this reason.
+        AccountNotFoundError, SpendNotFoundError: no such account, or no such spend.
+        AlreadyRefundedError: all of it was refunded before, under another key.
     """
-    check_refundable(reason)
+    refund_text(reason)  # refuse before anything is read
     spend = ledger.find_spend(account_id, spend_id)
     return give_back(ledger, Refund(spend, reason, request), deadline=deadline, also=also)

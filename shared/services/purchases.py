@@ -1,53 +1,55 @@
 """Buying Connects: one id, at most one charge, and a charge always ends in its Connects.
 
-The order of steps is what makes it safe to die between any two of them::
+The order of the steps makes a crash between any two of them safe::
 
-    1  put the purchase as pending, due for a check in a minute
-    2  charge, under an id of ours                               (again: the same charge)
+    1  store the purchase as pending, due for a check in a minute
+    2  charge, under an id of our own                            (again: the same charge)
     3  credit the Connects and complete the purchase, in one transaction
 
-Who finds a purchase still pending (the same request sent again, the reconciliation a minute later, or the provider's
-own event) goes on from where it stands.
+The same request sent again, the reconciliation a minute later, and the provider's own event each continue a purchase
+that is still pending.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.ledger.credits import Credit
 from shared.ledger.errors import (
     AccountClosedError,
     AccountSuspendedError,
     BusyError,
-    InvalidRequestError,
     PaymentDeclinedError,
     PromoError,
     PurchaseNotFoundError,
 )
 from shared.ledger.model import Entry, EntryType, Request, entry_id
-from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState, check_may_buy, purchase_of
+from shared.ledger.purchases import (
+    PURCHASE,
+    Order,
+    Purchase,
+    PurchaseState,
+    check_may_buy,
+    check_quantity,
+    credit_for,
+    new_attempt,
+    purchase_id_of,
+)
 from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
 from shared.services.batches import for_each
 from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.ledger import Ledger, check_same_request
-from shared.services.promos import check_redeemable, promo_credit, take_one
+from shared.services.promos import check_redeemable, take_one
 from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, PurchaseMovedError
 from shared.store.purchases import PURCHASE_DUE, DuePurchase, Purchases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from shared.ledger.promos import Campaign
     from shared.store.transaction_items import TransactionItem
 
-PURCHASE = "purchase"
-PURCHASE_PROMO = "purchase_promo"
-FIRST_CHECK = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(hours=1)
 PURCHASES = Work(
     PURCHASE_DUE,
     "purchases",
@@ -55,20 +57,13 @@ PURCHASES = Work(
     rest=SOON,
     longest_rest=STILL_SOON,
 )
-"""Purchases whose charge is to be asked after."""
+"""Pending purchases, whose charge is to be looked up."""
 IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    quantity: int
-    source: PaymentSource
-    promo_code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Bought:
-    """A purchase and, once it is completed, the entry of its Connects and that of its promo code's, if it had any."""
+    """A purchase and, once it is completed, the entry of its Connects and the one of its promo code, if it had one."""
 
     purchase: Purchase
     entry: Entry | None
@@ -80,10 +75,10 @@ class Bought:
 def buy(
     ledger: Ledger, gateway: PaymentGateway, account_id: str, order: Order, request: Request, *, deadline: float
 ) -> Bought:
-    """Buy Connects. Pending where the provider has not said yet what became of the charge.
+    """Buy Connects. The purchase is pending if the provider has not decided on the charge yet.
 
     Raises:
-        InvalidRequestError: fewer than the least that can be bought.
+        InvalidRequestError: less than the minimum purchase.
         PaymentDeclinedError: nothing was charged; the same key may try again.
         PromoError: the promo code cannot be redeemed now, and nothing was charged.
         AccountClosedError, AccountSuspendedError, AccountFrozenError, PlanRequiredError
@@ -96,7 +91,7 @@ def buy(
         except ContentionError as error:
             known = f"Purchase {purchase.purchase_id} is completed, and could not be read in time."
             raise BusyError(known=known, purchase_id=purchase.purchase_id) from error
-    bought = _settle(ledger, purchase, _charge(gateway, purchase), deadline=deadline)
+    bought = _store_result(ledger, purchase, _charge(gateway, purchase), deadline=deadline)
     if bought.purchase.state is PurchaseState.DECLINED:
         raise PaymentDeclinedError(bought.purchase.declined_because, purchase_id=purchase.purchase_id)
     return bought
@@ -117,17 +112,17 @@ def reconcile(
     deadline: Callable[[], float],
     still_pending: Callable[[Purchase], object] = lambda _: None,
 ) -> int:
-    """Ask the provider what became of each purchase that is still pending, and act on it. Tells how many.
+    """Ask the provider for the result of each purchase that is still pending, and act on it. Returns how many.
 
     Args:
-        ledger: Where they are.
+        ledger: The ledger.
         gateway: The provider.
-        due: Which are to be asked after.
-        deadline: By when to give one of them up; asked anew for each.
-        still_pending: Is handed each of which nothing has become yet, or went wrong.
+        due: The purchases.
+        deadline: When to give up one of them; called for each.
+        still_pending: Called with each that is still pending afterwards, or failed.
 
     Raises:
-        ExceptionGroup: at the end, what went wrong with some, or that time ran out; they stay due, the others are done.
+        ExceptionGroup: at the end, the errors of some, or that time ran out; these stay due, the others are done.
     """
 
     def look_at(found: DuePurchase) -> None:
@@ -136,7 +131,7 @@ def reconcile(
             return
         after = purchase
         try:
-            after = _settle(ledger, purchase, _resolve(gateway, purchase), deadline=deadline()).purchase
+            after = _store_result(ledger, purchase, _resolve(gateway, purchase), deadline=deadline()).purchase
         finally:
             if after.state is PurchaseState.PENDING:
                 still_pending(after)
@@ -148,26 +143,26 @@ def reconcile(
 def look_at_charge(
     ledger: Ledger, gateway: PaymentGateway, account_id: str, charge_id: str, *, deadline: float
 ) -> Purchase:
-    """Something happened to a charge, somebody says: ask the provider what, and act on that alone.
+    """Ask the provider for the result of a charge, as an event of it was received, and act on the answer alone.
 
-    So it does no harm twice, late or out of order. A charge that is not the pending one is left alone: to ask for the
-    pending one before it arrived would keep it from ever happening. So is one in progress: how often and when the
-    reconciliation asks is for itself to say.
+    So an event that arrives twice, late or out of order does no harm. A charge that is not the pending one is left
+    alone: to ask for the pending one before it has arrived would void it. A charge in progress is left alone too: the
+    reconciliation has its own times to ask.
 
     Raises:
         PurchaseNotFoundError
     """
-    purchase = read_purchase(ledger, account_id, purchase_of(charge_id)).purchase
+    purchase = read_purchase(ledger, account_id, purchase_id_of(charge_id)).purchase
     if purchase.state is not PurchaseState.PENDING or purchase.charge_id != charge_id:
         return purchase
     result = _resolve(gateway, purchase)
     if result.state is ChargeState.IN_PROGRESS:
         return purchase
-    return _settle(ledger, purchase, result, deadline=deadline).purchase
+    return _store_result(ledger, purchase, result, deadline=deadline).purchase
 
 
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
-    """The purchase of this key: the one there is or, where there is none or it was declined, a new attempt."""
+    """The purchase of this key: the existing one or, if there is none or it was declined, a new attempt."""
     purchases, purchase_id = Purchases(ledger.table), entry_id(account_id, PURCHASE, request.key)
     tries = attempts(deadline)
     for _ in tries:
@@ -176,39 +171,18 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
             if known and known.state is not PurchaseState.DECLINED:
                 check_same_request(known.fingerprint, request)
                 return known
-            if order.quantity < ledger.policy.minimum_purchase:
-                raise InvalidRequestError("body.quantity", f"must be {ledger.policy.minimum_purchase} or more")
+            check_quantity(order.quantity, ledger.policy)
             check_may_buy(ledger.table.account(account_id))
             if order.promo_code:
                 check_redeemable(ledger, account_id, order.promo_code)
-            new = _attempt(ledger, account_id, purchase_id, order, request)
-            if known:
-                new = replace(new, attempt=known.attempt + 1, revision=known.revision)
+            new = new_attempt(account_id, order, request, known, now=ledger.clock.now(), policy=ledger.policy)
             return purchases.save(known, new)
         except (PurchaseMovedError, ContentionError) as error:
-            tries.met(error)
+            tries.failed(error)
     if not tries.unanswered:
         raise tries.busy
     begun = f"No answer came in time: purchase {purchase_id} is pending, or was not begun. Nothing was charged."
     raise BusyError(known=begun, purchase_id=purchase_id)
-
-
-def _attempt(ledger: Ledger, account_id: str, purchase_id: str, order: Order, request: Request) -> Purchase:
-    now = ledger.clock.now()
-    return Purchase(
-        account_id=account_id,
-        purchase_id=purchase_id,
-        state=PurchaseState.PENDING,
-        quantity=order.quantity,
-        amount_cents=order.quantity * ledger.policy.unit_price_cents,
-        currency=ledger.policy.currency,
-        source=order.source,
-        created_at=now,
-        actor=request.actor,
-        fingerprint=request.fingerprint,
-        due_at=now + FIRST_CHECK,
-        promo_code=order.promo_code,
-    )
 
 
 def _charge(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
@@ -226,20 +200,19 @@ def _resolve(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
         return IN_PROGRESS
 
 
-def _settle(ledger: Ledger, purchase: Purchase, result: ChargeResult, *, deadline: float) -> Bought:
-    """Write down what became of a charge. Whoever comes second finds what the first wrote."""
+def _store_result(ledger: Ledger, purchase: Purchase, result: ChargeResult, *, deadline: float) -> Bought:
+    """Store the result of a charge. If another process has stored it already, return what that one wrote."""
     try:
         match result.state:
             case ChargeState.CHARGED:
                 return _complete(ledger, purchase, deadline=deadline)
             case ChargeState.DECLINED:
-                after = replace(purchase, state=PurchaseState.DECLINED, declined_because=result.reason, due_at=None)
+                after = purchase.declined(result.reason)
             case ChargeState.IN_PROGRESS:
-                due_at = _next_check(ledger.clock.now(), purchase.checks)
-                after = replace(purchase, checks=purchase.checks + 1, due_at=due_at, answered_pending=True)
+                after = purchase.still_pending(ledger.clock.now())
         return _save(ledger, purchase, after)
     except (BusyError, ContentionError):
-        # The charge stands, or is not known to have failed: only the reconciliation may have the last word.
+        # The charge went through, or may have: the purchase stays pending, and the reconciliation decides.
         return Bought(purchase, None)
 
 
@@ -260,15 +233,13 @@ def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
 
 
 def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadline: float) -> Bought:
-    """Both or, where the code can no longer be redeemed or the account may not, the purchase alone.
+    """Credit both or, if the code or the account no longer admits it, the purchase alone.
 
-    It has to be valid when the purchase began: that a provider is late takes nothing from who bought.
+    The code has to be valid at the time when the purchase began, however late the provider is.
     """
-    request = Request(PURCHASE_PROMO, purchase.purchase_id, purchase.fingerprint, purchase.actor)
 
     def take(campaign: Campaign, taking: TransactionItem) -> Bought:
-        bonus = promo_credit(campaign, request, purchase_id=purchase.purchase_id)
-        return _pay_out(ledger, purchase, bonus, taking, deadline=deadline)
+        return _pay_out(ledger, purchase, campaign, taking, deadline=deadline)
 
     try:
         return take_one(ledger, purchase.account_id, code, take, now=purchase.created_at, deadline=deadline)
@@ -277,44 +248,29 @@ def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadl
 
 
 def _pay_out(
-    ledger: Ledger, purchase: Purchase, bonus: Credit | None = None, *also: TransactionItem, deadline: float
+    ledger: Ledger, purchase: Purchase, campaign: Campaign | None = None, *also: TransactionItem, deadline: float
 ) -> Bought:
-    credit = Credit(
-        EntryType.PURCHASE,
-        purchase.quantity,
-        paid=True,
-        reason=f"{purchase.quantity} Connects bought",
-        reference={"type": PURCHASE, "purchase_id": purchase.purchase_id},
-        request=Request(PURCHASE, purchase.purchase_id, purchase.fingerprint, purchase.actor),
-        bonus=bonus,
-    )
     also = (Purchases(ledger.table).completed(purchase), *also)
-    outcome = ledger.execute(purchase.account_id, credit, deadline=deadline, also=also)
+    outcome = ledger.execute(purchase.account_id, credit_for(purchase, campaign), deadline=deadline, also=also)
     if purchase.promo_code and not outcome.written:
-        # Somebody else completed it, or this did and never heard of it: with the promo or without, the row tells.
+        # Another process completed it, or this one did without an answer: the row says whether with the promo code.
         return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
     promo = next((entry for entry in outcome.written if entry.type is EntryType.PROMO), None)
-    return Bought(replace(purchase, state=PurchaseState.COMPLETED, due_at=None), outcome.entry, promo)
-
-
-def _next_check(now: datetime, checks: int) -> datetime:
-    """One minute, then two, four and so on, up to an hour."""
-    return now + min(FIRST_CHECK * (1 << min(checks, 10)), LONGEST_WAIT)
+    return Bought(purchase.completed(), outcome.entry, promo)
 
 
 def _first_answer(ledger: Ledger, purchase: Purchase) -> Bought:
-    """What the first request was told: a caller who was told "pending" reads the purchase to learn more."""
+    """The answer to the first request. A caller that was answered ``pending`` reads the purchase for more."""
     if purchase.answered_pending:
         return Bought(replace(purchase, state=PurchaseState.PENDING, promo_refused=None), None, replayed=True)
     return Bought(purchase, *_entries_of(ledger, purchase), replayed=True)
 
 
 def _entries_of(ledger: Ledger, purchase: Purchase) -> tuple[Entry | None, Entry | None]:
-    """What it brought, and what its promo code did."""
+    """The entries of its Connects and of its promo code."""
     if purchase.state is not PurchaseState.COMPLETED:
         return None, None
-    account_id, purchase_id = purchase.account_id, purchase.purchase_id
-    bought = ledger.table.entry(account_id, entry_id(account_id, PURCHASE, purchase_id))
+    bought = ledger.table.entry(purchase.account_id, purchase.entry_id)
     if purchase.promo_code is None or purchase.promo_refused:
         return bought, None
-    return bought, ledger.table.entry(account_id, entry_id(account_id, PURCHASE_PROMO, purchase_id))
+    return bought, ledger.table.entry(purchase.account_id, purchase.promo_entry_id)

@@ -1,4 +1,4 @@
-"""Giving a spend back, in part or in whole, whoever else does so in the same moment."""
+"""Refunding a spend, in part or in whole, also when two refunds of it meet."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def give_back(
     ledger: Ledger, command: Refund | Interview, *, deadline: float, also: Sequence[TransactionItem] = ()
 ) -> Outcome:
-    """Carry it out on what of its spend has come back, which is nothing until the write is refused for it.
+    """Execute the command on how much of its spend was refunded: nothing, until the write is refused with that number.
 
-    So the first refund of a spend, as most are the only one, reads nothing more.
+    So the first refund of a spend, mostly the only one, reads nothing more.
 
     Raises:
         LedgerError, StoreError: as `Ledger.execute`.
@@ -34,22 +34,22 @@ def give_back(
     refunds, spend = Refunds(ledger.table), command.spend
     tries = attempts(deadline)
     for _ in tries:
-        written_with = partial(_written_with, refunds, command, also)
+        also_written = partial(_items_for, refunds, command, also)
         try:
-            return ledger.execute(spend.account_id, command, deadline=deadline, also=written_with)
-        except CameBackError as told:
-            tries.met(told)
-            command = replace(command, came_back=refunds.came_back(spend, told))
+            return ledger.execute(spend.account_id, command, deadline=deadline, also=also_written)
+        except CameBackError as error:
+            tries.failed(error)
+            command = replace(command, came_back=refunds.came_back(spend, error))
     raise tries.busy
 
 
-def _written_with(
+def _items_for(
     refunds: Refunds, command: Refund | Interview, also: Sequence[TransactionItem], decision: Decision
 ) -> Sequence[TransactionItem]:
     spend = command.spend
-    refund = next((entry for entry in decision.entries if _gives_back(entry, spend)), None)
+    refund = next((entry for entry in decision.entries if _is_refund_of(entry, spend)), None)
     return [refunds.grown(spend, command.came_back, refund), *also] if refund else also
 
 
-def _gives_back(entry: Entry, spend: Entry) -> bool:
+def _is_refund_of(entry: Entry, spend: Entry) -> bool:
     return entry.type is EntryType.REFUND and entry.reference.get("spend_id") == spend.entry_id

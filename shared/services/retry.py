@@ -1,15 +1,15 @@
-"""Trying again within a deadline: at once where one other caller was faster, else after a wait, with full jitter.
+"""Trying again within a deadline: at once if one other caller was faster, else after a wait, with full jitter.
 
-Full jitter spreads those who met each other best: see "Exponential Backoff And Jitter" in the AWS Architecture Blog.
+Full jitter spreads competing callers best: see "Exponential Backoff And Jitter" in the AWS Architecture Blog.
 
-A refusal for a moved version returns the account as it is now. Where it moved by one, the next attempt decides on that
-at once: two callers that met are done with one call more, without a wait. Where it moved further there is a crowd: an
-attempt at once would lose again and slow the others down, and an item that was kept while waiting is an old one. So the
-account is read anew after the wait, and waits grow so fast that few attempts are lost on the way to one of a crowd's
-length.
+A write that is refused for a moved version returns the account as it is now. If it moved by one, the next attempt
+decides on that at once: two competing callers are done with one more call, without a wait. If it moved further, there
+are many callers: an attempt at once would lose again and slow the others down, and an item that was kept while waiting
+would be outdated. So the account is read anew after the wait, and waits grow fast, so that few attempts are lost until
+they are long enough.
 
-Measured: 64 threads at once on one account, one spend each, on a warm DynamoDB Local and two processors; time next to
-the same spends one after another, and how many of the 64 were not done by their deadline:
+Measured: 64 threads at once on one account, one spend each, on a warm DynamoDB Local and two processors. Time is a
+multiple of the same spends one after another; refused is how many of the 64 were not done by their deadline:
 
 ==================================================  ===========  =======
 policy                                              time         refused
@@ -46,13 +46,13 @@ LONGEST_DELAY_S = 1.5
 TURN_S = 0.04
 """Twice what a read and a write take."""
 RANDOM = random.SystemRandom()
-"""A generator with a state would be part of a Lambda snapshot: all that start from it would draw the same pauses."""
+"""The state of another generator would be part of a Lambda snapshot: all processes from it would draw equal pauses."""
 
 
 class Attempts:
-    """Yields at once, and again after each random pause, until ``deadline`` (monotonic); then it is time for `busy`.
+    """Yields at once, and again after each random pause, until ``deadline`` (monotonic); then raise `busy`.
 
-    None follows either where no request would be sent any more, because one was not answered.
+    It also ends if no request would be sent any more, because one was not answered.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -60,7 +60,7 @@ class Attempts:
         self._longest_s = FIRST_DELAY_S
         self._ahead: int | None = None
         self.unanswered = False
-        """Whether one of them may have been carried out, and nobody was told."""
+        """Whether one of them may have been carried out without an answer."""
 
     def __iter__(self) -> Iterator[None]:
         yield
@@ -72,8 +72,8 @@ class Attempts:
             self._ahead = None
             yield
 
-    def met(self, error: StoreError) -> None:
-        """Remember what an attempt came to."""
+    def failed(self, error: StoreError) -> None:
+        """Record the error of an attempt."""
         self.unanswered = self.unanswered or error.unanswered
 
     def wait_for_turn(self, ahead: int) -> None:
@@ -90,9 +90,9 @@ def attempts(deadline: float) -> Attempts:
 
 
 def in_time(act: Callable[P, R]) -> Callable[P, R]:
-    """Have ``act`` end by its keyword ``deadline`` also where the database does not answer, in whatever loops it asks.
+    """End ``act`` by its keyword ``deadline`` also if the database does not answer, whatever loops it runs.
 
-    A database that answers late, as under contention, is asked until the deadline.
+    A database that answers slowly, as under contention, is called until the deadline.
     """
 
     @wraps(act)

@@ -1,10 +1,10 @@
-"""Rewards, and what staff give or take with a reason."""
+"""Rewards, and adjustments by staff with a reason."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.ledger.credits import Adjust, Credit
+from shared.ledger.credits import Adjust
 from shared.ledger.errors import (
     AlreadyAwardedError,
     AlreadyRefundedError,
@@ -13,15 +13,17 @@ from shared.ledger.errors import (
     RewardCapReachedError,
 )
 from shared.ledger.interviews import Interview, interview_claim
-from shared.ledger.model import Entry, EntryType, Request, entry_id
+from shared.ledger.model import Entry, Request, entry_id
+from shared.ledger.rewards import certification, rising_talent
 from shared.services.ledger import Ledger, Outcome
 from shared.services.refunds import give_back
 from shared.services.retry import in_time
 from shared.store.errors import ClaimedError, ContentionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
+
+    from shared.ledger.credits import Credit
 
 INTERVIEW = "This proposal's interview"
 
@@ -29,15 +31,13 @@ INTERVIEW = "This proposal's interview"
 def reward_rising_talent(
     ledger: Ledger, account_id: str, request: Request, *, deadline: float, at: datetime | None = None
 ) -> Outcome:
-    """Once for ever, to a freelancer. News of it may be late: the Connects live from the day of ``at`` on.
+    """Reward Rising Talent, once for ever. It may be reported late: the Connects live from the day of ``at`` on.
 
     Raises:
         AlreadyAwardedError
-        NoFreeConnectsError: to an agency.
+        NoFreeConnectsError: the account is an agency.
     """
-    reference = {"type": "rising_talent"}
-    credit = _reward(ledger.policy.rising_talent, "Rising Talent", reference, request, once="rising_talent", at=at)
-    return _once(ledger, account_id, credit, "Rising Talent", deadline)
+    return _reward_once(ledger, account_id, rising_talent(request, at, ledger.policy), deadline)
 
 
 @in_time
@@ -50,23 +50,21 @@ def reward_certification(
     deadline: float,
     at: datetime | None = None,
 ) -> Outcome:
-    """What a certificate brings, once for each. News of it may be late: the Connects live from the day of ``at`` on.
+    """Reward a certificate, once for each. It may be reported late: the Connects live from the day of ``at`` on.
 
     Raises:
         InvalidRequestError: no such certificate is configured.
         NoFreeConnectsError: the account is an agency.
-        AlreadyAwardedError: this account had it.
+        AlreadyAwardedError: this account got it before.
     """
-    amount = ledger.policy.certifications.get(certificate)
-    if not amount:
-        # One that brought some once still does to a repeat.
+    try:
+        credit = certification(certificate, request, at, ledger.policy)
+    except InvalidRequestError:
+        # A repeat is answered as the first time, also when the certificate is no longer configured.
         if before := ledger.repeat(account_id, request):
             return before
-        raise InvalidRequestError("body.reference.certificate", "brings no Connects")
-    reference = {"type": "certification", "certificate": certificate}
-    once = f"certification#{certificate}"
-    credit = _reward(amount, f"Certificate {certificate}", reference, request, once=once, at=at)
-    return _once(ledger, account_id, credit, f"Certificate {certificate}", deadline)
+        raise
+    return _reward_once(ledger, account_id, credit, deadline)
 
 
 @in_time
@@ -79,17 +77,17 @@ def reward_interview(
     deadline: float,
     at: datetime | None = None,
 ) -> tuple[list[Entry], bool]:
-    """The proposal's Connects come back and a reward fills up what an interview brings. Tells if it was a repeat.
+    """Refund the proposal's Connects, and reward the rest of what an interview brings. Returns whether it is a repeat.
 
-    There is none for an invitation without a proposal: the reward goes to the account that spent on one. News of it may
-    be late: ``at`` says when it was, now where it is not given. Near the cap it brings what fits.
+    There is no reward for an invitation without a proposal: it goes to the account that spent on one. It may be
+    reported late: ``at`` says when the interview was, now if it is not given. Near the cap it brings what fits.
 
     Raises:
         AccountNotFoundError, SpendNotFoundError: no such account, or no such spend.
-        NotRefundableError, NoInterviewRewardError: the spend is of no proposal that was sent on one's own.
+        NotRefundableError, NoInterviewRewardError: it is for no proposal, or for one of a free channel.
         AlreadyAwardedError: this proposal had its interview.
-        RewardCapReachedError: nothing fits into what interviews may bring the account around then.
-        AlreadyRefundedError: as much as an interview brings came back before it, so nothing is missing.
+        RewardCapReachedError: nothing fits under the cap of the windows around that time.
+        AlreadyRefundedError: as much as an interview brings was refunded before, so nothing is missing.
     """
     spend = ledger.find_spend(account_id, spend_id)
     try:
@@ -97,7 +95,7 @@ def reward_interview(
     except ClaimedError as error:
         raise AlreadyAwardedError(INTERVIEW) from error
     except (RewardCapReachedError, AlreadyRefundedError) as refusal:
-        # Whoever was awarded is told so, whatever has come since.
+        # A proposal that had its interview is refused as such, whatever was refunded or awarded since.
         if ledger.table.claim(account_id, interview_claim(spend)):
             raise AlreadyAwardedError(INTERVIEW) from refusal
         raise
@@ -105,12 +103,12 @@ def reward_interview(
 
 
 def adjust(ledger: Ledger, account_id: str, *, amount: int, reason: str, request: Request, deadline: float) -> Outcome:
-    """Give or take Connects with a reason that the account's owner reads in the history."""
+    """Give or take Connects, with a reason that the account's owner reads in the history."""
     return ledger.execute(account_id, Adjust(amount, reason, request), deadline=deadline)
 
 
 def _both_entries(ledger: Ledger, outcome: Outcome, request: Request) -> list[Entry]:
-    """The refund and the reward, as far as the interview had both."""
+    """The entries of the refund and the reward, or the one that the interview had."""
     own = outcome.posted
     reward_id = entry_id(own.account_id, "interview_reward", request.key)
     rewards = [entry for entry in outcome.written if entry.entry_id == reward_id]
@@ -122,24 +120,8 @@ def _both_entries(ledger: Ledger, outcome: Outcome, request: Request) -> list[En
     return [own, *rewards]
 
 
-def _reward(
-    amount: int, reason: str, reference: Mapping[str, str], request: Request, *, once: str, at: datetime | None
-) -> Credit:
-    return Credit(
-        EntryType.REWARD,
-        amount,
-        paid=False,
-        reason=reason,
-        reference=reference,
-        request=request,
-        once=once,
-        freelancers_only=True,
-        at=at,
-    )
-
-
-def _once(ledger: Ledger, account_id: str, credit: Credit, what: str, deadline: float) -> Outcome:
+def _reward_once(ledger: Ledger, account_id: str, reward: Credit, deadline: float) -> Outcome:
     try:
-        return ledger.execute(account_id, credit, deadline=deadline)
+        return ledger.execute(account_id, reward, deadline=deadline)
     except ClaimedError as error:
-        raise AlreadyAwardedError(what) from error
+        raise AlreadyAwardedError(reward.reason) from error

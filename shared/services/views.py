@@ -1,4 +1,4 @@
-"""What callers are shown: accounts, entries and purchases as JSON-ready values.
+"""The answers of the calls: accounts, entries, purchases and others as values for JSON.
 
 Times are ISO 8601 in UTC with ``Z``, dates ``YYYY-MM-DD``, Connects whole numbers, money whole cents.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:
     """A settled account. ``cycle.ends_on`` is the cycle's last day.
 
-    ``next_plan`` is the plan from the day after on, None where that is the same. ``status`` is ``frozen`` for an active
+    ``next_plan`` is the plan from the next cycle on, None if that is the same. ``status`` is ``frozen`` for an active
     agency that fell back to basic.
     """
     soon = today + timedelta(days=policy.expiring_soon_days)
@@ -57,7 +57,7 @@ def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any
 
 
 def badge_view(badge: Badge | None) -> dict[str, Any]:
-    """``renews_at`` is None where it is off; ``paid_until`` then says how long it costs nothing to switch it on."""
+    """``renews_at`` is None while it is off; until ``paid_until`` it then costs nothing to switch it on again."""
     return {
         "enabled": badge is not None and badge.enabled,
         "max_per_week": badge and badge.max_per_week,
@@ -81,7 +81,7 @@ def entry_view(entry: Entry) -> dict[str, Any]:
 
 
 def purchase_view(bought: Bought) -> dict[str, Any]:
-    """``promo``, where there was one and the purchase is completed: its entry, or the code of its refusal."""
+    """``promo``, if there was one and the purchase is completed: its entry, or the code of its refusal."""
     purchase = bought.purchase
     view: dict[str, Any] = {
         "purchase_id": purchase.purchase_id,
@@ -102,14 +102,14 @@ def purchase_view(bought: Bought) -> dict[str, Any]:
 
 
 def boost_view(hold: Entry) -> dict[str, Any]:
-    """``boosted`` is true: a bid that has no place is refused."""
+    """``boosted`` is always true: a bid that gets no place is refused."""
     return {"rank": int(hold.reference["rank"]), "boosted": True, "entry": entry_view(hold)}
 
 
 def job_view(known: JobAndAuction) -> dict[str, Any]:
-    """``price`` and ``boosts.closes_at`` are null where a job ended before any version of it came.
+    """``price`` and ``boosts.closes_at`` are null if a job ended before any version of it arrived.
 
-    The boosted places are shown without names: the highest bid first.
+    The boosted places name no account; the highest bid is first.
     """
     job, auction = known.job, known.auction
     closing = auction.closed.at if auction.closed else auction.closes_at
@@ -137,7 +137,7 @@ def campaign_view(campaign: Campaign, redeemed: int) -> dict[str, Any]:
 
 
 def audit_view(audited: Audited) -> dict[str, Any]:
-    """``charges_compared`` is false where no payment provider is connected: purchases are then checked alone."""
+    """``charges_compared`` is false if no payment provider is connected: purchases are then checked without it."""
     return {
         "status": "finished",
         "ok": not any(finding.problems for finding in audited.findings),

@@ -39,7 +39,7 @@ from pynamodb.indexes import (
 )
 from pynamodb.models import Model
 
-from shared.ledger.interviews import Brought
+from shared.ledger.interviews import InterviewAward
 from shared.ledger.model import (
     Account,
     Badge,
@@ -51,7 +51,7 @@ from shared.ledger.model import (
     Kind,
     Notice,
     Plan,
-    PlanNews,
+    PlanChange,
     Status,
 )
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K", bound=Index[Any])
 V = TypeVar("V", bound=StrEnum)
-N = TypeVar("N", PlanNews, Status)
+N = TypeVar("N", PlanChange, Status)
 
 ACCOUNT_SK = "ACCOUNT"
 NOTICES = "NOTICE#"
@@ -186,7 +186,7 @@ class LotsAttribute(Attribute["Mapping[Bucket, int]"]):
         }
 
 
-class InterviewsAttribute(Attribute["tuple[Brought, ...]"]):
+class InterviewsAttribute(Attribute["tuple[InterviewAward, ...]"]):
     """``mi8k3x9a:a mia1b2c3:k:4fti4g``: the last instant, the amount, and how long before it the first one was.
 
     All in numbers to the base of 36, instants in milliseconds: a third of the bytes of a map.
@@ -194,22 +194,22 @@ class InterviewsAttribute(Attribute["tuple[Brought, ...]"]):
 
     attr_type = STRING
 
-    def serialize(self, value: tuple[Brought, ...]) -> str:
+    def serialize(self, value: tuple[InterviewAward, ...]) -> str:
         return " ".join(map(_to_text, value))
 
-    def deserialize(self, value: str) -> tuple[Brought, ...]:
+    def deserialize(self, value: str) -> tuple[InterviewAward, ...]:
         return tuple(map(_from_text, value.split()))
 
 
-def _to_text(brought: Brought) -> str:
+def _to_text(brought: InterviewAward) -> str:
     took = (brought.last - brought.first) // MILLISECOND
     numbers = [(brought.last - EPOCH) // MILLISECOND, brought.amount, *([took] if took else [])]
     return ":".join(map(_base_36, numbers))
 
 
-def _from_text(text: str) -> Brought:
+def _from_text(text: str) -> InterviewAward:
     last, amount, took = (int(number, 36) for number in f"{text}:0".split(":")[:3])
-    return Brought(EPOCH + (last - took) * MILLISECOND, EPOCH + last * MILLISECOND, amount)
+    return InterviewAward(EPOCH + (last - took) * MILLISECOND, EPOCH + last * MILLISECOND, amount)
 
 
 def _base_36(number: int) -> str:
@@ -355,8 +355,8 @@ class AccountRow(Row):
 
     kind = EnumAttribute(Kind)
     plan = EnumAttribute(Plan)
-    told_since = InstantAttribute(attr_name="plan_as_of", null=True)
-    plans = NewsAttribute({PlanNews.BASIC: "b", PlanNews.BASIC_NOW: "n", PlanNews.PLUS: "p"})
+    opened_at = InstantAttribute(attr_name="plan_as_of", null=True)
+    plans = NewsAttribute({PlanChange.BASIC: "b", PlanChange.BASIC_NOW: "n", PlanChange.PLUS: "p"})
     statuses = NewsAttribute({Status.ACTIVE: "a", Status.SUSPENDED: "s", Status.CLOSED: "c"})
     joined_on = DateAttribute()
     lots = LotsAttribute()
@@ -393,7 +393,7 @@ class AccountRow(Row):
         }
 
     def account(self) -> Account:
-        newest = [Brought(at, at, amount) for at, amount in (self.newest_interviews or {}).items()]
+        newest = [InterviewAward(at, at, amount) for at, amount in (self.newest_interviews or {}).items()]
         badge = Badge(self.badge_due is not None, self.badge_max, self.badge_paid_until) if self.badge_max else None
         by_older_release = {}
         if self.granted_month and self.granted_plan:
@@ -406,7 +406,7 @@ class AccountRow(Row):
         )
 
 
-def _newest(account: Account) -> list[Brought]:
+def _newest(account: Account) -> list[InterviewAward]:
     return [each for each in account.interviews[-NEWEST_INTERVIEWS:] if each.first == each.last]
 
 

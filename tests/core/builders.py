@@ -12,19 +12,22 @@ from shared.ledger.badges import RenewBadge, SwitchBadge
 from shared.ledger.commands import Command, Settle, decide
 from shared.ledger.credits import Adjust, Credit
 from shared.ledger.interviews import Interview
-from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanNews, Request, Status
+from shared.ledger.model import Account, Bucket, Entry, EntryType, Kind, Notice, Plan, PlanChange, Request, Status
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.policy import Policy
 from shared.ledger.proposals import Spend
-from shared.ledger.refunds import Refund
+from shared.ledger.refunds import REASONS, Refund
 from shared.ledger.settling import settled_view, settling
 
 DEFAULT = Policy()
 QUIET = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0)
-"""Nothing comes by itself, so that a test knows every lot."""
+"""No grants, so that a test controls every lot."""
+
+BACK = [reason for reason, text in REASONS.items() if text]
+NOT_BACK = [reason for reason, text in REASONS.items() if not text]
 
 INSTANT = timedelta(milliseconds=1)
-"""What the clock tells apart."""
+"""The resolution of the clock."""
 
 
 def noon(day: str | date) -> datetime:
@@ -47,8 +50,8 @@ def problems(account: Account, entries: list[Entry]) -> list[str]:
     return [problem for finding in audit(account, entries) for problem in finding.problems]
 
 
-told = attrgetter(*(column.name for column in fields(Entry) if column.name != "recorded_at"))
-"""All that an entry says but when it was written."""
+content = attrgetter(*(column.name for column in fields(Entry) if column.name != "recorded_at"))
+"""All fields of an entry except when it was written."""
 
 
 @dataclass
@@ -58,7 +61,7 @@ class Book:
     policy: Policy
     now: datetime
     keys: int = 0
-    heard: list[Notice] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     @classmethod
     def opened(
@@ -79,22 +82,22 @@ class Book:
         return cls(decision.account, list(decision.entries), policy, now)
 
     def copy(self) -> Book:
-        return replace(self, entries=list(self.entries), heard=list(self.heard))
+        return replace(self, entries=list(self.entries), notices=list(self.notices))
 
     def at(self, now: str | date | datetime) -> Book:
-        """Let it be this instant, or noon of this day. Nothing runs."""
+        """Set the clock to this instant, or to noon of this day. Nothing runs."""
         self.now = now if isinstance(now, datetime) else noon(now)
         return self
 
     def run(self, command: Command) -> list[Entry]:
-        """Decide until it is done, as a store does; the entries that came of it."""
+        """Decide until the decision is complete, as a store does. Returns the entries."""
         before = len(self.entries)
         complete = False
         while not complete:
             decision = decide(self.account, command, self.now, self.policy)
             self.account, complete = decision.account, decision.complete
             self.entries += decision.entries
-            self.heard += decision.notices
+            self.notices += decision.notices
         return self.entries[before:]
 
     def do(self, command: Command) -> list[Entry]:
@@ -104,10 +107,10 @@ class Book:
         return written
 
     def settle(self) -> list[Entry]:
-        """Writes what a reader was shown before."""
-        foreseen = [told(entry) for entry in self.pending]
+        """Settle, and check that exactly what a reader was shown before is written."""
+        foreseen = [content(entry) for entry in self.pending]
         written = self.do(Settle())
-        assert [told(entry) for entry in written] == foreseen
+        assert [content(entry) for entry in written] == foreseen
         return written
 
     def credit(self, amount: int, *, paid: bool = False) -> Entry:
@@ -118,17 +121,17 @@ class Book:
         return self.do(Spend(amount, "Proposal", {"type": "proposal"} | reference, self.request("spend")))[-1]
 
     def refund(self, spend: Entry, reason: str = "job_canceled") -> Entry:
-        """The refund's own entry, also where what it brought expired at once."""
+        """The entry of the refund, also if it expired at once."""
         written = self.do(Refund(spend, reason, self.request("refund"), self.came_back(spend)))
         return next(entry for entry in written if entry.type is EntryType.REFUND)
 
     def interview(self, spend: Entry, *, at: datetime | None = None) -> list[Entry]:
-        """The refund and the reward, as far as it has both."""
+        """The entries of the refund and the reward, or the one of them that there is."""
         written = self.do(Interview(spend, self.request("reward"), self.came_back(spend), at))
         return [entry for entry in written if entry.reference.get("type") == "interview"]
 
     def came_back(self, spend: Entry) -> int | None:
-        """By the journal, what a spend's refunds gave back; None where there is none."""
+        """How much of a spend was refunded, by the journal; None without a refund."""
         refunds = [entry for entry in self.of_type(EntryType.REFUND) if entry.reference["spend_id"] == spend.entry_id]
         return sum(entry.amount for entry in refunds) if refunds else None
 
@@ -136,8 +139,8 @@ class Book:
         return self.do(Adjust(amount, reason, self.request("adjustment")))[-1]
 
     def change_plan(self, plan: Plan, *, at: datetime | None = None, at_once: bool = False) -> list[Entry]:
-        news = PlanNews.BASIC_NOW if at_once and plan is Plan.BASIC else PlanNews(plan.value)
-        return self.do(ChangeAccount(self.request("plan"), plan=news, at=at))
+        change = PlanChange.to(plan, at_once=at_once)
+        return self.do(ChangeAccount(self.request("plan"), plan=change, at=at))
 
     def change_status(self, status: Status, *, at: datetime | None = None) -> list[Entry]:
         return self.do(ChangeAccount(self.request("status"), status=status, at=at))

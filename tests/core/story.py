@@ -1,4 +1,4 @@
-"""What a journal must tell, whatever happened: found again from its rows alone, without the rules that wrote them."""
+"""What must hold for every journal: computed from its rows alone, without the rules that wrote them."""
 
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
@@ -60,7 +60,7 @@ def check_each_cycle_came_once(book: Book, opened_on: date) -> None:
         last = cycle_on(book.now.date(), anchor, policy.anchor_policy).month
         passed = (last.year - month.year) * 12 + last.month - month.month
         came = [f"{add_months(month, number):%Y-%m}" for number in range(passed + 1)]
-        # Of an account that was suspended, which ones came depends on when that was told: see test_late_news.
+        # After a suspension, which ones were granted depends on when it was reported: see test_late_changes.
         assert amounts_of.keys() <= set(came) if book.account.statuses else list(amounts_of) == came
 
 
@@ -73,20 +73,20 @@ def left_for_interviews(book: Book, at: datetime) -> int:
     window = timedelta(days=book.policy.interview_window_days)
     instants = [at, *(when(entry) for entry in interviews(book))]
     starts = [start for start in instants if at - window < start <= at]
-    return max(0, book.policy.interview_cap - max(_brought_from(book, start) for start in starts))
+    return max(0, book.policy.interview_cap - max(_awarded_from(book, start) for start in starts))
 
 
 def check_no_window_holds_more_than_the_cap(book: Book) -> None:
     for entry in interviews(book):
-        assert _brought_from(book, when(entry)) <= book.policy.interview_cap
+        assert _awarded_from(book, when(entry)) <= book.policy.interview_cap
 
 
 def when(entry: Entry) -> datetime:
-    """When an interview was, which may have been told late."""
+    """When an interview was, which may have been reported late."""
     return datetime.fromisoformat(entry.reference["at"]) if "at" in entry.reference else entry.at
 
 
-def _brought_from(book: Book, start: datetime) -> int:
+def _awarded_from(book: Book, start: datetime) -> int:
     end = start + timedelta(days=book.policy.interview_window_days)
     return sum(entry.amount for entry in interviews(book) if start <= when(entry) < end)
 

@@ -1,4 +1,4 @@
-"""The auction alone: whatever is bid, and whatever is told in whatever order, each hold is judged by the times."""
+"""The auction alone: whatever is bid and reported, in whatever order, each hold is judged by when things happened."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -36,8 +36,8 @@ GRACE = timedelta(seconds=QUIET.auction_grace_seconds)
 RELEASED = {Why.OUTBID, Why.CANCELED, Why.REMOVED, Why.TOO_LATE, Why.ACCOUNT_CLOSED}
 
 
-class House:
-    """Plays an auction at minutes from its start, and keeps books of its own on what was bid and told."""
+class Model:
+    """Runs an auction at minutes from its start, and keeps its own record of what was bid and reported."""
 
     def __init__(self, places=4):
         self.policy = replace(QUIET, boost_places=places)
@@ -56,7 +56,7 @@ class House:
         return self
 
     def bid(self, who, amount):
-        """Tells whether it was taken."""
+        """Returns whether it was accepted."""
         self.number += 1
         own, entry = self.auction.place_of(who), f"{who}{self.number}"
         bid = Bid(self.now, amount)
@@ -92,7 +92,7 @@ class House:
         self.becomes(close_by_clock(self.auction, self.now, self.policy))
 
     def becomes(self, after):
-        """What is decided is written at once."""
+        """Takes each ending as written at once."""
         for ending in after.endings:
             boost, pays = ending.boost, ending.verdict.pays
             held = self.kept.get(boost.hold_id, self.bids[boost.hold_id][-1].amount)
@@ -119,7 +119,7 @@ class House:
             assert pays + self.came_back[hold] == self.bids[hold][-1].amount
 
     def verdict(self, hold):
-        """What a hold has to pay by all that was told, worked out from the raw times; None while it is held."""
+        """What a hold has to pay by all reports, computed from their times alone; None while it is held."""
         bids = self.bids[hold]
         closings = [end for end in self.closed if end.at < CLOSES_AT or end == Close(CLOSES_AT, Why.CLOSED)]
         first = min(closings, key=lambda end: (end.at, not end.why.captures), default=None)
@@ -138,7 +138,7 @@ bids = st.tuples(st.just("bid"), minutes, st.sampled_from("abcdef"), st.integers
 seen = st.tuples(st.just("interaction"), minutes, st.sampled_from("abcdef"))
 happens = st.tuples(st.just("happens"), minutes, st.sampled_from(JobEvent))
 delays = st.lists(st.integers(0, 60), min_size=1, max_size=3)
-"""How many minutes later something is told, once for each."""
+"""How many minutes later something is reported, once for each."""
 
 
 @settings(max_examples=500)
@@ -147,43 +147,47 @@ delays = st.lists(st.integers(0, 60), min_size=1, max_size=3)
     st.lists(st.tuples(seen | happens, delays), max_size=6),
     st.lists(minutes, max_size=3),
 )
-def test_in_whatever_order_and_however_late_news_comes_each_hold_pays_what_it_would_have(bid, news, ticks):
-    house = House()
-    told = [(when + late, what) for what, late_by in news for late in late_by for when in [what[1]]]
-    timeline = [(each[1], each) for each in bid] + told + [(tick, ("tick", tick)) for tick in ticks]
+def test_each_hold_pays_the_same_in_whatever_order_and_however_late_reports_arrive(bid, reports, ticks):
+    model = Model()
+    arrivals = [(when + late, what) for what, late_by in reports for late in late_by for when in [what[1]]]
+    timeline = [(each[1], each) for each in bid] + arrivals + [(tick, ("tick", tick)) for tick in ticks]
     pays = {}
     for minute, what in [*sorted(timeline, key=lambda each: each[0]), (200, ("tick", 200))]:
-        house.at(minute)
-        before = set(house.kept)
+        model.at(minute)
+        before = set(model.kept)
         match what:
             case "bid", _, who, amount:
-                house.bid(who, amount)
+                model.bid(who, amount)
             case "interaction", at, who:
-                house.interacts(who, at)
+                model.interacts(who, at)
             case "happens", at, event:
-                house.happens(event, at)
+                model.happens(event, at)
             case _:
-                house.tick()
-        for hold in house.bids:
-            verdict = 0 if what[0] == "bid" and hold in set(house.kept) - before else house.verdict(hold)
+                model.tick()
+        for hold in model.bids:
+            verdict = 0 if what[0] == "bid" and hold in set(model.kept) - before else model.verdict(hold)
             if verdict is not None and what[0] != "bid":
                 pays[hold] = min(pays.get(hold, verdict), verdict)
-            elif hold in set(house.kept) - before:
+            elif hold in set(model.kept) - before:
                 pays[hold] = 0  # outbid
-    assert house.kept == pays
+    assert model.kept == pays
 
 
-@given(st.lists(seen | happens, max_size=4, unique=True).flatmap(lambda news: st.tuples(*[st.permutations(news)] * 2)))
-def test_news_that_comes_after_all_bids_has_the_same_result_in_any_order(orders):
-    def story(news):
-        house = House(places=6)
+@given(
+    st.lists(seen | happens, max_size=4, unique=True).flatmap(
+        lambda reports: st.tuples(*[st.permutations(reports)] * 2)
+    )
+)
+def test_reports_that_arrive_after_all_bids_have_the_same_result_in_any_order(orders):
+    def story(reports):
+        model = Model(places=6)
         for number, (who, amount) in enumerate([("a", 10), ("b", 20), ("c", 5), ("a", 15), ("b", 30), ("a", 40)]):
-            house.at(10 * number).bid(who, amount)
-        house.at(99)
-        for what, at, which in news:
-            house.interacts(which, at) if what == "interaction" else house.happens(which, at)
-        house.at(200).tick()
-        return {house.owner[hold]: pays for hold, pays in house.kept.items()}
+            model.at(10 * number).bid(who, amount)
+        model.at(99)
+        for what, at, which in reports:
+            model.interacts(which, at) if what == "interaction" else model.happens(which, at)
+        model.at(200).tick()
+        return {model.owner[hold]: pays for hold, pays in model.kept.items()}
 
     first, second = map(story, orders)
     # A hold that came back before it was known that it should not have stays with its owner.
@@ -196,160 +200,160 @@ def test_news_that_comes_after_all_bids_has_the_same_result_in_any_order(orders)
 
 
 @pytest.fixture
-def house():
-    return House()
+def model():
+    return Model()
 
 
-def test_an_interaction_that_is_told_late_is_paid_by_the_bid_as_it_was_then(house):
-    house.at(0).bid("a", 10)
-    house.at(11).bid("a", 100)
-    house.at(12).interacts("a", 10)
-    assert house.kept == {"a1": 10}
-    assert [boost.bid for boost in house.auction.places] == [10]
+def test_an_interaction_that_is_reported_late_is_paid_by_the_bid_as_it_was_then(model):
+    model.at(0).bid("a", 10)
+    model.at(11).bid("a", 100)
+    model.at(12).interacts("a", 10)
+    assert model.kept == {"a1": 10}
+    assert [boost.bid for boost in model.auction.places] == [10]
 
 
-def test_an_interaction_before_the_boost_captures_nothing(house):
-    house.at(11).bid("a", 50)
-    house.at(11).interacts("a", 10)
-    assert house.kept == {}
+def test_an_interaction_before_the_boost_captures_nothing(model):
+    model.at(11).bid("a", 50)
+    model.at(11).interacts("a", 10)
+    assert model.kept == {}
 
 
 def test_an_interaction_with_a_boost_that_was_pushed_out_since_captures_no_later_one():
-    house = House(places=1)
-    house.at(0).bid("a", 10)
-    house.at(2).bid("b", 20)
-    house.at(3).bid("a", 30)
+    model = Model(places=1)
+    model.at(0).bid("a", 10)
+    model.at(2).bid("b", 20)
+    model.at(3).bid("a", 30)
     for _ in range(2):
-        house.at(4).interacts("a", 1)
-    assert house.kept == {"a1": 0, "b2": 0}
+        model.at(4).interacts("a", 1)
+    assert model.kept == {"a1": 0, "b2": 0}
 
 
-def test_a_bid_after_a_hire_that_is_told_late_is_released_whole_and_pushes_nobody_back_in():
-    house = House(places=2)
-    house.at(0).bid("a", 10)
-    house.at(0).bid("b", 20)
-    house.at(6).bid("c", 30)
-    house.at(10).happens(JobEvent.HIRED, 5)
-    assert house.kept == {"a1": 0, "c3": 0, "b2": 20}
+def test_a_bid_after_a_hire_that_is_reported_late_is_released_whole_and_no_boost_gets_its_place_back():
+    model = Model(places=2)
+    model.at(0).bid("a", 10)
+    model.at(0).bid("b", 20)
+    model.at(6).bid("c", 30)
+    model.at(10).happens(JobEvent.HIRED, 5)
+    assert model.kept == {"a1": 0, "c3": 0, "b2": 20}
 
 
-@pytest.mark.parametrize("told", [0, 1, GRACE.total_seconds() / 60 - 0.01])
-def test_a_cancellation_just_before_the_close_releases_though_it_is_told_after_it(house, told):
-    house.at(0).bid("a", 10)
-    house.at(100 + told).tick()
-    house.happens(JobEvent.CANCELED, 100 - 1 / 6)
-    assert house.kept == {"a1": 0}
+@pytest.mark.parametrize("minutes_after", [0, 1, GRACE.total_seconds() / 60 - 0.01])
+def test_a_cancellation_just_before_the_close_releases_although_it_is_reported_after_it(model, minutes_after):
+    model.at(0).bid("a", 10)
+    model.at(100 + minutes_after).tick()
+    model.happens(JobEvent.CANCELED, 100 - 1 / 6)
+    assert model.kept == {"a1": 0}
 
 
-def test_a_cancellation_after_the_clocks_close_waits_for_it_and_changes_nothing(house):
-    house.at(0).bid("a", 10)
-    house.at(101).happens(JobEvent.CANCELED, 101)
-    assert house.kept == {}
-    house.at(105).tick()
-    assert house.kept == {"a1": 10}
+def test_a_cancellation_after_the_clocks_close_waits_for_it_and_changes_nothing(model):
+    model.at(0).bid("a", 10)
+    model.at(101).happens(JobEvent.CANCELED, 101)
+    assert model.kept == {}
+    model.at(105).tick()
+    assert model.kept == {"a1": 10}
 
 
-def test_what_was_captured_comes_back_once_when_it_is_told_that_the_job_had_been_canceled(house):
-    house.at(0).bid("a", 10)
-    house.at(200).tick()
-    assert house.kept == {"a1": 10}
+def test_what_was_captured_is_refunded_once_when_an_earlier_cancellation_is_reported(model):
+    model.at(0).bid("a", 10)
+    model.at(200).tick()
+    assert model.kept == {"a1": 10}
     for _ in range(2):
-        house.at(300).happens(JobEvent.CANCELED, 50)
-    assert (house.kept, house.came_back) == ({"a1": 0}, {"a1": 10})
-    assert house.auction.places == ()
+        model.at(300).happens(JobEvent.CANCELED, 50)
+    assert (model.kept, model.came_back) == ({"a1": 0}, {"a1": 10})
+    assert model.auction.places == ()
 
 
-def test_what_was_captured_comes_back_to_the_lowest_that_should_have_been_paid_in_any_order():
+def test_what_was_captured_is_refunded_to_the_lowest_amount_that_was_due_in_any_order():
     for order in permutations([10, 20, 30]):
-        house = House()
+        model = Model()
         for minute in (5, 15, 25):
-            house.at(minute).bid("a", minute)
-        house.at(40)
+            model.at(minute).bid("a", minute)
+        model.at(40)
         for minute in order:
-            house.interacts("a", minute)
-        assert house.kept == {"a1": 5}
+            model.interacts("a", minute)
+        assert model.kept == {"a1": 5}
 
 
-def test_what_was_captured_and_pushed_out_is_judged_again_like_any():
-    house = House(places=1)
-    house.at(0).bid("a", 10)
-    house.at(1).interacts("a", 1)
-    house.at(2).bid("b", 20)
-    house.at(3).happens(JobEvent.CANCELED, 0.5)
-    assert house.kept == {"a1": 0, "b2": 0}
+def test_a_boost_that_was_captured_and_pushed_out_is_judged_again_like_any_other():
+    model = Model(places=1)
+    model.at(0).bid("a", 10)
+    model.at(1).interacts("a", 1)
+    model.at(2).bid("b", 20)
+    model.at(3).happens(JobEvent.CANCELED, 0.5)
+    assert model.kept == {"a1": 0, "b2": 0}
 
 
 def test_a_hire_and_a_cancellation_at_one_instant_capture_in_either_order():
     for order in permutations([JobEvent.HIRED, JobEvent.CANCELED]):
-        house = House()
-        house.at(0).bid("a", 10)
-        closed = house.auction
+        model = Model()
+        model.at(0).bid("a", 10)
+        closed = model.auction
         for event in order:
             closed = close(closed, Close(START + timedelta(minutes=1), CLOSES[event]), START, QUIET)
         assert min(ending.verdict.pays for ending in closed.endings) in {0, 10}
         assert closed.closed.why is Why.CLOSED
 
 
-def test_an_auction_that_is_closed_can_only_have_closed_earlier(house):
-    house.at(0).bid("a", 10)
-    house.at(20).bid("b", 20)
-    house.at(200).tick()
-    house.becomes(close_at(house.auction, CLOSES_AT + timedelta(days=1), house.now, QUIET))
-    assert house.auction.closed.at == CLOSES_AT
-    house.becomes(close_at(house.auction, START + timedelta(minutes=10), house.now, QUIET))
-    assert house.kept == {"a1": 10, "b2": 0}
+def test_an_auction_that_is_closed_can_only_have_closed_earlier(model):
+    model.at(0).bid("a", 10)
+    model.at(20).bid("b", 20)
+    model.at(200).tick()
+    model.becomes(close_at(model.auction, CLOSES_AT + timedelta(days=1), model.now, QUIET))
+    assert model.auction.closed.at == CLOSES_AT
+    model.becomes(close_at(model.auction, START + timedelta(minutes=10), model.now, QUIET))
+    assert model.kept == {"a1": 10, "b2": 0}
 
 
-def test_the_hold_of_an_account_that_is_closed_comes_back_and_its_place_is_free(house):
-    house.at(0).bid("a", 10)
-    house.at(0).bid("b", 10)
-    house.at(1).interacts("b", 1)
+def test_the_hold_of_an_account_that_is_closed_is_released_and_its_place_is_free(model):
+    model.at(0).bid("a", 10)
+    model.at(0).bid("b", 10)
+    model.at(1).interacts("b", 1)
     for who in "ab":
-        house.becomes(withdraw(house.auction, who, house.now, house.now, QUIET))
-    assert (house.kept, [boost.account_id for boost in house.auction.places]) == ({"a1": 0, "b2": 10}, ["b"])
+        model.becomes(withdraw(model.auction, who, model.now, model.now, QUIET))
+    assert (model.kept, [boost.account_id for boost in model.auction.places]) == ({"a1": 0, "b2": 10}, ["b"])
 
 
-def test_of_equal_bids_the_earlier_keeps_the_place_and_the_latest_of_the_lowest_goes(house):
+def test_of_equal_bids_the_earlier_keeps_the_place_and_the_latest_of_the_lowest_goes(model):
     for who in "abcd":
-        house.bid(who, 5)
-    house.bid("e", 6)
-    assert [boost.account_id for boost in house.auction.places] == ["e", "a", "b", "c"]
-    assert house.kept == {"d4": 0}
+        model.bid(who, 5)
+    model.bid("e", 6)
+    assert [boost.account_id for boost in model.auction.places] == ["e", "a", "b", "c"]
+    assert model.kept == {"d4": 0}
 
 
-def test_fewer_places_than_before_push_out_at_the_next_bid(house):
+def test_fewer_places_than_before_push_out_at_the_next_bid(model):
     for amount, who in enumerate("abcd", 1):
-        house.bid(who, amount)
-    house.policy = replace(QUIET, boost_places=2)
-    house.bid("e", 9)
-    assert [boost.bid for boost in house.auction.places] == [9, 4]
-    assert house.kept == {"a1": 0, "b2": 0, "c3": 0}
+        model.bid(who, amount)
+    model.policy = replace(QUIET, boost_places=2)
+    model.bid("e", 9)
+    assert [boost.bid for boost in model.auction.places] == [9, 4]
+    assert model.kept == {"a1": 0, "b2": 0, "c3": 0}
 
 
-def test_a_hold_comes_back_for_every_reason_but_an_interaction_and_a_close():
+def test_a_hold_is_released_for_every_reason_except_an_interaction_and_a_close():
     assert {why for why in Why if not why.captures} == RELEASED
 
 
 # --- Bounds
 
 
-def test_of_many_raises_the_oldest_are_taken_for_one_and_all_of_it_is_still_judged(house):
+def test_of_many_raises_the_oldest_are_merged_and_the_boost_is_still_judged(model):
     for minute in range(30):
-        house.at(minute).bid("a", minute + 1)
-    assert len(house.auction.places[0].bids) == BIDS_KEPT
-    house.at(50).interacts("a", 25)
-    assert house.kept == {"a1": 26}
-    house.interacts("a", 0)
-    assert house.kept == {"a1": 21}  # what it bid in the first minutes is no longer told apart
+        model.at(minute).bid("a", minute + 1)
+    assert len(model.auction.places[0].bids) == BIDS_KEPT
+    model.at(50).interacts("a", 25)
+    assert model.kept == {"a1": 26}
+    model.interacts("a", 0)
+    assert model.kept == {"a1": 21}  # the bids of the first minutes were merged
 
 
-def test_of_those_that_were_captured_and_pushed_out_only_the_newest_are_judged_again():
-    house = House(places=1)
+def test_of_the_boosts_that_were_captured_and_pushed_out_only_the_newest_are_judged_again():
+    model = Model(places=1)
     for number in range(CAPTURED_KEPT + 5):
         who = f"w{number}-"
-        house.at(number / 10).bid(who, number + 1)
-        house.interacts(who, number / 10)
-    assert len(house.auction.pushed_out) == CAPTURED_KEPT
-    house.at(50).happens(JobEvent.CANCELED, 0.05)
-    kept = [pays for pays in house.kept.values() if pays]
+        model.at(number / 10).bid(who, number + 1)
+        model.interacts(who, number / 10)
+    assert len(model.auction.pushed_out) == CAPTURED_KEPT
+    model.at(50).happens(JobEvent.CANCELED, 0.05)
+    kept = [pays for pays in model.kept.values() if pays]
     assert kept == [1, 2, 3, 4]

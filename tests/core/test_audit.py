@@ -13,11 +13,11 @@ from shared.ledger.audit import (
     HOLDS,
     INVARIANTS,
     LOTS,
+    MOST_PROBLEMS,
     ONCE,
     PURCHASES,
     SEQUENCE,
     SLICES,
-    TOLD,
     Audit,
     audit,
 )
@@ -162,7 +162,7 @@ CAPTURED, RELEASED = (EntryType.CAPTURE, 0), (EntryType.RELEASE, 5)
 
 
 def back(amount: int) -> tuple[EntryType, int]:
-    """Captured, and by later news should not have been."""
+    """A refund of what was captured and, by a late event, should not have been."""
     return EntryType.REFUND, amount
 
 
@@ -299,12 +299,12 @@ def test_audit_finds(break_it, expected):
 
 
 @pytest.mark.parametrize("parts", [(3, 2), (1, 4), (5,)])
-def test_audit_accepts_what_an_interview_left_of_a_spend_coming_back(parts):
+def test_audit_accepts_a_refund_of_what_an_interview_left_of_a_spend(parts):
     assert violated(*in_parts(sound_book(), *parts)) == set()
 
 
 @pytest.mark.parametrize("amount", [1, 4, 5])
-def test_audit_accepts_an_interview_that_gives_back_part_of_a_spend_or_all(amount):
+def test_audit_accepts_an_interview_that_refunds_part_of_a_spend_or_all(amount):
     assert violated(*refund_of_interview(sound_book(), amount)) == set()
 
 
@@ -340,7 +340,7 @@ def test_audit_accepts_different_awards():
         (((EntryType.RELEASE, 2), CAPTURED, back(3)), 0),
     ],
 )
-def test_audit_accepts_a_hold_that_is_open_or_ended_and_what_comes_back_of_it(ends, left):
+def test_audit_accepts_a_hold_that_is_open_or_ended_and_refunds_of_it(ends, left):
     assert violated(*held(sound_book(), *ends, left=left)) == set()
 
 
@@ -402,7 +402,7 @@ def test_audit_compares_each_purchase_with_what_was_charged_for_it(purchase, cha
     assert (finding.problems == ()) == right
 
 
-def test_audit_leaves_alone_what_was_written_after_the_account_was_read():
+def test_audit_ignores_what_was_written_after_the_account_was_read():
     book = sound_book()
     as_read, counted = book.account, len(book.entries)
     book.at("2024-02-11").spend(3)
@@ -422,14 +422,14 @@ def test_audit_finds_a_newer_entry_that_the_account_does_not_count_when_it_is_re
     assert {each.invariant for each in checked.findings(as_read.seq) if each.problems} == {SEQUENCE}
 
 
-def test_audit_tells_only_so_many_problems_of_an_invariant_and_how_many_more():
+def test_audit_reports_a_limited_number_of_problems_of_an_invariant_and_how_many_more():
     book = sound_book()
-    for _ in range(TOLD + 5):
+    for _ in range(MOST_PROBLEMS + 5):
         book.spend(1)
     wrong = [replace(entry, balance_after=entry.balance_after + 1) for entry in book.entries]
     [finding] = [each for each in audit(book.account, wrong) if each.problems]
-    assert len(finding.problems) == TOLD + 1
-    assert finding.problems[-1] == f"and {len(wrong) - TOLD} more"
+    assert len(finding.problems) == MOST_PROBLEMS + 1
+    assert finding.problems[-1] == f"and {len(wrong) - MOST_PROBLEMS} more"
 
 
 @pytest.mark.parametrize("days", [(0,), (0, 7), (0, 7, 30, 37)])
@@ -454,12 +454,12 @@ def test_audit_finds_a_balance_that_was_negative_on_the_way_although_the_end_is_
     assert violated(replace(book.account, seq=book.account.seq + 1), entries) == {BALANCES}
 
 
-def test_audit_of_an_account_without_entries_has_nothing_to_say():
+def test_audit_of_an_account_without_entries_finds_nothing():
     account = Account("ann", sound_book().account.kind, Plan.BASIC, date(2024, 1, 10))
     assert violated(account, []) == set()
 
 
-def test_audit_says_what_it_found():
+def test_audit_describes_what_it_found():
     book = sound_book()
     account, entries = edit(book, 4, balance_after=1)
     [finding] = [finding for finding in audit(account, entries) if finding.problems]

@@ -84,7 +84,7 @@ def test_switching_on_charges_a_week_from_now(book):
     assert (book.account.badge, book.account.balance) == (badge(), 16)
 
 
-def test_a_week_takes_the_soonest_expiring_lot_first(book):
+def test_a_week_takes_the_earliest_expiring_lot_first(book):
     book.at("2026-01-16").credit(9, paid=True)
     (entry,) = book.switch_badge(most=25, price=22)
     assert entry.slices == {free("2027-01-16"): -20, paid("2027-01-17"): -2}
@@ -106,7 +106,7 @@ def test_the_maximum_may_change_while_it_is_on_and_counts_from_the_next_week(boo
     assert book.account.badge == badge(on=False, most=3)
 
 
-def test_off_is_off_at_once_and_brings_nothing_back(book):
+def test_off_is_off_at_once_and_refunds_nothing(book):
     book.switch_badge()
     assert book.switch_badge(on=False) == []
     assert (book.account.badge, book.account.balance) == (badge(on=False), 16)
@@ -137,7 +137,7 @@ def test_off_may_leave_the_maximum_as_it_is_or_change_it(book):
     assert book.account.badge == badge(on=False, most=9)
 
 
-def test_off_where_it_never_was_on_is_nothing(book):
+def test_switching_off_a_badge_that_was_never_on_changes_nothing(book):
     before = book.account
     assert book.switch_badge(on=False) == []
     assert book.account == before
@@ -149,16 +149,16 @@ def test_on_needs_a_maximum(book):
 
 
 @pytest.mark.parametrize(
-    ("asked", "refusal", "details"),
+    ("wanted", "refusal", "details"),
     [
         ({"most": 3}, PriceChangedError, {"price": 4}),
         ({"most": 25, "price": 21}, InsufficientConnectsError, {"balance": 20, "required": 21}),
         ({"most": 20, "price": 21}, PriceChangedError, {"price": 21}),
     ],
 )
-def test_a_badge_that_cannot_be_paid_for_is_not_switched_on(book, asked, refusal, details):
+def test_a_badge_that_cannot_be_paid_for_is_not_switched_on(book, wanted, refusal, details):
     with pytest.raises(refusal) as refused:
-        book.switch_badge(**asked)
+        book.switch_badge(**wanted)
     assert refused.value.details == details
     assert book.account.badge is None
 
@@ -168,7 +168,7 @@ def test_the_maximum_itself_and_the_whole_balance_are_enough(book):
     assert (book.account.badge, book.account.balance) == (badge(most=20), 0)
 
 
-def test_a_badge_does_not_count_what_has_expired(book):
+def test_expired_connects_do_not_pay_for_a_badge(book):
     with pytest.raises(InsufficientConnectsError):
         book.at("2027-01-16").switch_badge()
 
@@ -240,7 +240,7 @@ def test_a_badge_goes_off_rather_than_being_overdrawn(book):
 @pytest.mark.parametrize(
     ("price", "spent", "why"), [(6, 0, "price_changed"), (4, 13, "insufficient_connects"), (4, 0, "account_frozen")]
 )
-def test_an_owner_is_told_once_why_a_badge_went_off(agency, price, spent, why):
+def test_an_owner_gets_one_notice_with_the_reason_when_a_badge_goes_off(agency, price, spent, why):
     agency.switch_badge()
     if spent:
         agency.spend(spent)
@@ -249,27 +249,27 @@ def test_an_owner_is_told_once_why_a_badge_went_off(agency, price, spent, why):
     agency.at("2026-01-23")
     for _ in range(2):
         agency.renew_badge(price=price)
-    (notice,) = agency.heard
+    (notice,) = agency.notices
     assert (notice.kind, notice.about, notice.at) == ("badge_off", "2026-01-22T12:00:00.000Z", noon("2026-01-23"))
     assert notice.facts.pop("reason")
     assert notice.facts == {"why": why, "price": price, "max_per_week": 5, "balance": 16 - spent}
 
 
-def test_an_owner_is_not_told_of_a_week_that_was_paid_for_or_of_switching_off(book):
+def test_an_owner_gets_no_notice_of_a_week_that_was_paid_for_or_of_switching_off(book):
     book.switch_badge()
     book.at("2026-01-22").renew_badge()
     book.switch_badge(on=False)
-    assert book.heard == []
+    assert book.notices == []
 
 
-def test_what_expired_pays_for_no_week(book):
+def test_expired_connects_pay_for_no_week(book):
     book.at("2027-01-12").switch_badge()
     book.at("2027-01-19").renew_badge()
     assert book.account.badge.enabled is False
     assert weeks(book) == [("2027-01-12", 4)]
 
 
-def test_what_the_calendar_brought_meanwhile_pays_for_the_week():
+def test_monthly_connects_granted_meanwhile_pay_for_the_week():
     book = Book.opened("2026-01-15", policy=Policy(sign_up=0, monthly_basic=4))
     book.switch_badge()
     book.at("2026-02-12").switch_badge(on=False)
@@ -284,20 +284,20 @@ def test_a_badge_that_is_off_is_not_renewed(book):
     assert book.account.badge == badge(on=False)
 
 
-def test_nothing_is_renewed_where_there_never_was_a_badge(book):
+def test_nothing_is_renewed_if_there_never_was_a_badge(book):
     before = book.account
     assert book.renew_badge() == []
     assert book.account == before
 
 
-def test_off_before_a_late_renewal_comes_charges_nothing_any_more(book):
+def test_switching_off_before_a_late_renewal_charges_nothing(book):
     book.switch_badge()
     book.at("2026-01-23").switch_badge(on=False)
     assert book.renew_badge() == []
     assert weeks(book) == [("2026-01-15", 4)]
 
 
-def test_on_before_a_late_renewal_comes_is_that_renewal(book):
+def test_switching_on_before_a_late_renewal_is_that_renewal(book):
     book.switch_badge()
     book.at("2026-01-24").switch_badge(most=9, price=8)
     assert book.renew_badge(price=8) == []
@@ -317,7 +317,7 @@ def test_a_clock_that_is_behind_charges_no_week_again(book):
 # --- Agencies
 
 
-def test_a_frozen_agencys_badge_goes_off_at_its_renewal_and_comes_back_when_it_thaws(agency):
+def test_a_frozen_agencys_badge_goes_off_at_its_renewal_and_can_be_switched_on_when_it_is_on_plus_again(agency):
     agency.switch_badge()
     agency.change_plan(Plan.BASIC, at_once=True)
     assert agency.account.badge == badge()
@@ -341,7 +341,7 @@ def test_a_frozen_agency_may_switch_off_and_not_on_even_in_a_week_that_was_paid_
 # --- Nothing comes back
 
 
-def test_what_a_badge_cost_never_comes_back_nor_wins_an_interview(book):
+def test_a_badges_week_is_never_refunded_nor_rewarded_for_an_interview(book):
     (week,) = book.switch_badge()
     with pytest.raises(NotRefundableError):
         book.refund(week)

@@ -1,4 +1,4 @@
-"""Doing the same for many: one that fails keeps no other, and nothing is begun that would be cut off."""
+"""Acting on many items: a failure stops no other, and none is begun that would be cut off."""
 
 import time
 from itertools import count
@@ -23,7 +23,7 @@ def test_each_is_done_once_and_counted():
     assert done == ["a", "b", "c"]
 
 
-def test_one_that_fails_keeps_no_other_and_is_named():
+def test_an_item_that_fails_stops_no_other_and_is_named():
     done = []
 
     def act(item):
@@ -39,7 +39,7 @@ def test_one_that_fails_keeps_no_other_and_is_named():
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_none_is_begun_for_which_there_is_no_time_and_what_is_left_is_told(number):
+def test_none_is_begun_without_time_and_the_error_says_that_some_are_left(number):
     done = []
     with pytest.raises(ExceptionGroup) as failed:
         for_each("abc", done.append, for_so_many(number))
@@ -47,19 +47,19 @@ def test_none_is_begun_for_which_there_is_no_time_and_what_is_left_is_told(numbe
     assert failed.group_contains(OutOfTimeError)
 
 
-def test_what_failed_before_time_ran_out_is_told_too():
+def test_what_failed_before_time_ran_out_is_reported_too():
     with pytest.raises(ExceptionGroup) as failed:
         for_each("abc", lambda _: 1 / 0, for_so_many(2))
     assert [type(error) for error in failed.value.exceptions] == [ZeroDivisionError, ZeroDivisionError, OutOfTimeError]
 
 
-def test_a_deadline_that_is_now_lies_not_ahead():
-    """It is asked for before the time is: however fast the machine, nothing is begun."""
+def test_a_deadline_of_now_leaves_no_time():
+    """The deadline is computed before the clock is read: however fast the machine, nothing is begun."""
     with pytest.raises(OutOfTimeError):
         next(while_there_is_time("abc", time.monotonic))
 
 
-def test_what_is_without_end_ends_in_time():
+def test_an_endless_batch_ends_in_time():
     taken = []
     with pytest.raises(OutOfTimeError):
         taken.extend(while_there_is_time(count(), for_so_many(5)))

@@ -6,7 +6,7 @@ from shared.ledger.commands import Settle, decide
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
 from shared.ledger.settling import SETTLED_AT_ONCE
-from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of, told
+from tests.core.builders import INSTANT, QUIET, Book, content, free, noon, paid, start_of
 
 
 def test_an_expiry_is_dated_at_its_instant_not_when_the_sweep_ran():
@@ -63,7 +63,7 @@ def test_a_sweep_twice_expires_once():
     assert book.settle() == []
 
 
-def test_an_account_left_with_nothing_is_due_again_when_a_lot_of_that_day_would_be():
+def test_an_account_without_lots_is_due_again_when_a_lot_of_that_day_would_expire():
     book = Book.opened("2024-01-10", policy=QUIET)
     book.credit(10)
     book.at("2025-01-11").settle()
@@ -85,7 +85,7 @@ def test_expiry_moves_on_to_the_next_lot():
     assert book.account.expiry_due == date(2025, 5, 11)
 
 
-def test_at_one_midnight_the_old_expires_before_the_new_comes():
+def test_at_one_midnight_old_lots_expire_before_new_ones_are_granted():
     book = Book.opened("2024-01-11", policy=Policy(sign_up=0))
     book.at("2024-05-10").credit(7)  # expires at the very midnight at which a cycle starts
     rows = book.at("2025-05-11").settle()
@@ -105,7 +105,7 @@ def test_what_falls_due_on_different_days_is_written_in_the_order_of_time():
     ]
 
 
-def test_expiry_of_more_lots_than_fit_one_transaction_comes_in_several():
+def test_expiry_of_more_lots_than_fit_one_transaction_takes_several():
     book = Book.opened("2024-01-01", policy=QUIET)
     for number in range(SETTLED_AT_ONCE + 5):
         book.at(date.fromordinal(date(2024, 1, 1).toordinal() + number)).credit(1)
@@ -123,7 +123,7 @@ def test_what_fell_due_is_shown_before_it_is_written_however_much_it_is():
     book.at("2027-01-01")
     assert [entry.balance_after for entry in book.pending] == list(range(2 * SETTLED_AT_ONCE + 4, -1, -1))
     assert book.pending[-1].balance_after == book.shown.balance
-    assert [told(entry) for entry in book.pending] == [told(entry) for entry in book.settle()]
+    assert [content(entry) for entry in book.pending] == [content(entry) for entry in book.settle()]
 
 
 def test_what_fell_due_is_shown_at_its_instant_and_not_before():

@@ -21,10 +21,10 @@ GONE = date(2026, 1, 10)
 
 
 class Owner:
-    """Ann, told whenever somebody looks."""
+    """Ann, who gets notices whenever the schedule runs."""
 
     def __init__(self, policy=QUIET):
-        self.policy, self.keys, self.heard = policy, 0, []
+        self.policy, self.keys, self.notices = policy, 0, []
         command = OpenAccount("ann", Kind.FREELANCER, Plan.BASIC, None, Request("open", "ann", "f", "service"))
         self.account = open_account(command, noon(ISSUED), policy).account
 
@@ -32,7 +32,7 @@ class Owner:
         before = self.account
         decision = decide(before, command, noon(day), self.policy)
         self.account = replace(decision.account, version=before.version + 1)
-        self.heard += decision.notices
+        self.notices += decision.notices
         return decision
 
     def request(self):
@@ -45,14 +45,14 @@ class Owner:
     def spend(self, amount, day):
         return self.do(Spend(amount, "Proposal", {}, self.request()), day).entries[-1]
 
-    def look(self, day):
-        """Tells what a look on this day tells: (days ahead, days left, amount) of each notice."""
+    def run(self, day):
+        """(days ahead, days left, amount) of each notice that a run on this day sends."""
         notices = self.do(NotifyExpiring(), day).notices
         return [(notice.facts["days_ahead"], notice.facts["days_left"], notice.facts["amount"]) for notice in notices]
 
-    def looks(self, since, until):
+    def daily_runs(self, since, until):
         days = [since + timedelta(n) for n in range((until - since).days + 1)]
-        return [(str(day), *told) for day in days for told in self.look(day)]
+        return [(str(day), *notice) for day in days for notice in self.run(day)]
 
 
 @pytest.fixture
@@ -66,119 +66,119 @@ def before(days):
     return GONE - timedelta(days)
 
 
-def test_an_owner_is_told_30_7_and_1_days_ahead_and_at_no_other_time(ann):
-    assert ann.looks(ISSUED, GONE + timedelta(40)) == [
+def test_notices_are_sent_30_7_and_1_days_ahead_and_at_no_other_time(ann):
+    assert ann.daily_runs(ISSUED, GONE + timedelta(40)) == [
         ("2025-12-11", 30, 30, 10),
         ("2026-01-03", 7, 7, 10),
         ("2026-01-09", 1, 1, 10),
     ]
 
 
-def test_looking_again_the_same_day_tells_nothing(ann):
-    assert ann.look(before(30)) == [(30, 30, 10)]
-    assert ann.look(before(30)) == []
+def test_a_second_run_on_the_same_day_sends_nothing(ann):
+    assert ann.run(before(30)) == [(30, 30, 10)]
+    assert ann.run(before(30)) == []
 
 
-def test_what_is_told_is_what_is_left(ann):
+def test_a_notice_names_what_is_left(ann):
     ann.spend(4, before(31))
-    assert ann.look(before(30)) == [(30, 30, 6)]
+    assert ann.run(before(30)) == [(30, 30, 6)]
 
 
-def test_nothing_is_told_of_what_was_spent_meanwhile(ann):
-    assert ann.look(before(30)) == [(30, 30, 10)]
+def test_there_is_no_notice_of_what_was_spent_meanwhile(ann):
+    assert ann.run(before(30)) == [(30, 30, 10)]
     ann.spend(10, before(10))
-    assert ann.looks(before(10), GONE) == []
+    assert ann.daily_runs(before(10), GONE) == []
 
 
 @pytest.mark.parametrize(
-    ("days", "told"), [(29, (30, 29, 10)), (8, (30, 8, 10)), (6, (7, 6, 10)), (2, (7, 2, 10)), (1, (1, 1, 10))]
+    ("days", "notice"), [(29, (30, 29, 10)), (8, (30, 8, 10)), (6, (7, 6, 10)), (2, (7, 2, 10)), (1, (1, 1, 10))]
 )
-def test_a_late_look_tells_the_most_urgent_alone(ann, days, told):
-    assert ann.look(before(days)) == [told]
-    assert ann.look(before(days)) == []
+def test_a_late_run_sends_only_the_most_urgent_notice(ann, days, notice):
+    assert ann.run(before(days)) == [notice]
+    assert ann.run(before(days)) == []
 
 
-def test_after_a_late_look_the_next_notice_comes_on_its_day(ann):
-    assert ann.look(before(12)) == [(30, 12, 10)]
-    assert ann.looks(before(11), GONE) == [("2026-01-03", 7, 7, 10), ("2026-01-09", 1, 1, 10)]
+def test_after_a_late_run_the_next_notice_is_sent_on_its_day(ann):
+    assert ann.run(before(12)) == [(30, 12, 10)]
+    assert ann.daily_runs(before(11), GONE) == [("2026-01-03", 7, 7, 10), ("2026-01-09", 1, 1, 10)]
 
 
-def test_a_look_after_the_expiry_tells_nothing_more(ann):
-    assert ann.look(GONE) == []
+def test_a_run_after_the_expiry_sends_nothing(ann):
+    assert ann.run(GONE) == []
 
 
-def test_a_look_settles_first(ann):
+def test_a_run_settles_first(ann):
     decision = ann.do(NotifyExpiring(), GONE)
     assert [entry.type for entry in decision.entries] == [EntryType.EXPIRY]
 
 
 def test_lots_of_one_day_and_both_classes_are_one_notice(ann):
     ann.do(Credit(EntryType.PURCHASE, 20, True, "Bought", {}, ann.request()), ISSUED)
-    assert ann.look(before(30)) == [(30, 30, 30)]
+    assert ann.run(before(30)) == [(30, 30, 30)]
 
 
 def test_each_day_of_expiry_has_its_own_notices(ann):
     ann.credit(5, ISSUED + timedelta(3))
-    told = ann.looks(before(40), GONE)
-    assert [(ahead, amount) for _, ahead, _, amount in told] == [(30, 10), (30, 5), (7, 10), (7, 5), (1, 10)]
+    sent = ann.daily_runs(before(40), GONE)
+    assert [(ahead, amount) for _, ahead, _, amount in sent] == [(30, 10), (30, 5), (7, 10), (7, 5), (1, 10)]
 
 
 def test_a_notice_is_named_by_day_and_days_ahead(ann):
-    ann.look(before(30))
-    assert [(notice.kind, notice.about) for notice in ann.heard] == [("expiring", "2026-01-10.30")]
-    assert ann.heard[0].facts["expires_on"] == "2026-01-10"
+    ann.run(before(30))
+    assert [(notice.kind, notice.about) for notice in ann.notices] == [("expiring", "2026-01-10.30")]
+    assert ann.notices[0].facts["expires_on"] == "2026-01-10"
 
 
-def test_what_comes_back_to_an_old_lot_is_told_of_on_its_next_day(ann):
+def test_a_refund_into_an_old_lot_has_its_notice_on_the_next_day_of_that_lot(ann):
     spend = ann.spend(10, before(60))
-    assert ann.look(before(30)) == []
+    assert ann.run(before(30)) == []
     ann.do(Refund(spend, "job_canceled", ann.request()), before(20))
-    assert ann.looks(before(20), GONE) == [("2026-01-03", 7, 7, 10), ("2026-01-09", 1, 1, 10)]
+    assert ann.daily_runs(before(20), GONE) == [("2026-01-03", 7, 7, 10), ("2026-01-09", 1, 1, 10)]
 
 
-def test_what_comes_back_after_a_notice_is_not_told_of_twice(ann):
+def test_a_refund_after_a_notice_causes_no_second_one(ann):
     spend = ann.spend(4, before(40))
-    assert ann.look(before(30)) == [(30, 30, 6)]
+    assert ann.run(before(30)) == [(30, 30, 6)]
     ann.do(Refund(spend, "job_canceled", ann.request()), before(30))
-    assert ann.look(before(30)) == []
-    assert ann.look(before(7)) == [(7, 7, 10)]
+    assert ann.run(before(30)) == []
+    assert ann.run(before(7)) == [(7, 7, 10)]
 
 
-def test_connects_in_grace_are_told_of_before_they_expire(ann):
+def test_refunds_in_grace_have_notices_before_they_expire(ann):
     spend = ann.spend(10, before(60))
-    ann.look(before(30))
+    ann.run(before(30))
     ann.do(Refund(spend, "job_canceled", ann.request()), GONE)
-    told = ann.looks(GONE, GONE + timedelta(60))
-    assert [(ahead, left) for _, ahead, left, _ in told] == [(7, 7), (1, 1)]
+    sent = ann.daily_runs(GONE, GONE + timedelta(60))
+    assert [(ahead, left) for _, ahead, left, _ in sent] == [(7, 7), (1, 1)]
 
 
-def test_a_spend_moves_no_date(ann):
+def test_a_spend_changes_no_due_date(ann):
     due = ann.account.notice_due
     ann.spend(10, ISSUED)
     assert ann.account.notice_due == due == date(2025, 12, 11)
 
 
-def test_a_new_lot_moves_no_date_of_an_account_that_had_one(ann):
-    """Also where nothing is left and all was told: so a grant costs no write to the index."""
+def test_a_new_lot_changes_no_due_date_of_an_account_that_had_one(ann):
+    """Also if nothing is left and every notice was sent: so a grant costs no write to the index."""
     for day in (before(30), before(7), before(1)):
-        ann.look(day)
+        ann.run(day)
     ann.do(Settle(), GONE)
     due = ann.account.notice_due
     ann.credit(10, GONE)
     assert ann.account.notice_due == due
-    assert ann.looks(GONE, GONE + timedelta(400))[0][1:] == (30, 30, 10)
+    assert ann.daily_runs(GONE, GONE + timedelta(400))[0][1:] == (30, 30, 10)
 
 
-def test_an_account_of_before_there_were_notices_is_told_from_its_next_change_on(ann):
+def test_an_account_from_before_notices_existed_gets_them_from_its_next_change_on(ann):
     ann.account = replace(ann.account, notice_due=None)
-    assert ann.look(before(40)) == []
+    assert ann.run(before(40)) == []
     assert ann.account.notice_due == date(2025, 12, 11)
 
 
 def test_other_days_can_be_configured():
     ann = Owner(replace(QUIET, expiry_notice_days=(14, 2)))
     ann.credit(10, ISSUED)
-    assert [told[1] for told in ann.looks(ISSUED, GONE)] == [14, 2]
+    assert [sent[1] for sent in ann.daily_runs(ISSUED, GONE)] == [14, 2]
 
 
 @pytest.mark.parametrize("days", [(), (0,), (30, -1)])
@@ -187,18 +187,18 @@ def test_a_notice_is_at_least_one_day_ahead(days):
         Policy(expiry_notice_days=days)
 
 
-def test_monthly_lots_are_each_told_of_three_times():
+def test_each_monthly_lot_has_three_notices():
     ann = Owner(Policy())
-    told = ann.looks(ISSUED, ISSUED + timedelta(3 * 366))
+    sent = ann.daily_runs(ISSUED, ISSUED + timedelta(3 * 366))
     by_day = {}
-    for notice in ann.heard:
+    for notice in ann.notices:
         by_day.setdefault(notice.facts["expires_on"], []).append(notice.facts["days_ahead"])
-    assert len(told) == len(ann.heard)
+    assert len(sent) == len(ann.notices)
     finished = [ahead for day, ahead in by_day.items() if day <= str(ISSUED + timedelta(3 * 366))]
     assert len(finished) >= 24
     assert {tuple(ahead) for ahead in finished} == {(30, 7, 1)}
 
 
-def test_an_adjustment_that_takes_everything_leaves_nothing_to_tell(ann):
+def test_an_adjustment_that_takes_everything_leaves_no_notice(ann):
     ann.do(Adjust(-10, "wrong account", ann.request()), before(31))
-    assert ann.looks(before(31), GONE) == []
+    assert ann.daily_runs(before(31), GONE) == []

@@ -1,7 +1,7 @@
 """Every number at both ends of what the template allows, crossed with an account that is full.
 
 Full is a lot of both classes on every day of a lot's life. Whatever is done to it then, every invariant holds, nothing
-is refused but by a rule, and what it takes to write it down and to tell of it stays within what AWS takes.
+is refused except by a rule, and items, transactions and events stay within the limits of AWS.
 """
 
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ class Watched(Book):
             self.weigh(decision)
             self.account, complete = decision.account, decision.complete
             self.entries += decision.entries
-            self.heard += decision.notices
+            self.notices += decision.notices
         return self.entries[before:]
 
     def weigh(self, decision):
@@ -99,10 +99,10 @@ def full(policy, **more) -> Watched:
     return book
 
 
-def refused(action, *asked, **named) -> LedgerError | None:
+def refused(action, *args, **named) -> LedgerError | None:
     """What it was refused with, if it was; nothing has changed then."""
     try:
-        action(*asked, **named)
+        action(*args, **named)
     except LedgerError as refusal:
         return refusal
     return None
@@ -148,7 +148,7 @@ def assert_within_limits(book: Watched) -> None:
     assert book.largest_event <= AN_EVENT
 
 
-def test_what_takes_every_lot_of_the_longest_life_is_an_event_still():
+def test_an_entry_of_every_lot_of_the_longest_lifetime_fits_into_an_event():
     """And not by much: a longer life would need another form of it."""
     book = full(Policy(lot_lifetime_months=LONGEST_LIFE))
     everything = book.spend(book.all_of_it())
@@ -157,7 +157,7 @@ def test_what_takes_every_lot_of_the_longest_life_is_an_event_still():
     assert book.largest_account < 0.3 * AN_ITEM
 
 
-def test_the_most_connects_out_of_the_most_lots_are_an_event_still():
+def test_the_largest_amount_out_of_the_most_lots_fits_into_an_event():
     """What an amount adds in digits is bounded with the amount: a request moves only so many."""
     book = Watched.opened(FILLED, policy=Policy(lot_lifetime_months=LONGEST_LIFE))
     book.fill(each=MAX_AMOUNT // (2 * 31 * LONGEST_LIFE))
@@ -167,7 +167,7 @@ def test_the_most_connects_out_of_the_most_lots_are_an_event_still():
     assert_within_limits(book)
 
 
-def test_a_lot_that_outlives_its_own_life_by_grace_takes_no_more_room():
+def test_a_lot_whose_grace_is_longer_than_its_lifetime_takes_no_more_space():
     """Connects that come back may last a year where lots last a month: a day more in a bucket of its own."""
     book = full(replace(policy_of("LotLifetimeMonths", "1"), refund_grace_days=366))
     for _ in range(40):
@@ -185,7 +185,7 @@ DAYS_APART = tuple(range(300, 0, -30))
 
 
 def waiting_for(book: Watched, days: int, since: date) -> dict[str, int]:
-    """What is to be told after so many days in which nobody looked, found one by one: the most urgent of each day."""
+    """The notices that are due after so many days without a run, found one by one: the most urgent of each day."""
     today = since + timedelta(days)
     wanted = {}
     for expires_on in {bucket.expires_on for bucket in book.account.lots}:
@@ -196,7 +196,7 @@ def waiting_for(book: Watched, days: int, since: date) -> dict[str, int]:
 
 
 def told_amounts(book: Watched) -> list[tuple[str, int]]:
-    return [(notice.about, notice.facts["amount"]) for notice in book.heard]
+    return [(notice.about, notice.facts["amount"]) for notice in book.notices]
 
 
 @pytest.fixture
@@ -206,39 +206,39 @@ def crowded():
     return full(quiet)
 
 
-def test_more_notices_than_a_transaction_takes_come_in_several_each_once(crowded):
+def test_more_notices_than_a_transaction_takes_are_sent_in_several_each_once(crowded):
     wanted = waiting_for(crowded, 29, FILLED)
     assert len(wanted) == 290
     crowded.at(FILLED + timedelta(29)).do(NotifyExpiring())
     assert sorted(told_amounts(crowded)) == sorted(wanted.items())
     assert_within_limits(crowded)
     crowded.do(NotifyExpiring())
-    assert len(crowded.heard) == len(wanted)
+    assert len(crowded.notices) == len(wanted)
 
 
-def test_a_run_that_dies_between_two_portions_is_gone_on_with_on_another_day(crowded):
-    """What was told is not told again, and what waits longer is told by its most urgent notice."""
+def test_a_run_that_dies_between_two_transactions_is_continued_on_another_day(crowded):
+    """No notice is sent twice, and of what waits longer the most urgent one is sent."""
     crowded.at(FILLED + timedelta(29))
     first = decide(crowded.account, NotifyExpiring(), crowded.now, crowded.policy)
     assert not first.complete
-    crowded.account, crowded.heard = first.account, [*first.notices]
+    crowded.account, crowded.notices = first.account, [*first.notices]
     crowded.entries += first.entries
     crowded.at(FILLED + timedelta(31)).do(NotifyExpiring())
-    abouts = [notice.about for notice in crowded.heard]
+    abouts = [notice.about for notice in crowded.notices]
     assert len(abouts) == len(set(abouts))
     assert set(abouts) >= set(waiting_for(crowded, 31, FILLED)) - {notice.about for notice in first.notices}
-    days = [notice.about.partition(".")[0] for notice in crowded.heard]
+    days = [notice.about.partition(".")[0] for notice in crowded.notices]
     again = {day for day in days if days.count(day) > 1}
     assert again <= {notice.about.partition(".")[0] for notice in first.notices}
 
 
-def test_what_expired_and_what_is_to_be_told_after_a_dead_schedule_fit_together(crowded):
+def test_expiries_and_notices_after_a_dead_schedule_fit_into_a_transaction_together(crowded):
     crowded.at(FILLED + timedelta(39)).do(NotifyExpiring())
     assert crowded.most_items <= A_TRANSACTION
     assert len(crowded.of_type(EntryType.EXPIRY)) == 39
 
 
-def test_an_account_of_a_missed_life_is_told_and_settled_within_limits():
+def test_an_account_without_runs_for_a_whole_lifetime_is_settled_and_notified_within_limits():
     book = full(Policy(expiry_notice_days=DAYS_APART))
     book.at(FILLED + timedelta(days=366)).do(NotifyExpiring())
     assert {bucket.expires_on > book.now.date() for bucket in book.account.lots} == {True}

@@ -67,7 +67,7 @@ def test_the_account_on_plus_gets_100_of_which_10_are_free():
 
 
 @pytest.mark.parametrize("anchor_policy", AnchorPolicy)
-def test_monthly_connects_come_in_the_first_instant_of_a_cycle_and_not_before(anchor_policy):
+def test_monthly_connects_are_granted_in_the_first_instant_of_a_cycle_and_not_before(anchor_policy):
     book = Book.opened("2024-01-31", policy=Policy(anchor_policy=anchor_policy))
     comes_on = cycle_of_month(date(2024, 2, 1), 31, anchor_policy).starts_on
 
@@ -108,7 +108,7 @@ def test_two_runs_that_read_the_same_state_write_entries_of_the_same_names():
     assert first.entries[0].entry_id == entry_id("ann", "grant", "2024-02")
 
 
-def test_catching_up_pays_for_the_plan_that_the_account_is_on():
+def test_catching_up_grants_by_the_plan_of_the_account():
     book = Book.opened("2024-01-10", plan=Plan.PLUS).at("2024-03-11")
     assert [entry.amount for entry in book.settle()] == [100, 100]
 
@@ -121,7 +121,7 @@ def test_catching_up_over_a_year_expires_what_expired_on_the_way():
     assert book.account.balance == 130  # the cycle of 2023-01-10 is usable through today
 
 
-def test_more_than_fits_one_transaction_comes_in_several_and_the_command_waits():
+def test_more_than_fits_one_transaction_takes_several_and_the_command_is_in_the_last():
     book = Book.opened("2000-01-10", policy=LONG_LIVED)
     now = noon("2004-12-10")  # 59 cycles
     spend = Spend(600, "Proposal", {"type": "proposal"}, Request("spend", "1", "f", "service"))
@@ -165,7 +165,7 @@ def test_monthly_connects_of_one_class_are_one_lot(free_part):
     pauses=st.lists(st.integers(0, 200), max_size=12),
     anchor_policy=st.sampled_from(AnchorPolicy),
 )
-def test_each_cycle_comes_exactly_once_whenever_the_runs_come(opened_on, pauses, anchor_policy):
+def test_each_cycle_is_granted_exactly_once_whenever_the_runs_are(opened_on, pauses, anchor_policy):
     policy = Policy(anchor_policy=anchor_policy, lot_lifetime_months=60)
     book, today = Book.opened(opened_on, policy=policy), opened_on
     for pause in pauses:

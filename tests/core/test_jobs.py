@@ -16,9 +16,9 @@ from shared.ledger.jobs import (
     JobStatus,
     Posting,
     after_sweep,
-    happen,
     price_of,
     quote,
+    with_event,
     with_posting,
 )
 from shared.ledger.policy import JOB_PRICES, Policy
@@ -33,26 +33,26 @@ FREE = [channel for channel in Channel if channel is not Channel.SEARCH]
 NOTHING = JobAndAuction(Job("j1"))
 
 
-def told(known, *postings, at=NOW):
+def with_postings(known, *postings, at=NOW):
     for posting in postings:
         known = with_posting(known, posting, at, NOW, QUIET)
     return known
 
 
 def posted(*postings):
-    return told(NOTHING, *postings).job
+    return with_postings(NOTHING, *postings).job
 
 
 def closes(*postings):
     """When the auction closes, in days from now."""
-    return (told(NOTHING, *postings).auction.closes_at - NOW) / timedelta(days=1)
+    return (with_postings(NOTHING, *postings).auction.closes_at - NOW) / timedelta(days=1)
 
 
 def happened(*events, known=NOTHING):
-    """In this order, as they are told; each is an event, or an event and how many hours ago it was."""
+    """Reported in this order; each is an event, or an event and how many hours ago it was."""
     for event in events:
         kind, ago = event if isinstance(event, tuple) else (event, 0)
-        known = happen(known, kind, NOW - timedelta(hours=ago), NOW, QUIET)
+        known = with_event(known, kind, NOW - timedelta(hours=ago), NOW, QUIET)
     return known
 
 
@@ -71,7 +71,7 @@ def test_a_price_follows_size_and_scope():
     assert [price_of(posting, QUIET) for posting in (SMALL, LARGE)] == [2, 16]
 
 
-def test_prices_are_within_what_users_saw():
+def test_prices_are_within_those_that_users_reported():
     assert all(1 <= price <= 16 for price in JOB_PRICES.values())
 
 
@@ -81,7 +81,7 @@ def test_prices_are_configuration():
 
 
 @pytest.mark.parametrize("price", [0, -1, 1_000_001])
-def test_a_table_of_prices_that_nobody_can_pay_is_refused(price):
+def test_a_price_outside_of_the_limits_is_refused(price):
     with pytest.raises(ValueError, match="job_prices"):
         Policy(job_prices={"small/simple": price})
 
@@ -98,7 +98,7 @@ def test_a_size_or_scope_that_has_no_price_is_refused(size, scope):
 
 
 @pytest.mark.parametrize("posting", [Posting(1), Posting(1, "small"), Posting(1, scope="simple")])
-def test_a_posting_without_anything_to_price_it_by_is_refused(posting):
+def test_a_posting_without_a_price_or_size_and_scope_is_refused(posting):
     with pytest.raises(InvalidRequestError):
         posted(posting)
 
@@ -131,12 +131,12 @@ def test_an_older_version_without_a_price_is_ignored_and_not_refused():
 # --- When its auction closes
 
 
-def test_an_auction_closes_seven_days_after_the_job_was_posted_or_first_told_of():
+def test_an_auction_closes_seven_days_after_the_job_was_posted_or_first_reported():
     assert closes(replace(SMALL, posted_at=NOW - timedelta(days=1))) == 6
     assert closes(SMALL) == 7
 
 
-def test_the_first_version_that_says_when_the_job_was_posted_sets_the_close_in_whatever_order_they_come():
+def test_the_first_version_that_names_the_time_of_posting_sets_the_close_in_whatever_order_they_arrive():
     versions = [
         Posting(1, price=1),
         Posting(2, price=1, posted_at=NOW - timedelta(days=2)),
@@ -154,9 +154,11 @@ def test_a_version_that_overtakes_the_one_with_the_time_of_posting_loses_nothing
 
 def test_of_versions_that_name_no_time_of_posting_the_earliest_counts():
     hour = timedelta(hours=1)
-    later = told(NOTHING, LARGE, at=NOW)
-    assert told(later, SMALL, at=NOW - hour).auction.closes_at == NOW - hour + timedelta(days=7)
-    assert told(told(NOTHING, SMALL, at=NOW - hour), LARGE, at=NOW).auction.closes_at == NOW - hour + timedelta(days=7)
+    later = with_postings(NOTHING, LARGE, at=NOW)
+    assert with_postings(later, SMALL, at=NOW - hour).auction.closes_at == NOW - hour + timedelta(days=7)
+    assert with_postings(
+        with_postings(NOTHING, SMALL, at=NOW - hour), LARGE, at=NOW
+    ).auction.closes_at == NOW - hour + timedelta(days=7)
 
 
 # --- Ends
@@ -169,14 +171,14 @@ def test_a_canceled_or_removed_job_is_due_refunds_at_once(how):
 
 
 @pytest.mark.parametrize("how", [EXPIRED, FILLED])
-def test_an_expired_or_filled_job_is_due_none(how):
+def test_an_expired_or_filled_job_is_due_no_refunds(how):
     job = ended(how, job=posted(SMALL))
     assert (job.status, job.refunds_due) == (how, None)
 
 
 @pytest.mark.parametrize("first", [CANCELED, EXPIRED, FILLED])
 @pytest.mark.parametrize("second", [CANCELED, EXPIRED, FILLED])
-def test_the_first_end_is_the_end_in_whatever_order_it_is_told(first, second):
+def test_the_first_end_counts_in_whatever_order_ends_are_reported(first, second):
     for told_in in permutations([(first, 2), (second, 1)]):
         job = ended(*told_in)
         assert (job.status, job.refunds) == (first, first is CANCELED)
@@ -189,30 +191,30 @@ def test_a_job_that_was_removed_before_stays_removed(end):
 
 
 @pytest.mark.parametrize(("hired", "canceled", "back"), [(2, 1, False), (1, 2, True), (1, 1, False)])
-def test_a_cancellation_gives_back_what_it_comes_before_a_hire_in_whatever_order_they_are_told(hired, canceled, back):
+def test_a_cancellation_before_a_hire_refunds_in_whatever_order_they_are_reported(hired, canceled, back):
     for told_in in permutations([(HIRED, hired), (CANCELED, canceled)]):
         job = ended(*told_in)
         assert (job.status, job.refunds, job.refunds_due) == (CANCELED, back, NOW if back else None)
 
 
-def test_a_job_that_somebody_was_hired_for_takes_proposals_on():
+def test_a_job_still_takes_proposals_after_the_first_hire():
     job = ended(HIRED, job=posted(SMALL))
     assert (job.status, price(job), job.refunds_due) == (JobStatus.OPEN, 2, None)
 
 
-def test_a_job_removed_after_a_hire_and_a_cancellation_gives_back():
+def test_a_job_removed_after_a_hire_and_a_cancellation_refunds():
     for told_in in permutations([(HIRED, 3), (CANCELED, 2), (REMOVED, 1)]):
         job = ended(*told_in)
         assert (job.status, job.refunds, job.refunds_due) == (REMOVED, True, NOW)
 
 
-def test_the_same_news_again_or_of_a_later_time_changes_nothing():
+def test_the_same_event_again_or_of_a_later_time_changes_nothing():
     for event in JobEvent:
         assert happened((event, 2), (event, 2), (event, 1)) == happened((event, 2))
 
 
 @pytest.mark.parametrize("first", [EXPIRED, FILLED])
-def test_a_post_that_broke_the_terms_gives_back_however_it_ended(first):
+def test_a_post_that_broke_the_terms_refunds_however_it_ended(first):
     job = ended(first, REMOVED)
     assert (job.status, job.refunds_due) == (REMOVED, NOW)
 
@@ -224,20 +226,20 @@ def test_a_removal_after_a_cancellation_starts_nothing_anew():
 
 
 def test_no_version_opens_a_job_again():
-    job = told(JobAndAuction(ended(CANCELED, job=posted(SMALL))), LARGE).job
+    job = with_postings(JobAndAuction(ended(CANCELED, job=posted(SMALL))), LARGE).job
     assert (job.status, job.price, job.refunds_due) == (CANCELED, 16, NOW)
 
 
-def test_a_job_may_end_before_anything_else_is_heard_of_it():
+def test_a_job_may_end_before_any_version_of_it_arrives():
     job = ended(CANCELED)
     assert (job.status, job.posting, job.price) == (CANCELED, None, None)
-    assert told(JobAndAuction(job), SMALL).job.status == CANCELED
+    assert with_postings(JobAndAuction(job), SMALL).job.status == CANCELED
 
 
 # --- Looking for refunds
 
 
-def test_a_job_is_looked_at_again_later_and_later_while_anything_is_left():
+def test_a_job_is_swept_again_at_growing_intervals_while_anything_is_left():
     job, at, waits = ended(CANCELED), NOW, []
     for _ in range(8):
         job = after_sweep(job, 5, at)
@@ -246,12 +248,12 @@ def test_a_job_is_looked_at_again_later_and_later_while_anything_is_left():
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_a_job_rests_once_nothing_is_left():
+def test_a_job_is_not_due_once_nothing_is_left():
     assert after_sweep(after_sweep(ended(CANCELED), 5, NOW), 0, NOW + timedelta(minutes=2)).refunds_due is None
 
 
-def test_a_job_is_looked_at_once_more_after_its_end():
-    """What was written just before the end may be seen just after the first look."""
+def test_a_job_is_swept_once_more_after_its_end():
+    """A proposal written just before the end may be visible only after the first sweep."""
     assert after_sweep(ended(CANCELED), 0, NOW + timedelta(seconds=1)).refunds_due
 
 
@@ -263,7 +265,7 @@ def test_a_proposal_on_a_known_job_costs_its_price():
 
 
 @pytest.mark.parametrize("seen", [{"amount": 3}, {"expected_price": 3}, {"amount": 2, "expected_price": 3}])
-def test_a_sender_who_saw_another_price_is_told_the_price(seen):
+def test_a_refusal_of_another_price_names_the_price(seen):
     with pytest.raises(PriceChangedError) as refusal:
         price(posted(SMALL), **seen)
     assert refusal.value.details == {"price": 2}
@@ -276,11 +278,11 @@ def test_a_job_that_ended_takes_no_proposals(how, channel):
         price(ended(how, job=posted(SMALL)), channel=channel)
 
 
-def test_a_proposal_on_a_job_that_is_not_known_costs_what_its_sender_says():
+def test_a_proposal_on_an_unknown_job_costs_what_the_request_says():
     assert price(None, amount=6) == 6
 
 
-def test_a_price_that_nobody_names_is_refused():
+def test_a_proposal_without_any_price_is_refused():
     with pytest.raises(InvalidRequestError):
         price(None)
     with pytest.raises(InvalidRequestError):
@@ -294,7 +296,7 @@ def test_a_proposal_through_a_free_channel_costs_nothing(job, channel):
 
 
 @pytest.mark.parametrize("seen", [{"amount": 2}, {"expected_price": 2}])
-def test_who_would_pay_for_what_is_free_is_told_so(seen):
+def test_a_price_for_a_free_proposal_is_refused(seen):
     with pytest.raises(PriceChangedError) as refusal:
         price(posted(SMALL), channel=Channel.INVITATION, **seen)
     assert refusal.value.details == {"price": 0}

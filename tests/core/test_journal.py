@@ -1,7 +1,7 @@
 """Any sequence of commands, over any stretch of time, leaves a sound account, however the schedules ran.
 
-Two books hear the same commands. Nobody ever runs a schedule for the *late* one: only its commands settle it. The
-*nightly* one is settled at each midnight. They must tell the same story.
+Two books get the same commands. No schedule ever runs for the *late* one: only its commands settle it. The *nightly*
+one is settled at each midnight. Their journals must be the same.
 """
 
 from collections import Counter
@@ -38,12 +38,12 @@ from shared.ledger.errors import (
 )
 from shared.ledger.holds import BOOST, REASONS, EndHold, Hold, held_up_to, hold_reference
 from shared.ledger.interviews import Interview
-from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, PlanNews, Request, Status, entry_id
+from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, PlanChange, Request, Status, entry_id
 from shared.ledger.plans import ChangeAccount
 from shared.ledger.proposals import Spend
-from shared.ledger.refunds import BACK, Refund
+from shared.ledger.refunds import Refund
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
-from tests.core.builders import INSTANT, Book, problems, told
+from tests.core.builders import BACK, INSTANT, Book, content, problems
 from tests.core.story import check_story, left_for_interviews, starts_at, week_paid_for
 
 ALL = 0
@@ -119,7 +119,7 @@ class Journal(RuleBasedStateMachine):
     @precondition(lambda self: any(map(self.late.came_back, self.spends)))
     @rule(data=st.data(), reason=st.sampled_from(sorted(BACK)))
     def refund_as_if_nothing_had_come_back(self, data, reason):
-        """How much came back the store keeps; were it lost, the audit would tell."""
+        """The store knows how much was refunded before; without that, the audit would report a problem."""
         spend = data.draw(st.sampled_from(list(filter(self.late.came_back, self.spends))))
         forgetful = self.late.copy()
         forgetful.run(Refund(spend, reason, forgetful.request("refund")))
@@ -128,7 +128,7 @@ class Journal(RuleBasedStateMachine):
     @precondition(lambda self: self.spends)
     @rule(data=st.data(), days_ago=st.sampled_from([0, 0, 1, 5, 7, 21, 90]))
     def interview(self, data, days_ago):
-        """Told at once or late."""
+        """Reported at once or late."""
         spend = data.draw(st.sampled_from(self.spends))
         if spend in self.interviewed:
             return
@@ -156,7 +156,7 @@ class Journal(RuleBasedStateMachine):
     @precondition(lambda self: self.interviewed)
     @rule(data=st.data())
     def interview_again(self, data):
-        """As with refunds: what the store's claims keep from happening, the audit would tell."""
+        """The store's claims prevent a second award; without them, the audit would report a problem."""
         spend = data.draw(st.sampled_from(self.interviewed))
         unclaimed = self.late.copy()
         unclaimed.at(unclaimed.now + A_WINDOW).run(Interview(spend, unclaimed.request("reward")))
@@ -174,21 +174,21 @@ class Journal(RuleBasedStateMachine):
         else:
             assert self.both(command)[-1].amount == sign * amount
 
-    @rule(news=st.sampled_from(PlanNews), told_late=lateness)
-    def change_plan(self, news, told_late):
-        self.change(plan=news, told_late=told_late)
+    @rule(change=st.sampled_from(PlanChange), late_by=lateness)
+    def change_plan(self, change, late_by):
+        self.change(plan=change, late_by=late_by)
 
-    @rule(status=st.sampled_from([Status.ACTIVE, Status.ACTIVE, Status.SUSPENDED]), told_late=lateness)
-    def change_status(self, status, told_late):
-        self.change(status=status, told_late=told_late)
+    @rule(status=st.sampled_from([Status.ACTIVE, Status.ACTIVE, Status.SUSPENDED]), late_by=lateness)
+    def change_status(self, status, late_by):
+        self.change(status=status, late_by=late_by)
 
     @rule(sure=st.sampled_from([False, False, True]))
     def close(self, sure):
         if sure:
-            self.change(status=Status.CLOSED, told_late=None)
+            self.change(status=Status.CLOSED, late_by=None)
 
-    def change(self, *, told_late, **what):
-        at = None if told_late is None else self.late.now - told_late
+    def change(self, *, late_by, **what):
+        at = None if late_by is None else self.late.now - late_by
         command = ChangeAccount(self.late.request("change"), at=at, **what)
         if self.late.account.closed_at and what.get("status") is not Status.CLOSED:
             self.refused(command, AccountClosedError)
@@ -223,12 +223,12 @@ class Journal(RuleBasedStateMachine):
         """At its instant or about it, or weeks late."""
         badge = self.late.account.badge
         self.move_to(max(self.late.now, badge.paid_until + weeks * ONE_WEEK + instants * INSTANT))
-        shown, told_before = self.nightly.shown, len(self.late.heard)
+        shown, notices_before = self.nightly.shown, len(self.late.notices)
         ended = badge.enabled and not week_paid_for(self.late)
         payable = ended and not why_not_use(shown) and price <= min(badge.max_per_week, shown.balance)
         self.charged_for_a_badge(RenewBadge(price, Request(BADGE, "", "", "system")), [price] if payable else [])
         went_off = ended and not payable
-        assert [notice.kind for notice in self.late.heard[told_before:]] == ([BADGE_OFF] if went_off else [])
+        assert [notice.kind for notice in self.late.notices[notices_before:]] == ([BADGE_OFF] if went_off else [])
         assert self.late.account.badge.enabled == (badge.enabled and not went_off)
 
     def charged_for_a_badge(self, command, prices_):
@@ -303,7 +303,7 @@ class Journal(RuleBasedStateMachine):
     @precondition(lambda self: self.ended)
     @rule(data=st.data(), why=st.sampled_from(Why))
     def end_a_hold_again(self, data, why):
-        """As with refunds: what the key of its entry keeps from happening, the audit would tell."""
+        """The key of its entry prevents a second end; without it, the audit would report a problem."""
         unkept, boost = self.late.copy(), data.draw(st.sampled_from(self.ended))
         unkept.run(EndHold("j", Ending(boost, Verdict(boost.bid if why.captures else 0, why, unkept.now))))
         assert problems(unkept.account, unkept.entries)
@@ -346,7 +346,7 @@ class Journal(RuleBasedStateMachine):
         late.settle()
         nightly.settle()
         assert late.account == nightly.account
-        assert [told(entry) for entry in late.entries] == [told(entry) for entry in nightly.entries]
+        assert [content(entry) for entry in late.entries] == [content(entry) for entry in nightly.entries]
         assert late.run(Settle()) == []
         check_story(late, self.opened_on)
 

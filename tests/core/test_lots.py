@@ -75,7 +75,7 @@ def test_showing_an_account_writes_nothing():
     assert book.account == before
 
 
-def test_a_decision_leaves_the_state_it_came_from_alone():
+def test_a_decision_does_not_change_the_state_it_was_made_on():
     book = Book.opened("2024-01-10", plan=Plan.PLUS)
     account, before = book.account, deepcopy(book.account)
     book.at("2025-03-01").spend(30)
@@ -119,7 +119,7 @@ def test_a_journal_dates_nothing_before_what_it_already_holds():
     assert first.at == second.at
 
 
-def test_a_clock_that_is_behind_does_not_bring_an_ended_day_back():
+def test_a_clock_that_is_behind_does_not_return_to_an_ended_day():
     book = Book.opened("2024-01-10", policy=QUIET)
     book.credit(6)
     spend = book.spend(2)
@@ -129,7 +129,7 @@ def test_a_clock_that_is_behind_does_not_bring_an_ended_day_back():
 
 
 @given(amounts=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 20), st.booleans()), max_size=15))
-def test_the_next_expiry_is_never_later_than_the_soonest_lot(amounts):
+def test_the_next_expiry_is_never_later_than_the_earliest_lot(amounts):
     book = Book.opened("2023-01-10", policy=QUIET)
     for days, amount, is_paid in sorted(amounts):
         book.at(date(2023, 1, 10) + timedelta(days)).credit(amount, paid=is_paid)

@@ -31,7 +31,7 @@ def under(book: Book, **numbers) -> Book:
 
 
 def aheads(book: Book) -> list[int]:
-    return [int(notice.facts["days_ahead"]) for notice in book.heard]
+    return [int(notice.facts["days_ahead"]) for notice in book.notices]
 
 
 def look_daily(book: Book, until: date) -> None:
@@ -42,7 +42,7 @@ def look_daily(book: Book, until: date) -> None:
 # --- Days ahead ---
 
 
-def test_an_owner_is_told_on_a_day_that_was_configured_later_of_lots_that_were_there():
+def test_a_day_that_is_configured_later_has_notices_for_lots_that_exist_already():
     book = under(issued(), expiry_notice_days=(60, 30, 7, 1))
     assert book.account.notice_due == GONE - timedelta(30)
     book.do(NotifyExpiring())
@@ -51,20 +51,20 @@ def test_an_owner_is_told_on_a_day_that_was_configured_later_of_lots_that_were_t
     assert aheads(book) == [60, 30, 7, 1]
 
 
-def test_a_day_that_had_passed_when_it_was_configured_is_not_told():
+def test_a_day_that_had_passed_when_it_was_configured_has_no_notice():
     book = issued().at(GONE - timedelta(45))
     under(book, expiry_notice_days=(60, 30, 7, 1)).do(NotifyExpiring())
     look_daily(book, GONE)
     assert aheads(book) == [30, 7, 1]
 
 
-def test_a_day_that_is_configured_no_more_is_not_told():
+def test_a_day_that_is_no_longer_configured_has_no_notice():
     book = under(issued(), expiry_notice_days=(7,))
     look_daily(book, GONE)
     assert aheads(book) == [7]
 
 
-def test_a_change_after_a_notice_tells_none_again():
+def test_a_change_of_the_days_repeats_no_notice():
     book = issued().at(GONE - timedelta(31))
     look_daily(book, GONE - timedelta(30))
     under(book, expiry_notice_days=(30, 14, 7, 1))
@@ -72,7 +72,7 @@ def test_a_change_after_a_notice_tells_none_again():
     assert aheads(book) == [30, 14, 7, 1]
 
 
-def test_a_look_under_the_same_days_moves_nothing():
+def test_a_run_under_the_same_days_changes_nothing():
     book = issued()
     before = book.account
     book.do(NotifyExpiring())
@@ -92,7 +92,7 @@ def cycles(book: Book) -> list[tuple[str, str]]:
     return [(entry.reference["cycle"], entry.at.date().isoformat()) for entry in book.of_type(EntryType.GRANT)]
 
 
-def test_a_cycle_that_begins_sooner_by_the_new_anchor_policy_comes_on_its_new_day():
+def test_a_cycle_that_begins_earlier_by_the_new_anchor_policy_is_granted_on_its_new_day():
     book = joined_on_31(NEXT).at("2026-02-10")
     assert book.account.grant_due == date(2026, 3, 1)
     under(book, anchor_policy=CLAMP).at(start_of("2026-02-28"))
@@ -116,7 +116,7 @@ def test_a_cycle_that_begins_later_by_the_new_anchor_policy_waits_for_its_new_da
 @pytest.mark.parametrize(
     "changed_on", ["2026-02-27", "2026-02-28", "2026-03-01", "2026-03-31", "2026-04-30", "2026-05-01"]
 )
-def test_whenever_the_anchor_policy_changes_each_cycle_comes_once(old, new, changed_on):
+def test_whenever_the_anchor_policy_changes_each_cycle_is_granted_once(old, new, changed_on):
     book = joined_on_31(old).at(changed_on)
     book.settle()
     under(book, anchor_policy=new).settle()
@@ -130,8 +130,8 @@ def test_whenever_the_anchor_policy_changes_each_cycle_comes_once(old, new, chan
         assert entry.at.date() == cycle_of_month(month, 31, new).starts_on
 
 
-def test_the_key_of_the_index_is_one_day_late_at_most_where_nobody_has_looked_since():
-    """What is found a day late is given by its day: the index is a hint."""
+def test_the_key_of_the_index_is_at_most_one_day_late_if_the_account_was_not_visited_since():
+    """What is found a day late is dated on its day: the index is a hint."""
     for month in range(1, 13):
         for day in (29, 30, 31):
             first = date(2027, month, 1)
@@ -142,7 +142,7 @@ def test_the_key_of_the_index_is_one_day_late_at_most_where_nobody_has_looked_si
 # --- Lots ---
 
 
-def test_lots_keep_the_day_on_which_they_expire_whatever_becomes_of_the_lifetime():
+def test_lots_keep_their_day_of_expiry_when_the_lifetime_changes():
     book = under(issued(), lot_lifetime_months=1)
     book.credit(5)
     under(book, lot_lifetime_months=60)
@@ -156,8 +156,8 @@ def test_lots_keep_the_day_on_which_they_expire_whatever_becomes_of_the_lifetime
     ]
 
 
-def test_a_lot_that_lives_shorter_than_all_before_is_found_when_it_expires_and_told_of_before():
-    """Also where nothing was left, and the bounds waited for a lot that lives as long as those before."""
+def test_a_lot_with_a_shorter_lifetime_is_found_when_it_expires_and_has_its_notice_before():
+    """Also if nothing was left, and the due dates were set for a lot that lives as long as those before."""
     book = issued().at(GONE)
     book.do(NotifyExpiring())
     assert book.account.expiry_due == date(2028, 1, 11)
@@ -168,7 +168,7 @@ def test_a_lot_that_lives_shorter_than_all_before_is_found_when_it_expires_and_t
     assert [row.at for row in book.of_type(EntryType.EXPIRY)][1:] == [start_of("2027-02-11")]
 
 
-def test_what_comes_back_lasts_as_many_days_of_grace_as_are_configured_then():
+def test_a_refund_lasts_as_many_days_of_grace_as_are_configured_then():
     book = issued()
     spent = book.spend(10)
     under(book, refund_grace_days=3).at(GONE)
@@ -179,7 +179,7 @@ def test_what_comes_back_lasts_as_many_days_of_grace_as_are_configured_then():
 # --- Amounts and prices ---
 
 
-def test_what_was_given_stays_and_what_comes_is_by_the_new_amount():
+def test_what_was_granted_stays_and_new_grants_are_of_the_new_amount():
     book = Book.opened(ISSUED)
     under(book, sign_up=0, monthly_basic=3).at("2026-02-09").settle()
     assert [entry.amount for entry in book.of_type(EntryType.GRANT)] == [40, 10, 3]
@@ -196,7 +196,7 @@ def test_a_cap_that_is_lowered_takes_nothing_back_and_lets_nothing_more_through(
     assert book.account.balance == 40 - 16 + 10
 
 
-def test_a_badge_that_is_on_renews_at_the_price_that_it_is_told_whatever_the_bounds_were():
+def test_a_badge_that_is_on_renews_at_the_current_price_whatever_the_bounds_were():
     book = issued()
     book.switch_badge(most=5, price=4)
     under(book, badge_min_price=1, badge_max_price=2)
@@ -208,7 +208,7 @@ def test_a_badge_that_is_on_renews_at_the_price_that_it_is_told_whatever_the_bou
 
 
 def lived(book: Book) -> None:
-    """Some of everything, so that each of an account's dates and sums is there."""
+    """An account in which every date and every sum is set."""
     for act in (
         lambda: book.interview(book.spend(min(8, book.account.balance))),
         lambda: book.do(SwitchBadge(True, MAX_AMOUNT, 1, Request("badge", "", "", "account:ann"))),
@@ -223,7 +223,7 @@ def lived(book: Book) -> None:
 
 
 def check_dates(book: Book) -> None:
-    """No date that an index finds the account by is later than what it is to be found for, by the policy of now."""
+    """No due date in an index is later than the work for which it is, by the current policy."""
     account, policy, today = book.account, book.policy, book.now.date()
     expiries = {bucket.expires_on for bucket in account.lots}
     assert all(account.expiry_due <= day for day in expiries)

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.ledger.errors import AlreadyRefundedError, InsufficientConnectsError, NotRefundableError
+from shared.ledger.jobs import JobStatus
 from shared.ledger.model import EntryType
 from shared.ledger.policy import Policy
-from shared.ledger.refunds import BACK, NOT_BACK, check_refundable
-from tests.core.builders import INSTANT, QUIET, Book, free, noon, paid, start_of
+from shared.ledger.refunds import REASONS, reason_of_end, refund_text
+from tests.core.builders import BACK, INSTANT, NOT_BACK, QUIET, Book, free, noon, paid, start_of
 
 NO_GRACE = Policy(sign_up=0, monthly_basic=0, monthly_plus=0, monthly_plus_free=0, refund_grace_days=0)
 
@@ -26,7 +27,7 @@ def spent(*, policy: Policy = QUIET) -> Book:
     return book
 
 
-def test_refund_goes_back_into_the_very_lots_with_their_dates():
+def test_refund_goes_into_the_lots_of_the_spend_with_their_dates():
     book = spent()
     spend = book.entries[-1]
     refund = book.at("2024-06-01").refund(spend)
@@ -50,7 +51,7 @@ def test_refund_names_the_spend_and_why():
     assert refund.reference == {"type": "spend", "spend_id": spend.entry_id, "why": "job_removed"}
 
 
-def test_refund_of_a_lot_that_expired_comes_back_for_30_days():
+def test_refund_of_an_expired_lot_lasts_30_days():
     book = spent()
     spend = book.entries[-1]
     refund = book.at("2025-04-01").refund(spend)
@@ -158,26 +159,24 @@ def test_refund_is_usable_at_once_and_burns_in_its_lot_s_turn():
 
 
 @pytest.mark.parametrize("reason", sorted(NOT_BACK))
-def test_no_connects_come_back_for_what_is_the_freelancer_s_risk(reason):
+def test_nothing_is_refunded_for_what_is_the_freelancer_s_risk(reason):
     book = spent()
     with pytest.raises(NotRefundableError):
         book.refund(book.entries[-1], reason)
     with pytest.raises(NotRefundableError):
-        check_refundable(reason)
+        refund_text(reason)
     assert book.account.balance == 0
 
 
-def test_every_reason_either_gives_back_or_does_not():
-    assert set(BACK) == {"job_canceled", "job_removed", "fraud"}
-    assert set(NOT_BACK) == {"job_expired", "job_filled", "not_chosen", "withdrawn"}
-    for reason in BACK:
-        check_refundable(reason)
+def test_only_a_canceled_or_removed_job_and_fraud_are_refunded():
+    assert {reason for reason, text in REASONS.items() if text} == {"job_canceled", "job_removed", "fraud"}
+    assert {reason_of_end(status) for status in JobStatus if status is not JobStatus.OPEN} <= REASONS.keys()
 
 
 # --- In parts
 
 
-def test_the_end_of_a_job_gives_back_what_an_interview_left():
+def test_the_end_of_a_job_refunds_what_an_interview_left():
     book = Book.opened("2024-01-10", policy=QUIET)
     book.credit(12)
     spend = book.spend(12)
@@ -196,7 +195,7 @@ def test_the_parts_of_a_spend_go_into_its_lots_each_connect_once():
     assert rest.slices == {paid("2025-01-11"): 4, free("2025-01-11"): 6}
 
 
-def test_of_the_rest_what_has_expired_since_has_its_days_of_grace():
+def test_the_expired_part_of_the_rest_has_days_of_grace():
     book = spent()
     spend = book.entries[-1]
     book.at("2024-06-01").interview(spend)
@@ -204,7 +203,7 @@ def test_of_the_rest_what_has_expired_since_has_its_days_of_grace():
     assert rest.slices == {paid("2025-03-03"): 4, free("2025-03-03"): 6}
 
 
-def test_a_part_that_came_back_with_days_of_grace_is_no_part_of_the_rest():
+def test_a_part_that_was_refunded_with_days_of_grace_is_no_part_of_the_rest():
     book = spent()
     spend = book.entries[-1]
     [first] = book.at("2025-04-01").interview(spend)
@@ -213,7 +212,7 @@ def test_a_part_that_came_back_with_days_of_grace_is_no_part_of_the_rest():
 
 
 @pytest.mark.parametrize("reason", sorted(BACK))
-def test_what_came_back_in_full_comes_back_for_no_other_reason(reason):
+def test_a_spend_that_was_refunded_whole_is_refunded_for_no_other_reason(reason):
     book = spent()
     spend = book.entries[-1]
     book.refund(spend, reason)
@@ -222,7 +221,7 @@ def test_what_came_back_in_full_comes_back_for_no_other_reason(reason):
             book.refund(spend, again)
 
 
-def test_a_free_proposal_comes_back_once_as_a_row_of_0():
+def test_a_free_proposal_is_refunded_once_as_a_row_of_0():
     book = Book.opened("2024-01-10", policy=QUIET)
     spend = book.spend(0, channel="invitation")
     assert book.refund(spend).amount == 0
@@ -236,7 +235,7 @@ def test_a_free_proposal_comes_back_once_as_a_row_of_0():
     expired=st.booleans(),
     data=st.data(),
 )
-def test_in_two_parts_as_much_comes_back_for_each_class_as_in_one(lots, cap, expired, data):
+def test_two_parts_refund_as_much_of_each_class_as_one(lots, cap, expired, data):
     policy = replace(QUIET, interview=30, interview_cap=cap, lot_lifetime_months=13)
     book = Book.opened("2024-01-01", policy=policy)
     for month, amount, is_paid in sorted(lots):

@@ -16,7 +16,7 @@ from shared.ledger.errors import (
     NoInterviewRewardError,
     RewardCapReachedError,
 )
-from shared.ledger.interviews import REMEMBERED, Brought, Interview, brought_around, interview_claim, remember
+from shared.ledger.interviews import REMEMBERED, Interview, InterviewAward, awarded_around, interview_claim, remember
 from shared.ledger.jobs import Channel
 from shared.ledger.model import EntryType, Kind, Plan, Request
 from shared.ledger.policy import Policy
@@ -44,7 +44,7 @@ def typed(entries):
 @pytest.mark.parametrize(
     ("spent", "refunded", "rewarded"), [(1, 1, 9), (3, 3, 7), (8, 8, 2), (9, 9, 1), (10, 10, 0), (12, 10, 0)]
 )
-def test_interview_brings_10_in_all_of_which_the_proposal_s_own_connects_come_back(spent, refunded, rewarded):
+def test_interview_brings_10_in_all_including_the_refund_of_the_proposal(spent, refunded, rewarded):
     book = bidder()
     brought = book.interview(book.spend(spent))
     expected = [(EntryType.REFUND, refunded), (EntryType.REWARD, rewarded)]
@@ -52,7 +52,7 @@ def test_interview_brings_10_in_all_of_which_the_proposal_s_own_connects_come_ba
 
 
 @pytest.mark.parametrize(("spent", "rewarded"), [(1, 9), (8, 2), (9, 1)])
-def test_interview_brings_only_what_is_missing_to_10_if_the_proposal_s_connects_had_come_back(spent, rewarded):
+def test_interview_brings_only_what_is_missing_to_10_after_a_refund_of_the_proposal(spent, rewarded):
     book = bidder()
     spend = book.spend(spent)
     book.refund(spend)
@@ -60,7 +60,7 @@ def test_interview_brings_only_what_is_missing_to_10_if_the_proposal_s_connects_
 
 
 @pytest.mark.parametrize("spent", [10, 12])
-def test_interview_brings_nothing_if_10_or_more_had_come_back(spent):
+def test_interview_brings_nothing_after_a_refund_of_10_or_more(spent):
     book = bidder()
     spend = book.spend(spent)
     book.refund(spend)
@@ -68,7 +68,7 @@ def test_interview_brings_nothing_if_10_or_more_had_come_back(spent):
         book.interview(spend)
 
 
-def test_interview_gives_back_to_the_lots_and_rewards_with_a_free_lot_of_today():
+def test_interview_refunds_into_the_lots_and_rewards_with_a_free_lot_of_today():
     book = Book.opened("2024-01-10", policy=QUIET)
     book.credit(3)
     book.credit(3, paid=True)
@@ -78,7 +78,7 @@ def test_interview_gives_back_to_the_lots_and_rewards_with_a_free_lot_of_today()
     assert reward.slices == {free("2025-03-11"): 2}
 
 
-def test_interview_gives_back_first_what_lasts_longest_where_not_all_comes_back():
+def test_interview_refunds_first_what_lasts_longest_if_not_all_is_refunded():
     book = Book.opened("2024-01-10", policy=QUIET)
     book.credit(4)
     book.at("2024-02-10").credit(8, paid=True)
@@ -86,7 +86,7 @@ def test_interview_gives_back_first_what_lasts_longest_where_not_all_comes_back(
     assert refund.slices == {free("2025-01-11"): 2, paid("2025-02-11"): 8}
 
 
-def test_interview_gives_what_has_expired_since_back_for_the_days_of_grace():
+def test_interview_refunds_expired_lots_for_the_days_of_grace():
     book = bidder()
     spend = book.spend(8)
     refund, reward = book.at("2025-04-01").interview(spend)
@@ -94,7 +94,7 @@ def test_interview_gives_what_has_expired_since_back_for_the_days_of_grace():
     assert reward.slices == {free("2026-04-02"): 2}
 
 
-def test_interview_without_grace_gives_back_expires_at_once_and_still_rewards():
+def test_interview_without_grace_refunds_expires_at_once_and_still_rewards():
     book = bidder(policy=NO_GRACE)
     spend = book.spend(8)
     book.at("2025-04-01").interview(spend)
@@ -121,7 +121,7 @@ def test_interview_claims_that_it_is_the_proposal_s_only_one():
 
 
 @pytest.mark.parametrize("channel", [channel for channel in Channel if channel is not Channel.SEARCH])
-def test_interview_brings_nothing_for_a_proposal_that_was_not_sent_on_one_s_own(channel):
+def test_interview_brings_nothing_of_a_free_channel(channel):
     book = bidder()
     spend = book.spend(0, channel=channel.value)
     with pytest.raises(NoInterviewRewardError, match=channel.value):
@@ -183,7 +183,7 @@ def test_interviews_leave_the_window_one_by_one():
     book.at(first + timedelta(days=8)).interview(book.spend(8))
 
 
-def test_interviews_count_with_all_that_they_brought_be_it_refund_or_reward():
+def test_interviews_count_with_their_refund_and_their_reward():
     book = bidder()
     for spent in (12, 10, 8, 1):
         book.interview(book.spend(spent))
@@ -218,10 +218,10 @@ def filled_up_to(book: Book, awarded: int) -> Book:
 def test_interview_near_the_cap_fills_up_to_it_the_proposal_s_own_connects_first(awarded, brought):
     book = filled_up_to(bidder(), awarded)
     assert typed(book.interview(book.spend(8))) == brought
-    assert brought_around(book.account.interviews, book.now, timedelta(days=7)) == min(awarded + 10, 50)
+    assert awarded_around(book.account.interviews, book.now, timedelta(days=7)) == min(awarded + 10, 50)
 
 
-def test_what_the_cap_kept_of_a_proposal_s_own_connects_still_comes_back_with_its_job():
+def test_what_the_cap_kept_of_a_proposal_s_own_connects_is_still_refunded_with_its_job():
     book = filled_up_to(bidder(), 45)
     spend = book.spend(8)
     book.interview(spend)
@@ -237,7 +237,7 @@ def test_interview_of_which_nothing_fits_changes_nothing():
     assert (book.account, book.entries) == (before.account, before.entries)
 
 
-def test_interview_of_which_nothing_fits_is_as_full_whenever_it_is_told_again():
+def test_interview_of_which_nothing_fits_is_refused_again_whenever_it_is_reported_again():
     book = filled_up_to(bidder(), 50)
     spend, at = book.spend(8), book.now
     with pytest.raises(RewardCapReachedError):
@@ -245,15 +245,15 @@ def test_interview_of_which_nothing_fits_is_as_full_whenever_it_is_told_again():
     assert len(book.interview(spend, at=at + timedelta(days=7))) == 2
 
 
-def test_six_interviews_8_days_apart_that_are_told_together_bring_60():
+def test_six_interviews_8_days_apart_that_are_reported_together_bring_60():
     book = bidder()
-    told = [book.at(book.now + timedelta(days=8)).now for _ in range(6)]
-    brought = [book.interview(book.spend(8), at=at) for at in told]
+    times = [book.at(book.now + timedelta(days=8)).now for _ in range(6)]
+    brought = [book.interview(book.spend(8), at=at) for at in times]
     assert sum(entry.amount for entries in brought for entry in entries) == 60
 
 
 @given(st.permutations([8 * day for day in range(20)]))
-def test_interviews_8_days_apart_bring_10_each_in_whatever_order_they_are_told(days):
+def test_interviews_8_days_apart_bring_10_each_in_whatever_order_they_are_reported(days):
     book = bidder()
     first = book.now
     book.at(first + timedelta(days=200))
@@ -261,7 +261,7 @@ def test_interviews_8_days_apart_bring_10_each_in_whatever_order_they_are_told(d
         assert len(book.interview(book.spend(8), at=first + timedelta(days=day))) == 2
 
 
-def test_an_interview_told_late_counts_with_those_after_it_as_with_those_before():
+def test_an_interview_reported_late_counts_with_those_after_it_as_with_those_before():
     book = bidder()
     first = book.now
     book.at(first + timedelta(days=60))
@@ -274,7 +274,7 @@ def test_an_interview_told_late_counts_with_those_after_it_as_with_those_before(
     assert len(book.interview(book.spend(8), at=first + timedelta(days=1))) == 2
 
 
-def test_interview_told_late_says_when_it_was_and_its_reward_lives_from_that_day_on():
+def test_interview_reported_late_says_when_it_was_and_its_reward_lives_from_that_day_on():
     book = bidder()
     spend, at = book.spend(8), book.now
     refund, reward = book.at("2024-03-01").interview(spend, at=at)
@@ -287,14 +287,14 @@ def test_interview_told_late_says_when_it_was_and_its_reward_lives_from_that_day
 def test_interview_is_never_of_later_than_now():
     book = bidder()
     book.interview(book.spend(8), at=book.now + timedelta(minutes=5))
-    assert book.account.interviews == (Brought(book.now, book.now, 10),)
+    assert book.account.interviews == (InterviewAward(book.now, book.now, 10),)
 
 
 def test_interviews_of_one_instant_add_up():
     book = bidder()
     for _ in range(3):
         book.interview(book.spend(1))
-    assert book.account.interviews == (Brought(book.now, book.now, 30),)
+    assert book.account.interviews == (InterviewAward(book.now, book.now, 30),)
 
 
 def test_a_clock_that_is_behind_opens_no_window():
@@ -338,8 +338,8 @@ START = start_of("2024-01-10")
 WEEK = timedelta(days=7)
 
 
-def at_day(day: float) -> Brought:
-    return Brought(START + timedelta(days=day), START + timedelta(days=day), 10)
+def at_day(day: float) -> InterviewAward:
+    return InterviewAward(START + timedelta(days=day), START + timedelta(days=day), 10)
 
 
 def remembered(days, *, now: float, window: timedelta = WEEK):
@@ -349,15 +349,15 @@ def remembered(days, *, now: float, window: timedelta = WEEK):
     return known
 
 
-def test_as_many_interviews_are_remembered_as_an_account_s_item_has_room_for():
+def test_an_account_remembers_as_many_interviews_as_its_item_has_room_for():
     assert remembered(range(REMEMBERED), now=30) == tuple(map(at_day, range(REMEMBERED)))
     assert len(remembered(range(300), now=300)) == REMEMBERED
     assert sum(each.amount for each in remembered(range(300), now=300)) == 3_000
 
 
-def test_of_more_those_that_lie_closest_for_their_age_become_one_stretch():
+def test_of_more_interviews_those_closest_for_their_age_become_one_stretch():
     known = remembered([0, 1, *range(20, 20 + REMEMBERED - 1)], now=50)
-    assert known[0] == Brought(START, START + timedelta(days=1), 20)
+    assert known[0] == InterviewAward(START, START + timedelta(days=1), 20)
 
 
 def test_interviews_of_the_last_window_stay_as_they_were_while_there_are_others_to_merge():
@@ -367,13 +367,13 @@ def test_interviews_of_the_last_window_stay_as_they_were_while_there_are_others_
 
 
 def test_a_stretch_counts_whole_in_every_window_that_touches_it():
-    stretch = Brought(START, START + timedelta(days=10), 20)
+    stretch = InterviewAward(START, START + timedelta(days=10), 20)
     for day, awarded in ((-7, 0), (-6, 20), (5, 20), (16, 20), (17, 0)):
-        assert brought_around([stretch], START + timedelta(days=day), WEEK) == awarded
+        assert awarded_around([stretch], START + timedelta(days=day), WEEK) == awarded
 
 
 def test_an_interview_within_a_stretch_becomes_part_of_it():
-    stretch = Brought(START, START + timedelta(days=10), 20)
+    stretch = InterviewAward(START, START + timedelta(days=10), 20)
     [known] = remember([stretch], START + timedelta(days=5), 10, START + timedelta(days=30), WEEK)
     assert known == replace(stretch, amount=30)
 
@@ -397,12 +397,12 @@ def test_a_freelancer_at_the_cap_for_years_is_awarded_50_each_week_to_the_instan
     st.integers(1, 30),
     st.sampled_from([5, 20, 50, 1_000_000]),
 )
-def test_what_is_merged_never_counts_less_than_it_was(told, days, cap):
+def test_what_is_merged_never_counts_less_than_it_was(awards, days, cap):
     """However many come in whatever order, no window holds more than the cap."""
     window, now, known, brought = timedelta(days=days), START + timedelta(days=100), (), []
-    for day, amount in told:
+    for day, amount in awards:
         at = START + timedelta(days=day)
-        fits = min(amount, cap - brought_around(known, at, window))
+        fits = min(amount, cap - awarded_around(known, at, window))
         if fits > 0:
             known = remember(known, at, fits, now, window)
             brought.append((at, fits))
@@ -434,23 +434,23 @@ def test_no_7_days_ever_hold_more_than_50(proposals):
 
 
 @pytest.mark.parametrize(
-    ("told_on", "expires_on"),
+    ("reported_on", "expires_on"),
     [("2024-01-10", "2025-01-11"), ("2024-03-01", "2025-01-11"), ("2025-01-10", "2025-01-11")],
 )
-def test_a_reward_that_is_told_late_lives_from_its_own_day_on_and_is_a_row_of_now(told_on, expires_on):
-    book = Book.opened("2024-01-01", policy=QUIET).at(told_on)
+def test_a_reward_that_is_reported_late_lives_from_its_own_day_on_and_is_a_row_of_now(reported_on, expires_on):
+    book = Book.opened("2024-01-01", policy=QUIET).at(reported_on)
     credit = Credit(EntryType.REWARD, 30, False, "Rising Talent", {}, REQUEST, at=start_of("2024-01-10"))
     [entry] = book.do(credit)
     assert (entry.slices, entry.at) == ({free(expires_on): 30}, book.now)
 
 
-def test_a_reward_that_is_told_more_than_a_year_late_comes_and_expires_as_two_rows():
+def test_a_reward_that_is_reported_more_than_a_year_late_is_granted_and_expires_as_two_rows():
     book = Book.opened("2024-01-01", policy=QUIET).at("2025-01-11")
     book.do(Credit(EntryType.REWARD, 30, False, "Rising Talent", {}, REQUEST, at=start_of("2024-01-10")))
     assert typed(book.entries) == [(EntryType.REWARD, 30), (EntryType.EXPIRY, -30)]
 
 
-def test_a_reward_is_free_lasts_a_year_and_claims_what_it_is_given_for_once():
+def test_a_reward_is_free_lasts_a_year_and_claims_its_reason_for_ever():
     book = Book.opened("2024-01-10", policy=QUIET)
     credit = Credit(EntryType.REWARD, 30, False, "Rising Talent", {"type": "rising_talent"}, REQUEST, "rising_talent")
     decision = decide(book.account, credit, book.now, QUIET)
@@ -458,7 +458,7 @@ def test_a_reward_is_free_lasts_a_year_and_claims_what_it_is_given_for_once():
     assert decision.claims == ("rising_talent",)
 
 
-def test_a_command_that_has_to_wait_for_years_to_be_settled_claims_nothing_yet():
+def test_a_command_that_waits_until_years_are_settled_claims_nothing_yet():
     book = Book.opened("2014-01-10")
     credit = Credit(EntryType.REWARD, 30, False, "Rising Talent", {}, REQUEST, "rising_talent")
     decision = decide(book.account, credit, start_of("2024-01-10"), Policy())
@@ -471,7 +471,7 @@ def test_a_reward_of_nothing_cannot_be_configured(numbers):
         Policy(**numbers)
 
 
-def test_a_policy_with_certificates_is_still_a_key_of_caches():
+def test_a_policy_with_certificates_can_be_a_cache_key():
     policies = [Policy(certifications={"python": 10}) for _ in range(2)]
     assert len({*policies, Policy()}) == 2
 

@@ -22,7 +22,7 @@ def quiet_book(*credits_: tuple[str, int, bool]) -> Book:
     return book
 
 
-def test_spend_takes_the_soonest_expiring_lot_first():
+def test_spend_takes_the_earliest_expiring_lot_first():
     book = quiet_book((JANUARY, 10, False), (FEBRUARY, 10, False), (MARCH, 10, False))
     spend = book.spend(15)
     assert spend.slices == {free("2025-01-11"): -10, free("2025-02-11"): -5}
@@ -45,7 +45,7 @@ def test_spend_of_the_whole_balance_leaves_no_lot():
     assert (spend.amount, spend.balance_after, book.account.lots) == (-20, 0, {})
 
 
-def test_spend_tells_what_is_needed_and_what_is_there_and_changes_nothing():
+def test_a_refused_spend_names_amount_and_balance_and_changes_nothing():
     book = quiet_book((JANUARY, 10, True))
     before = deepcopy(book.account)
     with pytest.raises(InsufficientConnectsError) as refusal:
@@ -68,14 +68,14 @@ def test_spend_is_refused_where_only_expired_connects_would_do():
     assert refusal.value.details == {"balance": 10, "required": 11}
 
 
-def test_spend_can_use_the_monthly_connects_that_no_schedule_has_brought_yet():
+def test_spend_can_use_monthly_connects_that_no_schedule_has_written_yet():
     book = Book.opened(JANUARY)
     spend = book.at("2024-02-10").spend(60)
     assert spend.balance_after == 0
 
 
 def test_spend_of_nothing_is_a_row_that_touches_no_lot():
-    """What is free is explained like all else."""
+    """A free proposal is explained in the history too."""
     book = quiet_book((JANUARY, 10, False))
     spend = book.spend(0)
     assert (spend.amount, spend.slices, spend.balance_after) == (0, {}, 10)
@@ -87,8 +87,8 @@ def test_spend_outside_the_limits_is_refused(amount):
         quiet_book((JANUARY, 10, False)).spend(amount)
 
 
-def test_spend_leaves_the_due_date_alone_when_it_empties_the_oldest_lot():
-    """A spend that rewrote the key of an index would cost two write units more; the sweep moves it on."""
+def test_spend_does_not_change_the_due_date_when_it_empties_the_oldest_lot():
+    """A spend that changed the key of an index would cost two more write units; the sweep sets it anew."""
     book = quiet_book((JANUARY, 10, False), (MARCH, 10, False))
     book.spend(10)
     assert book.account.expiry_due == date(2025, 1, 11)
@@ -97,14 +97,14 @@ def test_spend_leaves_the_due_date_alone_when_it_empties_the_oldest_lot():
     assert book.account.expiry_due == date(2025, 3, 11)
 
 
-def test_spend_leaves_the_day_of_the_next_monthly_connects_alone():
+def test_spend_does_not_change_the_day_of_the_next_monthly_connects():
     book = Book.opened(JANUARY)
     due = book.account.grant_due
     book.spend(50)
     assert book.account.grant_due == due
 
 
-def test_a_frozen_agency_is_told_so_rather_than_that_it_lacks_connects():
+def test_a_frozen_agency_is_refused_as_frozen_before_its_balance_is_checked():
     book = Book.opened(JANUARY, kind=Kind.AGENCY, plan=Plan.PLUS)
     book.change_plan(Plan.BASIC, at_once=True)
     with pytest.raises(AccountFrozenError):

@@ -27,21 +27,20 @@ from shared.ledger.expiry_notices import NotifyExpiring
 from shared.ledger.interviews import REMEMBERED
 from shared.ledger.jobs import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
-from shared.ledger.refunds import BACK, NOT_BACK
 from shared.ledger.settling import settled_view
 from shared.ledger.timeline import next_plan
 from shared.payments import NoAnswerError
 from shared.sandbox.payments import Behaviour
 from shared.services.badges import renew_badges, set_price, week_price
+from shared.services.boosts import end_holds
 from shared.services.due import BADGES, EXPIRIES, GRANTS, NOTICES, SETTLE, settle_accounts
 from shared.services.job_sweep import JOBS
-from shared.services.jobs import end_holds
 from shared.services.purchases import PURCHASES, reconcile
 from shared.services.views import purchase_view
 from shared.store.purchases import DuePurchase, Purchases
 from shared.store.rows import ACCOUNT_SK, AccountRow, instant
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
-from tests.core.builders import INSTANT, QUIET, Book
+from tests.core.builders import BACK, INSTANT, NOT_BACK, QUIET, Book
 from tests.core.story import check_story, interviews, left_for_interviews, week_paid_for, when
 from tests.driver import Driver, RecordingQueue, completed_purchases, deadline, problems_in
 from tests.faults import PUT, TRANSACT, KilledError, answer_lost, dies, request_lost
@@ -392,7 +391,7 @@ class Years:
         if news.event:
             self.told.append(news)
             self.jobs.setdefault(news.job, UNHEARD_OF)
-            told = self.survive(lambda: self.driver.tell(news.event, news.job, at=news.at))
+            told = self.survive(lambda: self.driver.report(news.event, news.job, at=news.at))
             assert told.status is self.status(news.job)
             return
         refusal = None if news.job in self.jobs else "job_not_found"

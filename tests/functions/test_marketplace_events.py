@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.clock import SystemClock
-from shared.services.marketplace_events import HAPPENINGS
+from shared.services.marketplace_events import HANDLERS
 from shared.store.rows import instant
 from tests.functions.conftest import everything
 from tests.functions.events import event
@@ -534,6 +534,6 @@ def test_the_event_file_works(api):
 
 
 def test_there_is_a_schema_for_every_event_that_is_acted_on():
-    assert {file.stem for file in INCOMING.glob("*.json")} == set(HAPPENINGS)
-    for kind in HAPPENINGS:
+    assert {file.stem for file in INCOMING.glob("*.json")} == set(HANDLERS)
+    for kind in HANDLERS:
         Draft202012Validator.check_schema(schema_of(kind).schema)

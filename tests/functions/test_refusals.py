@@ -1,7 +1,11 @@
 """Every refusal of the contract, with its status, its code, the numbers that matter, and nothing done."""
 
+from typing import get_args, get_type_hints
+
 import pytest
 
+from functions.refund.app import RefundBody
+from shared.ledger.refunds import REASONS
 from tests.functions.events import SERVICE, STAFF, http
 
 
@@ -37,6 +41,10 @@ def test_connects_do_not_come_back_for_what_the_market_did(api, reason):
     spend_id = api.spend(6).body["id"]
     assert api.refund(spend_id, reason=reason).refused == (422, "not_refundable")
     assert api.balance() == 44
+
+
+def test_a_refund_takes_each_reason_that_the_core_decides_on():
+    assert get_args(get_type_hints(RefundBody)["reason"]) == tuple(REASONS)
 
 
 def test_only_a_spend_of_the_account_is_refunded(api):

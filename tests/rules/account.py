@@ -1,4 +1,4 @@
-"""An `Account` as the rules speak of it: what it does, one line each, and what it then shows.
+"""An `Account` in the terms of the rules: what it does, one line each, and what it then shows.
 
 Every request has a key of its own unless a test gives one.
 """
@@ -100,7 +100,7 @@ class Account:
         return [entry for entry in reversed(self.api.entries(self.name)) if not types or entry["type"] in types]
 
     def written(self, *types: str) -> list[dict[str, Any]]:
-        """Of these types, oldest first: those that are shown because a command or a schedule wrote them."""
+        """Of these types, oldest first: only those that a command or a schedule has written."""
         return self.api.written(self.name, *types)[::-1]
 
     def rows(self, *types: str) -> list[tuple[str, int]]:

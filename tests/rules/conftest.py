@@ -1,4 +1,4 @@
-"""What the rules are told with: the functions on moto, called as their triggers do, at a time that a test sets."""
+"""The fixtures of the rules: the functions on moto, called as their triggers do, at a time that a test sets."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def freelancer(api: Api) -> Opens:
 
 @pytest.fixture
 def agency(api: Api) -> Opens:
-    """It has nothing, and nothing comes to it by itself."""
+    """Agencies, which have no Connects and get none by themselves."""
 
     def opens(name: str = "acme", plan: str = "plus", **more: str) -> Account:
         api.open(name, kind="agency", plan=plan, **more)
@@ -56,20 +56,20 @@ def at(clock: Clock) -> Callable[[str], None]:
 
 @pytest.fixture
 def happens(api: Api) -> Callable[..., None]:
-    """An event of the marketplace is told, and there is nothing left to do for it."""
+    """Deliver an event of the marketplace, which must not fail."""
 
-    def tell(kind: str, /, **detail: Any) -> None:
+    def report(kind: str, /, **detail: Any) -> None:
         sent = {"id": str(next(numbers)), "time": instant(SystemClock().now()), "detail-type": kind, "detail": detail}
         batch = sqs("marketplace_events", json.dumps(sent))
         assert api.invoke("marketplace_events", batch) == {"batchItemFailures": []}
 
     numbers = count()
-    return tell
+    return report
 
 
 @pytest.fixture
 def scheduled(api: Api, received: Callable[[], list[str]]) -> Callable[[str], None]:
-    """One run of a schedule, and all that it sends to its queue."""
+    """One run of a schedule, and all the messages that it sends to its queue."""
 
     def run(function: str) -> None:
         api.run(function)
@@ -80,21 +80,21 @@ def scheduled(api: Api, received: Callable[[], list[str]]) -> Callable[[str], No
 
 
 @pytest.fixture
-def told(api: Api, listener: Listener) -> Callable[[str], list[dict[str, Any]]]:
-    """The notices of one kind that went to owners so far, in their order."""
+def notices(api: Api, listener: Listener) -> Callable[[str], list[dict[str, Any]]]:
+    """The notices of one kind that were published so far, in the order of time."""
     seen: list[Any] = []
 
-    def notices(kind: str) -> list[dict[str, Any]]:
+    def of_kind(kind: str) -> list[dict[str, Any]]:
         new = [item for item in items() if item not in seen]
         seen.extend(new)
         assert api.invoke("outbox", stream(*map(_as_it_came, new))) == {"batchItemFailures": []}
         heard = [event for event in listener.heard if event["type"] == f"notice.{kind}"]
         return sorted(heard, key=lambda event: event.get("at", ""))
 
-    return notices
+    return of_kind
 
 
 def _as_it_came(item: Any) -> Any:
-    """A purchase is pending before it is anything else."""
+    """The change that the stream has of an item. A purchase was pending before."""
     pending = item | {"state": {"S": "pending"}}
     return (pending, item) if item["sk"]["S"].startswith("PURCHASE#") else item

@@ -39,7 +39,7 @@ def test_a_late_renewal_is_charged_from_where_its_week_began_so_that_weeks_never
     assert ann.shown["badge"]["renews_at"] == "2026-12-06T10:00:00.000Z"
 
 
-def test_a_badge_is_not_switched_on_above_the_most_its_account_will_pay(freelancer):
+def test_a_badge_is_not_switched_on_above_the_maximum_of_its_account(freelancer):
     ann = freelancer()
     refused = ann.badge(most=3)
     assert (refused.refused, refused.body["price"]) == ((409, "price_changed"), 4)
@@ -47,7 +47,7 @@ def test_a_badge_is_not_switched_on_above_the_most_its_account_will_pay(freelanc
     assert ann.badge(most=4).status == 200
 
 
-def test_a_badge_goes_off_and_nothing_is_charged_where_the_price_rose_above_the_maximum(freelancer, at, scheduled):
+def test_a_badge_goes_off_and_nothing_is_charged_if_the_price_rose_above_the_maximum(freelancer, at, scheduled):
     ann, bob = freelancer(), freelancer("bob")
     ann.badge(most=4)
     bob.badge(most=5)
@@ -57,7 +57,7 @@ def test_a_badge_goes_off_and_nothing_is_charged_where_the_price_rose_above_the_
     assert (bob.shown["badge"]["enabled"], weeks(bob)[-1][1]) == (True, 5)
 
 
-def test_a_badge_goes_off_and_nothing_is_charged_where_the_balance_is_too_small(freelancer, at, scheduled):
+def test_a_badge_goes_off_and_nothing_is_charged_if_the_balance_is_too_small(freelancer, at, scheduled):
     ann = freelancer()
     ann.badge()
     ann.spends(43)
@@ -66,7 +66,7 @@ def test_a_badge_goes_off_and_nothing_is_charged_where_the_balance_is_too_small(
     assert (ann.shown["badge"]["enabled"], ann.balance) == (False, 3)
 
 
-def test_a_badge_that_was_switched_off_is_charged_no_more(freelancer, at, scheduled):
+def test_a_badge_that_was_switched_off_is_not_charged(freelancer, at, scheduled):
     ann = freelancer()
     ann.badge()
     ann.badge(on=False)

@@ -51,13 +51,13 @@ def test_a_bid_is_held_at_once(freelancer):
     assert ann.spends(41).refused == (409, "insufficient_connects")
 
 
-def test_a_bid_of_more_than_there_is_is_refused(freelancer):
+def test_a_bid_above_the_balance_is_refused(freelancer):
     ann = freelancer()
     assert ann.boosts(51).refused == (409, "insufficient_connects")
     assert (ann.balance, ann.held) == (50, 0)
 
 
-def test_a_bid_that_reaches_no_place_is_refused_and_the_least_that_would_is_named(five):
+def test_a_bid_that_gets_no_place_is_refused_with_the_lowest_bid_that_would(five):
     *four, eve = five
     for account in four:
         account.boosts(5)
@@ -101,7 +101,7 @@ def test_of_equal_bids_the_earlier_wins(five):
 # --- Pushed out
 
 
-def test_who_is_pushed_out_of_the_top_4_has_the_whole_hold_back_at_once(five):
+def test_the_hold_of_a_boost_that_is_pushed_out_is_released_whole_at_once(five):
     *four, eve = five
     for account, bid in zip(four, (9, 8, 3, 7), strict=True):
         account.boosts(bid)
@@ -112,7 +112,7 @@ def test_who_is_pushed_out_of_the_top_4_has_the_whole_hold_back_at_once(five):
     assert (carol.balance, carol.held) == (50, 0)
 
 
-def test_it_comes_back_to_the_lots_it_was_taken_from_with_their_dates(agency, five, at):
+def test_a_release_goes_into_the_lots_it_was_taken_from_with_their_dates(agency, five, at):
     acme = agency()
     acme.buys(10)
     at("2026-11-23")
@@ -125,7 +125,7 @@ def test_it_comes_back_to_the_lots_it_was_taken_from_with_their_dates(agency, fi
     assert (ends(acme), acme.shown["lots"]) == ([("release", 15)], before)
 
 
-def test_what_was_held_of_a_lot_that_has_expired_since_comes_back_for_30_days(api, agency, five, at):
+def test_a_release_of_a_lot_that_has_expired_since_lasts_30_days(api, agency, five, at):
     acme = agency()
     acme.buys(10)
     at("2027-11-20")
@@ -137,7 +137,7 @@ def test_what_was_held_of_a_lot_that_has_expired_since_comes_back_for_30_days(ap
     assert acme.lots == [("2027-12-25", 10)]
 
 
-def test_who_was_pushed_out_may_bid_again(five):
+def test_an_account_that_was_pushed_out_may_bid_again(five):
     for account, bid in zip(five, (5, 6, 7, 8, 9), strict=True):
         account.boosts(bid)
     ann, bob = five[:2]
@@ -157,7 +157,7 @@ def test_a_client_who_interacts_with_a_boosted_proposal_captures_its_bid_at_once
     assert (ends(bob), bob.held) == ([], 6)
 
 
-def test_who_is_pushed_out_after_the_client_interacted_has_nothing_back(api, five):
+def test_a_boost_that_is_pushed_out_after_an_interaction_stays_captured(api, five):
     ann = five[0]
     ann.boosts(5)
     api.tell("interaction", account_id="ann", proposal_id="p-ann")
@@ -174,12 +174,12 @@ def test_an_interaction_with_a_proposal_that_was_pushed_out_captures_nothing(api
     assert (ends(ann), ann.balance) == ([("release", 5)], 50)
 
 
-def test_whoever_is_in_the_top_4_when_the_auction_closes_pays_its_own_bid(five, at, scheduled):
+def test_the_top_4_at_the_close_of_the_auction_each_pay_their_own_bid(five, at, scheduled):
     for account, bid in zip(five, (5, 6, 7, 8, 9), strict=True):
         account.boosts(bid)
     at(CLOSES)
     scheduled("job_sweep")
-    assert [account.held for account in five] == [0, 6, 7, 8, 9]  # news of what happened before has five minutes
+    assert [account.held for account in five] == [0, 6, 7, 8, 9]  # late events have five minutes to arrive
     at("2026-11-29T10:05:00Z")
     scheduled("job_sweep")
     assert [account.balance for account in five] == [50, 44, 43, 42, 41]
@@ -200,7 +200,7 @@ def test_the_auction_closes_7_days_after_posting_and_a_bid_at_or_after_that_is_r
     assert (bob.balance, bob.held) == (50, 0)
 
 
-def test_it_closes_at_the_first_hire_if_that_is_sooner(api, freelancer, at):
+def test_an_auction_closes_at_the_first_hire_if_that_is_earlier(api, freelancer, at):
     ann, bob = freelancer(), freelancer("bob")
     ann.boosts(5)
     at("2026-11-25")
@@ -209,7 +209,7 @@ def test_it_closes_at_the_first_hire_if_that_is_sooner(api, freelancer, at):
     assert (ends(ann), ann.held, ann.balance) == ([("capture", 0)], 0, 45)
 
 
-def test_a_close_that_nobody_announced_happens_by_the_clock(freelancer, at, scheduled):
+def test_an_auction_is_closed_by_the_clock_without_any_event(freelancer, at, scheduled):
     ann = freelancer()
     ann.boosts(5)
     at("2026-11-29T09:59:59.999Z")
@@ -242,7 +242,7 @@ def test_an_open_hold_on_a_job_that_is_canceled_or_removed_is_released(api, free
 
 
 @pytest.mark.parametrize("happened", ["canceled", "removed"])
-def test_a_boost_that_was_captured_is_not_returned_while_its_proposal_is(api, freelancer, scheduled, happened):
+def test_a_boost_that_was_captured_is_not_refunded_while_its_proposal_is(api, freelancer, scheduled, happened):
     ann = freelancer()
     ann.proposes()
     ann.boosts(5)
@@ -252,9 +252,7 @@ def test_a_boost_that_was_captured_is_not_returned_while_its_proposal_is(api, fr
     assert (ends(ann), ann.rows("refund"), ann.balance) == ([("capture", 0)], [("2026-11-22", 6)], 45)
 
 
-def test_a_cancellation_after_the_close_returns_no_boost_though_nobody_announced_the_close(
-    api, freelancer, at, scheduled
-):
+def test_a_cancellation_after_the_close_refunds_no_boost_even_if_no_event_closed_it(api, freelancer, at, scheduled):
     ann = freelancer()
     ann.boosts(5)
     at("2026-11-30")

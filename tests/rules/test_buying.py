@@ -26,7 +26,7 @@ def test_any_whole_number_from_10_up_can_be_bought(agency):
     assert acme.balance == 10 + 11 + 37 + 1001
 
 
-def test_fewer_than_10_or_parts_of_one_cannot(freelancer):
+def test_fewer_than_10_or_fractions_cannot_be_bought(freelancer):
     ann = freelancer()
     for quantity in (9, 1, 0, -10, 10.5, "10"):
         assert ann.buys(quantity).refused == (400, "invalid_request")
@@ -59,7 +59,7 @@ def test_the_source_of_a_purchase_cannot_be_changed(freelancer):
 
 
 def test_there_is_no_call_by_which_connects_become_money():
-    """Money stands only where Connects are bought, and as the budget of a job."""
+    """Amounts of money are only in purchases and in the budget of a job."""
     calls = [call for path in document()["paths"].values() for call in path.values()]
     speak_of_money = {call["operationId"] for call in calls if "_cents" in json.dumps(in_full(call))}
     assert speak_of_money == {"purchase", "read_purchase", "put_job"}
@@ -98,8 +98,8 @@ def test_a_charge_ends_in_its_connects_within_minutes_without_anyone_asking(free
 
 
 @pytest.mark.parametrize("provider", PENDING)
-def test_who_was_charged_and_tries_again_is_not_charged_again(freelancer, clock, scheduled, provider):
-    """Users wrote that they were."""
+def test_a_buyer_who_was_charged_and_tries_again_is_not_charged_again(freelancer, clock, scheduled, provider):
+    """Users reported that they were."""
     ann = freelancer()
     ann.buys(40, key="k", sandbox=provider)
     ann.buys(40, key="k")

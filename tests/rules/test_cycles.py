@@ -24,7 +24,7 @@ def test_a_cycle_starts_on_the_same_day_every_month_the_day_on_which_the_account
     assert first_days(ann) == ["2026-11-05", "2026-12-05", "2027-01-05", "2027-02-05", "2027-03-05"]
 
 
-def test_an_account_that_says_no_date_joined_on_the_day_it_was_opened(freelancer):
+def test_an_account_without_a_date_joined_on_the_day_it_was_opened(freelancer):
     cycle = freelancer().shown["cycle"]
     assert cycle == {"starts_on": "2026-11-22", "ends_on": "2026-12-21", "next_grant_on": "2026-12-22"}
 
@@ -55,7 +55,7 @@ def test_an_anchor_of_29_has_its_own_day_in_a_leap_year(freelancer, at, schedule
     assert first_days(ann) == ["2028-01-29", "2028-02-29", "2028-03-29"]
 
 
-def test_or_it_is_the_first_of_the_next_month_where_that_is_the_policy(freelancer, at, scheduled, restart):
+def test_an_anchor_of_29_to_31_is_the_first_of_the_next_month_by_the_other_policy(freelancer, at, scheduled, restart):
     restart(ANCHOR_POLICY="first_of_next")
     ann = freelancer(joined_on="2026-10-31")
     at("2027-05-02")

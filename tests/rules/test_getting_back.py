@@ -1,4 +1,4 @@
-"""Getting Connects back: when, for use and never as cash, to the lots they came from, and once."""
+"""Refunds: when, in Connects and never in cash, into the lots they were taken from, and once."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def two_proposals(api, freelancer):
 
 
 @pytest.mark.parametrize("happened", ["canceled", "removed"])
-def test_every_proposal_comes_back_where_the_client_cancels_or_the_post_is_removed(
+def test_every_proposal_is_refunded_if_the_client_cancels_or_the_post_is_removed(
     api, two_proposals, scheduled, happened
 ):
     api.tell(happened)
@@ -26,7 +26,9 @@ def test_every_proposal_comes_back_where_the_client_cancels_or_the_post_is_remov
         assert each.entries()[-1]["reference"]["why"] == f"job_{happened}"
 
 
-def test_a_post_that_broke_the_terms_gives_back_also_when_that_is_found_out_later(api, two_proposals, clock, scheduled):
+def test_a_post_that_broke_the_terms_is_refunded_also_when_that_is_found_out_later(
+    api, two_proposals, clock, scheduled
+):
     api.tell("filled")
     clock.go(days=3)
     api.tell("removed")
@@ -35,7 +37,7 @@ def test_a_post_that_broke_the_terms_gives_back_also_when_that_is_found_out_late
 
 
 @pytest.mark.parametrize("happened", ["expired", "filled"])
-def test_nothing_comes_back_where_a_job_expires_without_a_hire_or_another_freelancer_is_hired(
+def test_nothing_is_refunded_if_a_job_expires_without_a_hire_or_another_freelancer_is_hired(
     api, two_proposals, scheduled, happened
 ):
     api.tell(happened)
@@ -43,7 +45,7 @@ def test_nothing_comes_back_where_a_job_expires_without_a_hire_or_another_freela
     assert [each.balance for each in two_proposals] == [43, 43]
 
 
-def test_one_proposal_comes_back_for_what_the_client_did(freelancer):
+def test_one_proposal_is_refunded_for_what_the_client_did(freelancer):
     ann = freelancer()
     for reason in ("job_canceled", "job_removed", "fraud"):
         spend = ann.spends(6)
@@ -53,7 +55,7 @@ def test_one_proposal_comes_back_for_what_the_client_did(freelancer):
     assert ann.balance == 50
 
 
-def test_one_proposal_does_not_come_back_for_being_withdrawn_never_opened_or_not_chosen(freelancer):
+def test_one_proposal_is_not_refunded_for_being_withdrawn_never_opened_or_not_chosen(freelancer):
     ann = freelancer()
     spend = ann.spends(6)
     for reason in ("withdrawn", "not_chosen", "job_expired", "job_filled"):
@@ -61,14 +63,14 @@ def test_one_proposal_does_not_come_back_for_being_withdrawn_never_opened_or_not
     assert ann.balance == 44
 
 
-def test_back_means_back_for_use_and_never_cash(agency):
+def test_a_refund_is_of_connects_and_never_of_cash(agency):
     acme = agency()
     acme.buys(40)
     acme.refunded(acme.spends(40))
     assert (acme.balance, list(charges().values())) == (40, [600])
 
 
-def test_a_refund_goes_into_the_very_lots_that_the_spend_took_from_with_their_dates(agency, at):
+def test_a_refund_goes_into_the_lots_that_the_spend_took_from_with_their_dates(agency, at):
     acme = agency()
     acme.buys(10)
     acme.given(5)
@@ -90,9 +92,7 @@ def test_a_refund_goes_into_the_very_lots_that_the_spend_took_from_with_their_da
     ],
     ids=["on its last day", "as it expired", "weeks later"],
 )
-def test_what_belonged_to_a_lot_that_has_expired_since_comes_back_as_a_lot_that_lasts_30_days(
-    agency, at, back_at, lots
-):
+def test_a_refund_of_a_lot_that_has_expired_since_is_a_lot_that_lasts_30_days(agency, at, back_at, lots):
     acme = agency()
     acme.buys(10)
     at("2027-03-01")
@@ -103,7 +103,7 @@ def test_what_belonged_to_a_lot_that_has_expired_since_comes_back_as_a_lot_that_
     assert acme.lots == lots
 
 
-def test_with_a_grace_of_0_days_it_returns_and_expires_at_once_as_two_rows(agency, at, restart):
+def test_with_a_grace_of_0_days_a_refund_of_an_expired_lot_expires_at_once_as_two_rows(agency, at, restart):
     restart(REFUND_GRACE_DAYS="0")
     acme = agency()
     acme.buys(10)
@@ -130,10 +130,10 @@ def test_one_spend_is_refunded_once_whatever_mix_of_reasons_jobs_and_repeats_arr
 
 @pytest.mark.parametrize("first", ["the interview", "the end of the job"])
 @pytest.mark.parametrize("price", [8, 10, 12, 16])
-def test_an_interview_and_the_end_of_its_job_give_a_proposal_back_in_full_in_either_order(
+def test_an_interview_and_the_end_of_its_job_refund_a_proposal_whole_in_either_order(
     api, freelancer, scheduled, price, first
 ):
-    """After an interview gave 10 of 12 back, a canceled job gives the other 2. Of 8 come 10, with the reward."""
+    """After an interview refunded 10 of 12, a canceled job refunds the other 2. For 8 it brings 10, with the reward."""
     ann = freelancer()
     api.post(price=price)
     spend = ann.proposes()
@@ -149,7 +149,7 @@ def test_an_interview_and_the_end_of_its_job_give_a_proposal_back_in_full_in_eit
 
 
 @pytest.mark.parametrize("reason", ["job_canceled", "job_removed", "fraud"])
-def test_after_an_interview_gave_10_of_12_back_any_reason_gives_the_other_2_once(freelancer, reason):
+def test_after_an_interview_refunded_10_of_12_any_reason_refunds_the_other_2_once(freelancer, reason):
     ann = freelancer()
     spend = ann.spends(12)
     ann.interviewed(spend)
@@ -169,7 +169,7 @@ def test_a_refund_is_never_refunded(freelancer):
     assert ann.balance == 50
 
 
-def test_what_a_badge_cost_does_not_come_back_nor_win_an_interview(api, freelancer):
+def test_a_badges_week_is_never_refunded_nor_rewarded_for_an_interview(api, freelancer):
     ann = freelancer()
     ann.badge()
     (week,) = ann.entries("spend")

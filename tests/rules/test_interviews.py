@@ -1,4 +1,4 @@
-"""An interview brings 10 in all: what the proposal cost comes back, and a reward fills it up."""
+"""An interview brings 10 in all: the refund of the proposal, and a reward for the rest."""
 
 import pytest
 
@@ -13,14 +13,14 @@ import pytest
     ],
     ids=["8 + 2", "1 + 9", "10 + 0", "10 of 12 + 0"],
 )
-def test_an_interview_brings_10_in_all_of_which_the_proposals_connects_come_back(freelancer, cost, back_and_awarded):
+def test_an_interview_brings_10_in_all_including_the_refund_of_the_proposal(freelancer, cost, back_and_awarded):
     ann = freelancer()
     brought = ann.interviewed(ann.spends(cost)).body["entries"]
     assert [(entry["type"], entry["amount"]) for entry in brought] == back_and_awarded
     assert ann.balance == 50 - cost + 10
 
 
-def test_what_comes_back_goes_to_the_lots_it_came_from_and_the_reward_is_a_lot_of_today(agency, at):
+def test_an_interviews_refund_goes_into_the_lots_of_the_spend_and_its_reward_is_a_lot_of_today(agency, at):
     acme = agency()
     acme.buys(10)
     at("2027-01-10")
@@ -29,7 +29,7 @@ def test_what_comes_back_goes_to_the_lots_it_came_from_and_the_reward_is_a_lot_o
 
 
 @pytest.mark.parametrize("channel", ["invitation", "offer", "catalogue", "enterprise"])
-def test_there_is_none_for_a_proposal_that_was_not_sent_on_ones_own(freelancer, api, happens, channel):
+def test_there_is_no_reward_for_a_proposal_of_a_free_channel(freelancer, api, happens, channel):
     ann = freelancer()
     api.post(price=7)
     sent = ann.proposes(reference={"channel": channel})
@@ -39,7 +39,7 @@ def test_there_is_none_for_a_proposal_that_was_not_sent_on_ones_own(freelancer, 
 
 
 @pytest.mark.parametrize(("cost", "awarded"), [(8, 2), (9, 1)])
-def test_of_a_proposal_that_had_come_back_already_only_what_is_missing_to_10(freelancer, cost, awarded):
+def test_after_a_refund_an_interview_brings_only_what_is_missing_to_10(freelancer, cost, awarded):
     ann = freelancer()
     spend = ann.spends(cost)
     ann.refunded(spend)
@@ -47,7 +47,7 @@ def test_of_a_proposal_that_had_come_back_already_only_what_is_missing_to_10(fre
     assert [(entry["type"], entry["amount"]) for entry in brought] == [("reward", awarded)]
 
 
-def test_of_a_proposal_of_10_or_more_that_had_come_back_nothing_is_missing(freelancer, happens):
+def test_after_a_refund_of_10_or_more_an_interview_brings_nothing(freelancer, happens):
     ann = freelancer()
     spend = ann.spends(12)
     ann.refunded(spend)
@@ -56,7 +56,7 @@ def test_of_a_proposal_of_10_or_more_that_had_come_back_nothing_is_missing(freel
     assert ann.balance == 50
 
 
-def test_a_proposal_has_one_interview_and_does_not_come_back_after_it(freelancer):
+def test_a_proposal_has_one_interview_and_is_not_refunded_after_it(freelancer):
     ann = freelancer()
     spend = ann.spends(8)
     ann.interviewed(spend)
@@ -89,7 +89,7 @@ DAYS_APART = [f"2026-12-{day:02}T12:00:00Z" for day in (1, 9, 17, 25)] + [
     "told_in", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (3, 0, 5, 1, 4, 2)], ids=["order", "reverse", "a mix"]
 )
 @pytest.mark.parametrize("by_event", [False, True])
-def test_six_interviews_8_days_apart_that_are_told_together_bring_60(freelancer, at, happens, told_in, by_event):
+def test_six_interviews_8_days_apart_that_are_reported_together_bring_60(freelancer, at, happens, told_in, by_event):
     ann = freelancer()
     at("2027-01-20T12:00:00Z")
     before = ann.balance
@@ -102,7 +102,7 @@ def test_six_interviews_8_days_apart_that_are_told_together_bring_60(freelancer,
     assert ann.balance == before - 6 + 60
 
 
-def test_interviews_of_one_week_bring_50_however_late_and_far_apart_they_are_told(freelancer, at):
+def test_interviews_of_one_week_bring_50_however_late_and_far_apart_they_are_reported(freelancer, at):
     ann = freelancer()
     for day in (23, 24, 25, 26, 27):
         at(f"2026-12-{day}T12:00:00Z")
@@ -116,7 +116,7 @@ def test_interviews_of_one_week_bring_50_however_late_and_far_apart_they_are_tol
 @pytest.mark.parametrize(
     ("left", "brought"), [(9, [("refund", 8), ("reward", 1)]), (8, [("refund", 8)]), (3, [("refund", 3)])]
 )
-def test_one_that_does_not_fit_whole_fills_up_to_the_cap_the_proposals_own_connects_first(
+def test_an_interview_that_does_not_fit_whole_fills_up_to_the_cap_the_proposals_own_connects_first(
     freelancer, happens, left, brought, by_event
 ):
     ann = freelancer()
@@ -137,7 +137,7 @@ def test_one_that_does_not_fit_whole_fills_up_to_the_cap_the_proposals_own_conne
     assert len(ann.entries()) == before + len(brought)
 
 
-def test_one_of_which_nothing_fits_brings_nothing_by_call_and_by_event(freelancer, happens):
+def test_an_interview_of_which_nothing_fits_brings_nothing_by_call_and_by_event(freelancer, happens):
     ann = freelancer()
     for _ in range(5):
         ann.interviewed(ann.spends(1))
@@ -147,7 +147,7 @@ def test_one_of_which_nothing_fits_brings_nothing_by_call_and_by_event(freelance
     assert ann.balance == 50 - 5 + 50 - 8
 
 
-def test_it_goes_to_the_account_that_sent_the_proposal_freelancer_or_agency(agency, freelancer):
+def test_the_reward_goes_to_the_account_that_sent_the_proposal_freelancer_or_agency(agency, freelancer):
     acme, ann = agency(), freelancer()
     acme.given(8)
     for sender, other in ((acme, ann), (ann, acme)):
@@ -157,7 +157,7 @@ def test_it_goes_to_the_account_that_sent_the_proposal_freelancer_or_agency(agen
         assert sender.rows("refund", "reward") == [("2026-11-22", 8), ("2026-11-22", 2)]
 
 
-def test_there_is_none_for_an_invitation_without_a_proposal(freelancer):
+def test_there_is_no_reward_for_an_invitation_without_a_proposal(freelancer):
     ann = freelancer()
     assert ann.rewarded("interview").refused == (400, "invalid_request")
     assert ann.rewarded("interview", spend_id="invited").refused == (404, "spend_not_found")

@@ -25,12 +25,12 @@ DEFAULTS = {
 }
 
 
-def test_the_default_of_each_number_is_what_the_marketplace_told():
+def test_the_default_of_each_number_is_what_the_marketplace_states():
     parameters = template()["Parameters"]
     assert {name: parameters[name]["Default"] for name in DEFAULTS} == DEFAULTS
 
 
-def test_the_rules_here_are_told_with_the_defaults():
+def test_these_rules_are_tested_with_the_defaults():
     set_here = {name.replace("_", "").lower(): value for name, value in SETTINGS.items()}
     assert {name: set_here[name.lower()] for name in DEFAULTS} == {name: str(it) for name, it in DEFAULTS.items()}
 

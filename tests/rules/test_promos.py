@@ -1,4 +1,4 @@
-"""Promo codes: written anyhow, valid from one instant to another, for so many, once each."""
+"""Promo codes: how they are written, when they are valid, for how many accounts, once each."""
 
 import pytest
 

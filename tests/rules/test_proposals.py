@@ -31,7 +31,7 @@ def test_a_proposal_costs_its_jobs_price(api, freelancer):
     assert ann.balance == 43
 
 
-def test_where_the_price_is_not_what_the_sender_saw_nothing_is_spent_and_the_answer_names_the_new_one(api, freelancer):
+def test_if_the_price_is_not_what_the_sender_saw_nothing_is_spent_and_the_answer_names_the_new_one(api, freelancer):
     """Users saw the number change between reading a post and answering it."""
     ann = freelancer()
     api.post(version=1, price=7)
@@ -63,7 +63,7 @@ def test_an_account_sends_one_proposal_on_a_job(api, freelancer):
     assert (ann.balance, bob.balance) == (36, 43)
 
 
-def test_a_proposal_is_not_sent_on_connects_that_are_not_there(api, freelancer):
+def test_a_proposal_above_the_balance_is_refused(api, freelancer):
     ann = freelancer()
     api.post(price=51)
     refused = ann.proposes()

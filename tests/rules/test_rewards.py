@@ -8,7 +8,7 @@ def test_rising_talent_brings_30(freelancer):
 
 
 def test_rising_talent_comes_once_for_ever(freelancer, at):
-    """Users saw it credited twice."""
+    """Users reported that it was credited twice."""
     ann = freelancer()
     ann.rewarded("rising_talent")
     assert ann.rewarded("rising_talent").refused == (409, "already_awarded")
@@ -37,7 +37,7 @@ def test_staff_give_or_take_any_number(freelancer):
     assert ann.balance == 0
 
 
-def test_staff_have_to_say_why_and_the_history_says_it_too(freelancer):
+def test_staff_have_to_give_a_reason_and_the_history_shows_it(freelancer):
     ann = freelancer()
     for nothing in ("", "  "):
         assert ann.given(5, reason=nothing).refused == (400, "invalid_request")
@@ -45,7 +45,7 @@ def test_staff_have_to_say_why_and_the_history_says_it_too(freelancer):
     assert [(entry["amount"], entry["reason"]) for entry in ann.entries("adjustment")] == [(5, "Sorry for the outage")]
 
 
-def test_nobody_but_staff_may(api, freelancer):
+def test_only_staff_may_adjust(api, freelancer):
     freelancer()
     body = {"amount": 5, "reason": "please"}
     assert api.call("adjustment", path={"account_id": "ann"}, key="k", body=body).refused == (403, "forbidden")

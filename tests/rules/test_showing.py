@@ -1,4 +1,4 @@
-"""Showing: what there is, what expires when, and why every number is what it is."""
+"""Showing: the balance, what expires when, and what explains each number."""
 
 
 def days_of(api, **query):
@@ -53,7 +53,7 @@ def test_each_row_has_its_date_type_amount_balance_after_reason_and_what_it_was_
 
 
 def test_every_change_is_a_row(api, freelancer, at):
-    """Users saw their balance decrease and could not tell why."""
+    """Users reported that their balance decreased without an explanation."""
     ann = freelancer()
     api.put_promo()
     ann.redeems("SPRING")

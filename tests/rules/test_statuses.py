@@ -36,7 +36,7 @@ def test_only_an_active_account_gets_monthly_connects_and_no_cycle_is_made_up_fo
     assert ann.balance == 60
 
 
-def test_a_cycle_that_begins_before_a_suspension_has_come(ann, at):
+def test_a_cycle_that_begins_before_a_suspension_is_granted(ann, at):
     at("2026-12-22T00:00:00.001Z")
     ann.becomes("suspended")
     assert ann.balance == 60
@@ -51,7 +51,7 @@ def test_a_closed_account_gets_no_monthly_connects_and_none_are_due(ann, at, sch
 
 
 @pytest.mark.parametrize("status", ["suspended", "closed"])
-def test_one_that_is_suspended_or_closed_spends_bids_buys_and_redeems_nothing(ann, api, status):
+def test_a_suspended_or_closed_account_spends_bids_buys_and_redeems_nothing(ann, api, status):
     api.put_promo()
     ann.becomes(status)
     for refused in (ann.spends(1), ann.proposes(), ann.boosts(5), ann.buys(40), ann.redeems("SPRING"), ann.badge()):
@@ -59,7 +59,7 @@ def test_one_that_is_suspended_or_closed_spends_bids_buys_and_redeems_nothing(an
     assert (ann.balance, ann.held) == (50, 0)
 
 
-def test_one_that_is_active_again_does_all_of_it(ann, api):
+def test_an_account_that_is_active_again_does_all_of_it(ann, api):
     api.put_promo()
     ann.becomes("suspended")
     ann.becomes("active")
@@ -69,11 +69,11 @@ def test_one_that_is_active_again_does_all_of_it(ann, api):
 
 
 @pytest.mark.parametrize("status", ["suspended", "closed"])
-def test_its_badge_goes_off_and_its_owner_is_told(ann, told, at, scheduled, status):
+def test_a_suspended_or_closed_accounts_badge_goes_off_with_a_notice(ann, notices, at, scheduled, status):
     ann.badge()
     ann.becomes(status)
     assert not ann.shown["badge"]["enabled"]
-    (notice,) = told("badge_off")
+    (notice,) = notices("badge_off")
     assert (notice["why"], notice["balance"]) == (f"account_{status}", 46)
     at("2026-11-29T10:00:00Z")
     scheduled("badge_renewals")
@@ -81,7 +81,7 @@ def test_its_badge_goes_off_and_its_owner_is_told(ann, told, at, scheduled, stat
 
 
 @pytest.mark.parametrize("status", ["active", "suspended", "closed"])
-def test_refunds_come_back_and_expiry_runs_on_whatever_its_status(ann, at, scheduled, status):
+def test_refunds_and_expiry_continue_whatever_the_status(ann, at, scheduled, status):
     spend = ann.spends(8)
     ann.becomes(status)
     assert ann.refunded(spend).status == 201
@@ -92,9 +92,7 @@ def test_refunds_come_back_and_expiry_runs_on_whatever_its_status(ann, at, sched
 
 
 @pytest.mark.parametrize(("status", "captured"), [("suspended", True), ("closed", False)])
-def test_what_a_suspended_account_holds_runs_its_course_and_what_a_closed_one_holds_comes_back(
-    ann, api, status, captured
-):
+def test_the_holds_of_a_suspended_account_run_on_and_those_of_a_closed_one_are_released(ann, api, status, captured):
     ann.boosts(10)
     ann.becomes(status)
     assert ann.held == (10 if captured else 0)
@@ -104,7 +102,7 @@ def test_what_a_suspended_account_holds_runs_its_course_and_what_a_closed_one_ho
     assert (ann.balance, ann.held) == (40 if captured else 50, 0)
 
 
-def test_every_open_hold_of_a_closed_account_comes_back_and_what_was_captured_stays(ann, api):
+def test_every_open_hold_of_a_closed_account_is_released_and_what_was_captured_stays(ann, api):
     for number in range(3):
         api.post(f"k-{number}", price=7, posted_at="2026-11-22T10:00:00Z")
         ann.boosts(5, job=f"k-{number}")

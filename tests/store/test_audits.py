@@ -8,7 +8,7 @@ import pytest
 
 from shared.sandbox.payments import Behaviour
 from shared.services import audits
-from shared.services.audits import Finished, Running, UnfinishedError, ask_for_audit, audit_account, work_on_audit
+from shared.services.audits import Finished, Running, UnfinishedError, audit_account, request_audit, run_audit
 from shared.store.audits import Audits, Job
 from shared.store.errors import AuditMovedError
 from tests.core.builders import noon
@@ -144,11 +144,11 @@ def test_a_job_is_asked_for_sent_once_done_and_found(driver, monkeypatch):
     recorded = RecordingQueue()
 
     def ask():
-        return ask_for_audit(driver.ledger, "ann", None, lambda: recorded, deadline=deadline())
+        return request_audit(driver.ledger, "ann", None, lambda: recorded, deadline=deadline())
 
     assert [ask(), ask()] == [Running(0, 1), Running(0, 1)]
     [message] = recorded.bodies
-    work_on_audit(driver.ledger, json.loads(message), None, deadline=deadline())
+    run_audit(driver.ledger, json.loads(message), None, deadline=deadline())
     found = ask()
     assert isinstance(found, Finished)
     assert (found.view["ok"], found.view["as_of_seq"], found.view["charges_compared"]) == (True, 1, False)

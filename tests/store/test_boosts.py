@@ -274,7 +274,7 @@ def test_what_comes_back_of_a_boost_goes_to_the_lots_that_its_raises_took(driver
     assert {bucket.expires_on.month: amount for bucket, amount in driver.stored().lots.items()} == {3: 10}
     driver.interact(job="j2", at=posted)
     assert {bucket.expires_on.month: amount for bucket, amount in driver.stored().lots.items()} == {2: 10, 3: 10}
-    driver.tell(JobEvent.CANCELED, "j2", at=posted - timedelta(minutes=1))
+    driver.report(JobEvent.CANCELED, "j2", at=posted - timedelta(minutes=1))
     assert {bucket.expires_on.month: amount for bucket, amount in driver.stored().lots.items()} == {1: 10, 2: 10, 3: 10}
 
 
@@ -284,7 +284,7 @@ def test_who_dies_giving_back_what_was_captured_is_finished_by_the_next_run(driv
     later(driver, minutes=1).interact()
     faults.on(TRANSACT, passes, dies)
     with pytest.raises(KilledError):
-        driver.tell(JobEvent.CANCELED, at=canceled)
+        driver.report(JobEvent.CANCELED, at=canceled)
     assert holdings(driver)[0] == (40, 0)
     later(driver, minutes=1).sweep()
     assert of_boosts(driver) == [(HOLD, -10), (CAPTURE, 0), (REFUND, 10)]

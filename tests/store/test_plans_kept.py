@@ -6,7 +6,7 @@ import pytest
 
 from shared.ledger.model import Granted, Plan, Status
 from shared.ledger.policy import Policy
-from shared.ledger.timeline import MOST_NEWS, REMEMBERED_CYCLES
+from shared.ledger.timeline import MOST_CHANGES, REMEMBERED_CYCLES
 from shared.store.rows import ACCOUNT_SK
 from tests.core.builders import noon
 from tests.faults import GET, TRANSACT
@@ -57,7 +57,7 @@ def test_all_the_news_that_an_account_can_have_is_bounded(driver, admin):
         driver.change_plan(Plan.BASIC if number % 2 else Plan.PLUS)
         driver.change_status(Status.ACTIVE if number % 2 else Status.SUSPENDED)
     stored, kept = driver.stored(), item(driver, admin)
-    assert (len(stored.plans), len(stored.statuses)) == (MOST_NEWS, MOST_NEWS)
+    assert (len(stored.plans), len(stored.statuses)) == (MOST_CHANGES, MOST_CHANGES)
     assert len(stored.granted) <= REMEMBERED_CYCLES
     assert sum(size(kept[name]) for name in ("plans", "statuses", "granted")) < 650
 

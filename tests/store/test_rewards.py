@@ -15,9 +15,8 @@ from shared.ledger.errors import (
     SpendNotFoundError,
 )
 from shared.ledger.model import EntryType, Kind, Plan
-from shared.ledger.refunds import BACK
 from shared.store.rows import ACCOUNT_SK, AccountRow, RefundRow
-from tests.core.builders import free, paid
+from tests.core.builders import BACK, free, paid
 from tests.faults import CONFLICT, GET, THROTTLED, TRANSACT, answer_lost, passes
 
 REFUND, REWARD = EntryType.REFUND, EntryType.REWARD

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from shared.ledger.errors import PaymentDeclinedError, PromoExhaustedError
-from shared.ledger.interviews import Brought
+from shared.ledger.interviews import InterviewAward
 from shared.ledger.jobs import Channel, JobEvent
 from shared.ledger.model import Decision, EntryType, Kind, Plan, Status
 from shared.sandbox.payments import Behaviour
-from shared.services.audits import work_on_audit
+from shared.services.audits import run_audit
 from shared.services.due import GRANTS, dispatch
 from shared.services.due_dates import dispatch_notices
 from shared.services.events import events_of
@@ -115,7 +115,7 @@ def interviews(driver, _):
     """One is awarded; of those before, two count as one stretch."""
     account, now = driver.stored(), driver.clock.at
     before = [now - timedelta(days=10 * days) for days in range(9, 1, -1)]
-    known = (Brought(before[0], before[1], 17), *(Brought(at, at, 9) for at in before[2:]))
+    known = (InterviewAward(before[0], before[1], 17), *(InterviewAward(at, at, 9) for at in before[2:]))
     driver.table.commit(account, Decision(replace(account, interviews=known)))
     driver.interview(driver.propose("asked", "asked", amount=3).entry.entry_id, "asked")
 
@@ -147,7 +147,7 @@ def marks(driver, _):
     audits = Audits(driver.table)
     for name in ("ann", "bob"):
         audits.begin(None, Job(name, 1, 7, driver.clock.at))
-    work_on_audit(driver.ledger, {"audit": "ann", "run": 1}, None, deadline=deadline())
+    run_audit(driver.ledger, {"audit": "ann", "run": 1}, None, deadline=deadline())
 
 
 def what_falls_due(driver, _):

@@ -15,7 +15,7 @@ import functions
 import shared
 from local.deploy import STACK_NAME
 from shared.config import Settings
-from shared.services.marketplace_events import HAPPENINGS
+from shared.services.marketplace_events import HANDLERS
 from tests.document import resolved
 from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
 
@@ -399,7 +399,7 @@ def test_the_outbox_keeps_the_order_of_an_account_and_blocks_no_shard_for_ever(s
 
 def test_the_rule_lets_through_what_is_acted_on_and_nothing_else(stack):
     rule = of_type(stack, "AWS::Events::Rule")["MarketplaceEventsRule"]
-    assert rule["EventPattern"] == {"source": ["marketplace"], "detail-type": list(HAPPENINGS)}
+    assert rule["EventPattern"] == {"source": ["marketplace"], "detail-type": list(HANDLERS)}
     assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["MarketplaceEventsDeadLetters", "Arn"]}}
 
 

@@ -1,7 +1,7 @@
-"""When something happened that the ledger is told of: late, twice or out of order (product.md, "Time of happening").
+"""When an event happened that is reported to the ledger: late, twice or out of order (product.md, "Time of happening").
 
-What news does is decided as of then. News that names no time of its own happened when it was received, or, as an
-event of the bus, at the time of its envelope.
+What an event does is decided as of that time. One that names no time happened when it was received or, on the event
+bus, at the time of its envelope.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def happened_at(named: datetime | None, now: datetime, loc: str) -> datetime:
-    """The instant as of which news is decided: in UTC, in whole milliseconds, and never after ``now``.
+    """The instant as of which an event is decided: in UTC, in whole milliseconds, and never after ``now``.
 
     Args:
-        named: The time that the news names; ``now`` where it names none.
+        named: The time that the event names; ``now`` where it names none.
         now: The product's now. A time that is up to `AHEAD` later counts as now.
-        loc: Where the time stands, for the refusal.
+        loc: The field of the request that names the time, for the refusal.
 
     Raises:
         InvalidRequestError: it lies more than five minutes ahead, or before 1970.
