@@ -27,10 +27,10 @@ class Stack:
 
     def resolve(self, node: Any) -> Any:  # noqa: ANN401 - a template is any JSON
         match node:
-            case {"Ref": name}:
+            case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:  # ministack finds a function by its name, too
                 return None if name == "AWS::NoValue" else self.named(name)
-            case {"Fn::Sub": str(text)}:
-                return re.sub(r"\$\{([^}.]+)(\.Arn)?\}", lambda found: self.named(found[1]), text)
+            case {"Fn::Sub": text}:
+                return self.substituted(text)
             case {"Fn::If": [condition, when_true, when_false]}:
                 return self.resolve(when_true if self.holds(self.conditions[condition]) else when_false)
             case dict():
@@ -39,6 +39,10 @@ class Stack:
                 return [self.resolve(value) for value in node]
             case _:
                 return node
+
+    def substituted(self, node: Any) -> str:  # noqa: ANN401
+        text, own = (node, {}) if isinstance(node, str) else (node[0], self.resolve(node[1]))
+        return re.sub(r"\$\{([^}.]+)(\.Arn)?\}", lambda found: own.get(found[1]) or self.named(found[1]), text)
 
     def named(self, name: str) -> str:
         pseudo = {"AWS::StackName": self.name, "AWS::Region": self.region, "AWS::Partition": "aws"}
