@@ -15,13 +15,13 @@ import time
 from local.aws import client
 from local.ministack import ROOT, EngineError, end, server_environment, wait_until_it_answers
 from tests.table import LEDGER, SANDBOX, create_table, template
+from tests.template.transform import unroll
 
 BRIDGE = "172.17.0.1"
 PORT = 4790
 # `sam local` puts a resource's logical id where the template refers to the resource.
 TABLES = (LEDGER, SANDBOX)
-RESOURCES = {name: each for name, each in template()["Resources"].items() if not name.startswith("Fn::ForEach")}
-QUEUES = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::SQS::Queue"]
+QUEUES = [name for name, each in unroll(template()["Resources"]).items() if each["Type"] == "AWS::SQS::Queue"]
 
 
 def main(address: str = BRIDGE) -> None:
