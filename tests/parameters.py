@@ -18,7 +18,7 @@ def product() -> list[str]:
 
 
 def variable(parameter: str) -> str:
-    """What a function is told it by."""
+    """Its name in a function's environment."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", parameter).upper()
 
 
@@ -71,10 +71,22 @@ NO_MORE_THAN = [
 """Numbers that contradict each other where the first is more than the second."""
 
 
+DEFAULTS = {variable(name): str(PARAMETERS[name]["Default"]) for name in product()}
+"""The functions' variables for the product's numbers where no parameter is set."""
+OTHER_SETTINGS = {
+    "TABLE_NAME": "ledger",
+    "STAGE": "sandbox",
+    "DUE_SHARDS": "4",
+    "PROMO_COUNTERS": "4",
+    "ACCOUNT_CLAIM": "username",
+    "AGENCIES_CLAIM": "cognito:groups",
+}
+"""The other variables that `Settings` does not do without."""
+
+
 def told(parameter: str, value: str) -> dict[str, str]:
-    """What the functions are told of the product where one parameter has this value, and all others their defaults."""
-    values = {name: str(PARAMETERS[name]["Default"]) for name in product()} | {parameter: value}
-    return {variable(name): text for name, text in values.items()}
+    """The same where one parameter has this value."""
+    return DEFAULTS | {variable(parameter): value}
 
 
 def without_contradiction(parameter: str, value: str) -> dict[str, str]:
@@ -94,15 +106,5 @@ def all_at(end: int) -> dict[str, str]:
 MOST_ENDS = max(len(ends_of(name)) for name in product())
 
 
-ELSEWHERE = {
-    "TABLE_NAME": "ledger",
-    "STAGE": "sandbox",
-    "DUE_SHARDS": "4",
-    "PROMO_COUNTERS": "4",
-    "ACCOUNT_CLAIM": "username",
-    "AGENCIES_CLAIM": "cognito:groups",
-}
-
-
 def policy_of(parameter: str, value: str) -> Policy:
-    return Settings.read(ELSEWHERE | without_contradiction(parameter, value)).policy
+    return Settings.read(OTHER_SETTINGS | without_contradiction(parameter, value)).policy
