@@ -106,8 +106,9 @@ def function_environment(stack: dict[str, Any]) -> dict[str, str]:
     described = client("lambda", stack["endpoint_url"]).get_function_configuration(
         FunctionName=found["PhysicalResourceId"]
     )
+    given: dict[str, str] = described["Environment"]["Variables"]
     mine = {"STAGE": "production", "AWS_LAMBDA_FUNCTION_NAME": "bench"}
-    return clean_environment() | CREDENTIALS | described["Environment"]["Variables"] | mine
+    return clean_environment() | CREDENTIALS | given | mine
 
 
 # --- Imports --------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from urllib3 import HTTPResponse
 
 from local.engines import CREDENTIALS
@@ -273,10 +274,10 @@ def look_s(pages: int = 20) -> float:
 
     def answer(**_: object) -> AWSResponse:
         raw = HTTPResponse(body=io.BytesIO(body), status=200, preload_content=False)
-        return AWSResponse("", 200, {"content-type": "application/x-amz-json-1.0"}, raw)
+        return AWSResponse("", 200, HTTPHeaders(), raw)
 
     client = table._connection.connection.client  # noqa: SLF001
-    client.meta.events.register_first("before-send.dynamodb", answer)
+    client.meta.events.register_first("before-send.dynamodb", answer)  # type: ignore[arg-type] # it may answer
     took = []
     for _ in range(pages):
         started = time.process_time()

@@ -23,6 +23,7 @@ AUDIT, AUDITS = "audit", 7
 READS = {"GetItem", "Query"}
 
 Calls = list[tuple[str, dict[str, Any]]]
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 class Context:
@@ -72,7 +73,10 @@ class Bench:
         from functions.spend.app import handler as spend  # noqa: PLC0415
         from shared.aws.wiring import wiring  # noqa: PLC0415
 
-        self.accounts, self.spend, self.refund, self.ledger = accounts, spend, refund, wiring().ledger
+        self.accounts: Handler = accounts
+        self.spend: Handler = spend
+        self.refund: Handler = refund
+        self.ledger = wiring().ledger
         client = self.ledger.table._connection.connection.client  # noqa: SLF001
         client.meta.events.register("provide-client-params.dynamodb", self._record)
         client.meta.events.register("after-call.dynamodb", self._meter)
@@ -200,10 +204,11 @@ def bucket_in(days: int) -> Any:  # noqa: ANN401 - known only in the measured pr
     return Bucket((datetime.now(UTC) + timedelta(days=300 + days)).date(), paid=bool(days % 2))
 
 
-def answered(response: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def answered(response: dict[str, Any]) -> dict[str, Any]:
     if response["statusCode"] not in {200, 201}:
         raise AssertionError(response)
-    return json.loads(response["body"])
+    body: dict[str, Any] = json.loads(response["body"])
+    return body
 
 
 def snake(name: str) -> str:

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 from datetime import datetime, timedelta
+from io import TextIOWrapper
 from typing import Any
 
 import httpx
@@ -231,10 +232,10 @@ def earn(ann: Freelancer) -> None:
     code = f"SPRING-{ann.account_id.upper()}"
     tell.step("Staff starts a campaign; Ann types its code in her own way, twice")
     starts, ends = tell.now - timedelta(days=1), tell.now + timedelta(days=30)
-    window = {"from": starts.isoformat(), "to": ends.isoformat()}
+    window: dict[str, Any] = {"from": starts.isoformat(), "to": ends.isoformat()}
     tell.call("staff", f"PUT /promos/{code}", 200, connects=5, max_redemptions=100, **window)
     for key, expect in (("promo-1", 201), ("promo-2", 409)):
-        typed = {"headers": {"Idempotency-Key": key}, "code": f" {code.lower()} "}
+        typed: dict[str, Any] = {"headers": {"Idempotency-Key": key}, "code": f" {code.lower()} "}
         tell.call("ann", f"POST {ann.path}/promo-redemptions", expect, **typed)
     ann.look()
     tell.outcome("5 Connects, once an account.", ann.balance)
@@ -248,7 +249,7 @@ def meet_a_job(ann: Freelancer) -> None:
     seen = tell.call("service", f"PUT /jobs/{job}", 200, version=1, size="small", scope="simple").body["price"]
     tell.call("service", f"PUT /jobs/{job}", 200, version=2, size="medium", scope="complex")
     proposal = {"type": "proposal", "proposal_id": f"proposal-{job}", "job_id": job}
-    sent = {"headers": {"Idempotency-Key": f"proposal-{job}"}, "reference": proposal}
+    sent: dict[str, Any] = {"headers": {"Idempotency-Key": f"proposal-{job}"}, "reference": proposal}
     refused = tell.call("service", f"POST {ann.path}/spends", 409, expected_price=seen, **sent).body
     tell.outcome(f"She saw {seen}, and it is {refused['price']} now: nothing is spent.", ann.balance)
 
@@ -440,7 +441,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         main()
     except (httpx.HTTPError, BotoCoreError, urllib.error.URLError) as error:

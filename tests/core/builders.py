@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
+from typing import Self
 
 from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.audit import audit
@@ -69,7 +70,7 @@ class Book:
         kind: Kind = Kind.FREELANCER,
         plan: Plan = Plan.BASIC,
         joined_on: str | None = None,
-    ) -> Book:
+    ) -> Self:
         now = on if isinstance(on, datetime) else noon(on)
         joined = date.fromisoformat(joined_on) if joined_on else None
         command = OpenAccount("ann", kind, plan, joined, Request("open", "ann", "f", "service"))
@@ -129,7 +130,9 @@ class Book:
 
     def came_back(self, spend: Entry) -> int | None:
         """By the journal, what a spend's refunds gave back; None where there is none."""
-        refunds = [entry for entry in self.of_type(EntryType.REFUND) if entry.reference["spend_id"] == spend.entry_id]
+        refunds = [
+            entry for entry in self.of_type(EntryType.REFUND) if entry.reference.get("spend_id") == spend.entry_id
+        ]
         return sum(entry.amount for entry in refunds) if refunds else None
 
     def adjust(self, amount: int, reason: str = "As a courtesy") -> Entry:

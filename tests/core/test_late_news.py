@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -366,8 +367,8 @@ def live(joined_on: date, plan: Plan, news: list[Told], until: datetime, policy:
     """The same to a book that hears it when it is told."""
     book = Book.opened(midnight(joined_on), policy=policy, plan=plan)
     for told in sorted(news, key=lambda told: told.heard_at):
-        field = "status" if isinstance(told.what, Status) else "plan"
-        book.at(told.heard_at).run(ChangeAccount(book.request("news"), at=told.at, **{field: told.what}))
+        changed: dict[str, Any] = {"status" if isinstance(told.what, Status) else "plan": told.what}
+        book.at(told.heard_at).run(ChangeAccount(book.request("news"), at=told.at, **changed))
     book.at(until).settle()
     assert problems(book.account, book.entries) == []
     return book

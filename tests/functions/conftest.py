@@ -78,7 +78,7 @@ def aws() -> Iterator[None]:
 
 @cache
 def client(service: str) -> Any:
-    return boto3.client(service)
+    return boto3.client(service)  # type: ignore[call-overload] # which knows names alone, no texts
 
 
 @contextmanager
@@ -234,7 +234,7 @@ def log(capsys: pytest.CaptureFixture[str]) -> "Log":
 
     metrics.clear_metrics()
     lines = io.StringIO()
-    logger.registered_handler.setStream(lines)
+    logger.registered_handler.setStream(lines)  # type: ignore[attr-defined] # of a StreamHandler
     return Log(lines, capsys)
 
 

@@ -61,7 +61,7 @@ class Provider:
 @pytest.fixture
 def provider(table: Table, sandbox: SandboxTable, admin: Any) -> Iterator[Provider]:
     """However a purchase went, in the end charges and paid-out purchases match one to one."""
-    name = sandbox._meta.table_name
+    name = sandbox._meta.table_name  # type: ignore[attr-defined] # of pynamodb's, which has no types
     create_table(admin, name, SANDBOX)
     provider = Provider(sandbox)
     yield provider
