@@ -9,7 +9,7 @@ from tests.table import template
 
 PARAMETERS: dict[str, dict[str, Any]] = template()["Parameters"]
 LONGEST = 64
-"""Of a name in a list of prices, as its pattern has it."""
+"""Characters of a name in a list of prices, by its pattern."""
 
 
 def product() -> list[str]:
@@ -31,7 +31,7 @@ def filled(parameter: str, each: str) -> str:
 
 
 def texts_of(parameter: str) -> list[str]:
-    """The ends of what has no least and no most."""
+    """Texts at the ends of what the pattern allows."""
     long = "n" * (LONGEST - 4)
     return {
         "CertificationConnects": [
@@ -90,7 +90,7 @@ def told(parameter: str, value: str) -> dict[str, str]:
 
 
 def without_contradiction(parameter: str, value: str) -> dict[str, str]:
-    """The same, with what would contradict it moved along."""
+    """The same, with numbers that would contradict it set to the same value."""
     numbers = told(parameter, value)
     for less, more in NO_MORE_THAN:
         if int(numbers[variable(less)]) > int(numbers[variable(more)]):
@@ -99,7 +99,7 @@ def without_contradiction(parameter: str, value: str) -> dict[str, str]:
 
 
 def all_at(end: int) -> dict[str, str]:
-    """What the functions are told where every parameter is at its first, second or further end, past its last again."""
+    """The functions' variables where every parameter is at its first, second or further end, counted in a circle."""
     return {variable(name): ends_of(name)[end % len(ends_of(name))] for name in product()}
 
 

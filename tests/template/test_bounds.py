@@ -1,4 +1,4 @@
-"""What the template's parameters allow: nothing that the functions would refuse, as far as it can tell."""
+"""The template's parameters allow nothing that the functions would refuse, as far as a template can express it."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.template.transform import of_type, transform
 ENVIRONMENT = 4096
 """Bytes that a function's environment may have in all."""
 AROUND = 6
-"""What a variable has beside its name and value where it is sent: quotes, a colon, a comma."""
+"""Bytes of a variable besides its name and value, as it is sent: quotes, a colon, a comma."""
 LONGEST_NAME = 255
 """Of a resource, with the stack's name in it, and of a queue's address or an ARN: none is longer here."""
 
