@@ -119,7 +119,7 @@ check: types
 types: .venv/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy --strict shared functions
+	$(BIN)/mypy --strict shared functions local tests
 	$(BIN)/lint-imports --no-cache --no-logo
 
 .PHONY: lint

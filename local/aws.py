@@ -1,4 +1,4 @@
-"""boto3 clients of a local engine: never the credentials, profile or region of whoever runs this."""
+"""boto3 clients for a local engine, which never use the credentials, profile or region of whoever runs this."""
 
 from functools import cache
 from typing import Any

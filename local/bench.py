@@ -1,8 +1,8 @@
-"""`make bench`: what the ledger takes, as ratios and counts next to its budgets.
+"""`make bench`: what the ledger costs, as ratios and counts, each next to its budget.
 
 Times are CPU times, each next to that of the bare AWS calls on the same machine in the same minute, so that a busy or
-slow machine changes little. What is measured is the package as it ships, with no other library in reach than those of
-Lambda's own runtime.
+slow machine changes little. The package is measured as it ships, with no other libraries than those of Lambda's
+runtime.
 """
 
 import json
@@ -39,7 +39,7 @@ from tests.table import create_table
 
 BUILT = ROOT / ".aws-sam" / "build"
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
-"""What Lambda's Python runtime brings; botocore takes to pyOpenSSL and awscrt where it finds them, as in .venv."""
+"""What Lambda's Python runtime has. botocore would use pyOpenSSL and awscrt as well if it found them, as in .venv."""
 HANDLERS = {
     "SpendFunction": "spend",
     "RefundFunction": "refund",
@@ -99,15 +99,16 @@ def lambda_runtime() -> Iterator[Path]:
 
 
 def function_environment(stack: dict[str, Any]) -> dict[str, str]:
-    """That of the deployed spend function, but for the stage: its clock is the machine's own."""
+    """The deployed spend function's environment, with the stage `production`, so that the clock is the system's."""
     found = client("cloudformation", stack["endpoint_url"]).describe_stack_resource(
         StackName=stack["stack_name"], LogicalResourceId="SpendFunction"
     )["StackResourceDetail"]
     described = client("lambda", stack["endpoint_url"]).get_function_configuration(
         FunctionName=found["PhysicalResourceId"]
     )
+    given: dict[str, str] = described["Environment"]["Variables"]
     mine = {"STAGE": "production", "AWS_LAMBDA_FUNCTION_NAME": "bench"}
-    return clean_environment() | CREDENTIALS | described["Environment"]["Variables"] | mine
+    return clean_environment() | CREDENTIALS | given | mine
 
 
 # --- Imports --------------------------------------------------------------------------------------------------
@@ -125,14 +126,14 @@ def import_seconds(code: str, paths: list[Path], environ: dict[str, str]) -> flo
 
 
 def imports(runtime: Path, environ: dict[str, str]) -> list[Row]:
-    """Each in fresh processes, taking turns with the bare client so that both meet the same machine."""
+    """Each in fresh processes, alternating with the bare client so that both run under the same load."""
     took: dict[str, list[float]] = {name: [] for name in ["", *HANDLERS]}
     for _ in range(IMPORTS + 1):
         took[""].append(import_seconds(BARE, [runtime], environ))
         for name, handler in HANDLERS.items():
             code = f"import functions.{handler}.app"
             took[name].append(import_seconds(code, [BUILT / name, runtime], environ))
-    least = {name: min(seconds[1:]) for name, seconds in took.items()}  # when least disturbed
+    least = {name: min(seconds[1:]) for name, seconds in took.items()}  # the least disturbed run
     return [
         ratio(
             f"import {HANDLERS[name]} / boto3 + client",
@@ -186,7 +187,7 @@ def audit_row(found: dict[str, float]) -> Row:
 
 
 def cost_rows(spend: dict[str, float]) -> Iterator[Row]:
-    """Of a million spends."""
+    """The cost of a million spends."""
     seconds = (spend["cpu_ms"] + spend["calls"] * A_CALL_MS) / 1000
     parts = {
         f"DynamoDB, {spend['wcu']:g} WRU + {spend['rcu']:g} RRU": spend["wcu"] * WRITE_UNITS

@@ -1,6 +1,6 @@
 """Many callers at once on one account, next to the same ones one after another, on DynamoDB Local.
 
-The threads share this machine's processors with the engine, so that it is the ratio that counts.
+The threads share this machine's processors with the engine, so only the ratio matters.
 """
 
 import os
@@ -38,10 +38,10 @@ class Crowd:
 
 
 def measure() -> Crowd:
-    patient = patch("shared.store.sending.READ_TIMEOUT_S", PATIENCE_S)  # a busy machine is not a lost answer
+    patient = patch("shared.store.sending.READ_TIMEOUT_S", PATIENCE_S)  # a slow answer is no lost one here
     with dynamodb_local() as endpoint_url, patch.dict(os.environ, CREDENTIALS), patient:
         driver = _usual(endpoint_url)
-        for number in range(WARM_UPS):  # the engine compiles itself as it runs
+        for number in range(WARM_UPS):  # Java compiles the engine's code as it runs
             one_by_one(driver, f"warm {number}")
         rounds = [
             (one_by_one(driver, f"alone {number}"), *at_once(driver, f"all {number}")) for number in range(ROUNDS)
@@ -58,7 +58,7 @@ def one_by_one(driver: Driver, run: str) -> float:
 
 
 def at_once(driver: Driver, run: str) -> tuple[float, int]:
-    """Seconds until the last has its answer, and how many are told that the ledger is busy."""
+    """Seconds until the last has its answer, and how many are refused because the ledger is busy."""
     start = Barrier(CALLERS)
 
     def spend(number: int) -> bool:

@@ -1,8 +1,7 @@
-"""Of `make bench`: a million accounts, and ten, that fall due on one day, sent and settled in simulated time.
+"""Part of `make bench`: one and ten million accounts that fall due on one day, sent and settled in simulated time.
 
-What plans is the code that ships (`shared.services.due.dispatch`). The index, the queue and its consumers are
-simulated, and so are the clock and what each call takes: `Pace` says how long. The processor's share of a look is
-measured.
+The dispatcher is the code that ships (`shared.services.due.dispatch`). The index, the queue and its consumers, the
+clock and the duration of each call (`Pace`) are simulated. The CPU time for an account in a page is measured.
 """
 
 import io
@@ -21,6 +20,7 @@ from math import inf
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from urllib3 import HTTPResponse
 
 from local.engines import CREDENTIALS
@@ -33,39 +33,39 @@ from shared.store.walks import LEASE, Walk, WalkTakenError
 
 DAY = date(2026, 11, 22)
 SHARDS, TIMEOUT_S, VISIBILITY_S, RECEIVES = 16, 60, 360, 5
-"""As the template has them by default, for a function that is on a schedule and its queue."""
+"""The template's defaults for a scheduled function and its queue."""
 LONGEST_DAYS = 2
 ON_TIME = 1.1
-"""As many messages as may name one account, over all that are due."""
+"""Budget: how many messages name an account, on average."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds. A call is "single-digit milliseconds" to DynamoDB; to SQS, and for a page of 120 KB, some more."""
+    """Seconds. A call to DynamoDB takes "single-digit milliseconds"; one to SQS, or for a page of 120 KB, some more."""
 
     query: float = 0.010
     look: float = 0.000_020
-    """Of processor, an account of a page; see `look_s`."""
+    """CPU time for an account in a page; see `look_s`."""
     send: float = 0.020
     mark: float = 0.005
     settle: float = 0.014
-    """Two calls, and 4 ms of processor."""
+    """Two calls, and 4 ms of CPU time."""
     read: float = 0.007
-    """Of an account that is settled already, or cannot be."""
+    """An account that is settled already, or that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """So many accounts fall due at midnight, and what meets them."""
+    """How many accounts fall due at midnight, and under which conditions."""
 
     accounts: int
     minutes: int
-    """From one run to the next."""
+    """Between two runs."""
     consumers: int = 10
     poison: float = 0
     """The share of accounts that fail each time."""
     dying: float = 0
-    """The share of runs that die half-way."""
+    """The share of runs whose process dies half-way."""
 
     def __str__(self) -> str:
         bad = "".join(
@@ -75,27 +75,27 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """How it went."""
+class Outcome:
+    """What a simulation came to."""
 
     named: float
-    """How often a message named an account, for each that was due."""
+    """How many messages named an account, on average."""
     minutes: float
-    """Until the last of those that can be was settled."""
+    """Until the last account that does not fail was settled."""
     runs: int
 
 
 class DiedError(BaseException):
-    """Of a run; nothing that is caught brings it back."""
+    """Ends a run as if its process died: no `except Exception` catches it."""
 
 
 class World:
-    """Simulated time, and all that happens in it besides the runs themselves."""
+    """Simulated time, and everything but the runs themselves."""
 
     def __init__(self, story: Story, pace: Pace) -> None:
         self.story, self.pace = story, pace
         self.now = 0.0
-        self.chance = random.Random(1)  # noqa: S311 - the same each time
+        self.chance = random.Random(1)  # noqa: S311 - the same numbers each time
         self.poison = set(self.chance.sample(range(story.accounts), round(story.accounts * story.poison)))
         self.index = Index(self)
         self.queue = Queue(self)
@@ -110,7 +110,7 @@ class World:
 
 
 class Index:
-    """Account ``n`` is the ``n // SHARDS``-th of shard ``n % SHARDS``, and leaves it once it is settled."""
+    """The index of due dates. Account ``n`` is number ``n // SHARDS`` of shard ``n % SHARDS`` until it is settled."""
 
     shards = SHARDS
 
@@ -146,13 +146,13 @@ class Index:
 @dataclass(order=True)
 class Message:
     at: float
-    """When it can be received, or is done."""
+    """When it can be received or, once received, is done."""
     accounts: list[int] = field(compare=False)
     received: int = field(default=0, compare=False)
 
 
 class Queue:
-    """And its consumers, each of which does one message after the other."""
+    """A queue and its consumers, each of which processes one message after the other."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -179,7 +179,7 @@ class Queue:
         return len(self._fresh) + len(self._again) + len(self._doing)
 
     def consume(self, now: float) -> None:
-        """All that is begun, and done, by then."""
+        """Begin and finish everything that is due by `now`."""
         while message := self._next(now):
             begun = max(heappop(self._free), message.at)
             seconds = sum(map(self._seconds, message.accounts))
@@ -193,7 +193,7 @@ class Queue:
         return self._world.pace.read if is_short else self._world.pace.settle
 
     def _next(self, now: float) -> Message | None:
-        """The next that is begun by then."""
+        """The next message that a free consumer begins by `now`."""
         if self._free[0] > now:
             return None
         if self._again and self._again[0].at <= now:
@@ -211,7 +211,7 @@ class Queue:
 
 
 class Marks:
-    """As `shared.store.walks.Walks` keeps them."""
+    """Stands in for `shared.store.walks.Walks`."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -236,8 +236,8 @@ class Marks:
         del self._held[walk.shard]
 
 
-def simulate(story: Story, pace: Pace) -> Told:
-    """Run after run, until everything is settled that can be."""
+def simulate(story: Story, pace: Pace) -> Outcome:
+    """Run after run, until every account that does not fail is settled."""
     world, runs = World(story, pace), 0
     while world.index.left and world.now < LONGEST_DAYS * 86400:
         began = world.now
@@ -256,12 +256,12 @@ def simulate(story: Story, pace: Pace) -> Told:
         runs += 1
         while world.index.left and world.now < began + story.minutes * 60:
             world.take(1)
-    return Told(world.queue.named / story.accounts, world.now / 60, runs)
+    return Outcome(world.queue.named / story.accounts, world.now / 60, runs)
 
 
 def look_s(pages: int = 20) -> float:
-    """Processor seconds of an account in a page of the index: the store's own, over a canned answer."""
-    os.environ |= CREDENTIALS  # of a client that nothing is sent by
+    """CPU seconds that the store takes for an account in a page of the index, measured over a fixed answer."""
+    os.environ |= CREDENTIALS  # for a client that sends nothing
     table = Table("ledger", shards=SHARDS, region=CREDENTIALS["AWS_REGION"], endpoint_url="http://127.0.0.1:1")
     items = [
         {"pk": {"S": f"account-{number:07}"}, "sk": {"S": "ACCOUNT"}, "shard": {"S": "1"}, "grant_due": {"S": str(DAY)}}
@@ -271,10 +271,10 @@ def look_s(pages: int = 20) -> float:
 
     def answer(**_: object) -> AWSResponse:
         raw = HTTPResponse(body=io.BytesIO(body), status=200, preload_content=False)
-        return AWSResponse("", 200, {"content-type": "application/x-amz-json-1.0"}, raw)
+        return AWSResponse("", 200, HTTPHeaders(), raw)
 
     client = table.client
-    client.meta.events.register_first("before-send.dynamodb", answer)
+    client.meta.events.register_first("before-send.dynamodb", answer)  # type: ignore[arg-type] # may return an answer
     took = []
     for _ in range(pages):
         started = time.process_time()

@@ -1,6 +1,6 @@
-"""The measured process of `make bench`: warm handlers next to the bare botocore calls that they make.
+"""The process that `make bench` measures: warm handlers next to the bare botocore calls that they make.
 
-Run with a function's package and what Lambda's runtime brings as its only libraries:
+It runs with a function's package and the libraries of Lambda's runtime only:
 `python -S bench_warm.py ENDPOINT_URL TABLE TWIN PATH...`. The handlers work on TABLE; what they send is recorded and
 sent again, in the same order, by a plain client to TWIN, which starts out equal. So both do the very same calls.
 """
@@ -23,10 +23,11 @@ AUDIT, AUDITS = "audit", 7
 READS = {"GetItem", "Query"}
 
 Calls = list[tuple[str, dict[str, Any]]]
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 class Context:
-    """What Lambda hands a handler beside the event."""
+    """The context that Lambda passes to a handler."""
 
     function_name = "bench"
     memory_limit_in_mb = 1024
@@ -72,7 +73,10 @@ class Bench:
         from functions.spend.app import handler as spend  # noqa: PLC0415
         from shared.aws.wiring import wiring  # noqa: PLC0415
 
-        self.accounts, self.spend, self.refund, self.ledger = accounts, spend, refund, wiring().ledger
+        self.accounts: Handler = accounts
+        self.spend: Handler = spend
+        self.refund: Handler = refund
+        self.ledger = wiring().ledger
         client = self.ledger.table.client
         client.meta.events.register("provide-client-params.dynamodb", self._record)
         client.meta.events.register("after-call.dynamodb", self._meter)
@@ -92,11 +96,11 @@ class Bench:
             self.units["read" if model.name in READS else "write"] += table["CapacityUnits"]
 
     def repeat_bare(self, calls: Calls) -> float:
-        """Send the calls again; tells the seconds of CPU time."""
+        """Send the calls again. Returns the seconds of CPU time."""
         methods = {name: getattr(self.bare, snake(name)) for name in {name for name, _ in calls}}
         twins = []
         for name, params in calls:
-            params.pop("ClientRequestToken", None)  # the bare client makes one too
+            params.pop("ClientRequestToken", None)  # the bare client generates one itself
             twins.append((methods[name], json.loads(json.dumps(params).replace(f'"{TABLE}"', f'"{TWIN}"'))))
         started = time.process_time()
         for method, params in twins:
@@ -104,7 +108,7 @@ class Bench:
         return time.process_time() - started
 
     def block(self, operation: Callable[[], object], times: int) -> tuple[float, float]:
-        """CPU seconds of so many operations, and of the same calls made bare."""
+        """CPU seconds of the operations, and of the same calls by the bare client."""
         self.calls, self.units = [], {"read": 0.0, "write": 0.0}
         started = time.process_time()
         for _ in range(times):
@@ -117,7 +121,7 @@ class Bench:
         return {
             "cpu_ms": statistics.median(ours for ours, _ in blocks) / BLOCK * 1000,
             "bare_cpu_ms": statistics.median(bare for _, bare in blocks) / BLOCK * 1000,
-            # Of neighbours: the machine's own pace changes from one moment to the next.
+            # Of two blocks in a row, since the machine's speed changes from one moment to the next.
             "ratio": statistics.median(ours / bare for ours, bare in blocks),
             "calls": len(self.calls) / BLOCK,
             "wcu": self.units["write"] / BLOCK,
@@ -141,7 +145,7 @@ class Bench:
         self.block(open_and_fill, 1)
 
     def credit(self, account: Any, bucket: Any, request: Any, credit: Any, types: Any) -> Any:  # noqa: ANN401
-        """One lot more, by a transaction like any other but for its date."""
+        """Add a lot by an ordinary transaction, but with another day of expiry."""
         from dataclasses import replace  # noqa: PLC0415
 
         from shared.ledger.commands import decide  # noqa: PLC0415
@@ -171,7 +175,7 @@ class Bench:
         answered(self.accounts(event("GET", "/accounts/ann/history", limit="50"), Context()))
 
     def audit(self) -> dict[str, float]:
-        """What an audit takes for each entry of the account, when least disturbed."""
+        """CPU time of an audit for each entry, in the least disturbed run."""
         from shared.services.audits import audit_account  # noqa: PLC0415
 
         account, took = self.ledger.table.account("ann"), []
@@ -200,10 +204,11 @@ def bucket_in(days: int) -> Any:  # noqa: ANN401 - known only in the measured pr
     return Bucket((datetime.now(UTC) + timedelta(days=300 + days)).date(), paid=bool(days % 2))
 
 
-def answered(response: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def answered(response: dict[str, Any]) -> dict[str, Any]:
     if response["statusCode"] not in {200, 201}:
         raise AssertionError(response)
-    return json.loads(response["body"])
+    body: dict[str, Any] = json.loads(response["body"])
+    return body
 
 
 def snake(name: str) -> str:

@@ -1,7 +1,7 @@
 """`make demo`: a freelancer's year, played through the HTTP API of the stack that is up.
 
-Every line that it prints is a real call with a real token. Only the calendar is the sandbox's, so that a month
-takes a moment; and it never goes back, which is why each run tells the story of a new account.
+Every call that it prints is a real one with a real token. Only the clock is the sandbox's, so that a month takes a
+moment. That clock never goes back, so each run opens a new account.
 """
 
 import secrets
@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 from datetime import datetime, timedelta
+from io import TextIOWrapper
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from local.stack import describe
 from local.statement import Entry, Mark, chart, statement, totals
 from local.tokens import TokenError, client_token, user_token
 
-MONTH = "P31D"  # never shorter than a cycle, and twelve of them never a cycle too many
+MONTH = "P31D"  # at least a cycle, and twelve of them are no more than twelve cycles
 HALF_A_MONTH, REST_OF_IT = "P15D", "P16D"
 PRICES = (14, 8)
 ORDINARY_MONTHS = (
@@ -45,7 +46,7 @@ class Freelancer:
         self.marks: list[Mark] = []
 
     def spend(self, amount: int, job: str, expect: int = 201, *, aside: bool = False) -> dict[str, Any]:
-        """The marketplace's proposal service spends for her. The proposal is the key: it is sent once, ever."""
+        """The marketplace's proposal service spends for her. Its id is the idempotency key, so it is paid for once."""
         answer = self.tell.call(
             "service",
             f"POST {self.path}/spends",
@@ -88,19 +89,19 @@ class Freelancer:
         self.marks.append(Mark(self.tell.now, f"to {plan}"))
 
     def history(self, query: str, *, aside: bool = False) -> list[Entry]:
-        """Her own reading of the journal, oldest first."""
+        """Her journal as she reads it, oldest entry first."""
         read = self.tell.call("ann", f"GET {self.path}/history?{query}", 200, aside=aside)
         return list(reversed(read.body["entries"]))
 
     def news(self, *, aside: bool = False) -> list[Entry]:
-        """The rows that nobody asked for: those the calendar brought since she last looked."""
+        """The entries that the calendar brought since she last looked."""
         rows = [row for row in self.history("days=90", aside=aside) if row["seq"] > self.seen]
         self.seen = max((row["seq"] for row in rows), default=self.seen)
         self.balance = rows[-1]["balance_after"] if rows else self.balance
         return [row for row in rows if row["type"] in {"grant", "expiry"}]
 
     def look(self) -> None:
-        """Take note of all that has happened to her account until now."""
+        """Mark all entries until now as seen."""
         self.news(aside=True)
 
 
@@ -231,10 +232,10 @@ def earn(ann: Freelancer) -> None:
     code = f"SPRING-{ann.account_id.upper()}"
     tell.step("Staff starts a campaign; Ann types its code in her own way, twice")
     starts, ends = tell.now - timedelta(days=1), tell.now + timedelta(days=30)
-    window = {"from": starts.isoformat(), "to": ends.isoformat()}
+    window: dict[str, Any] = {"from": starts.isoformat(), "to": ends.isoformat()}
     tell.call("staff", f"PUT /promos/{code}", 200, connects=5, max_redemptions=100, **window)
     for key, expect in (("promo-1", 201), ("promo-2", 409)):
-        typed = {"headers": {"Idempotency-Key": key}, "code": f" {code.lower()} "}
+        typed: dict[str, Any] = {"headers": {"Idempotency-Key": key}, "code": f" {code.lower()} "}
         tell.call("ann", f"POST {ann.path}/promo-redemptions", expect, **typed)
     ann.look()
     tell.outcome("5 Connects, once an account.", ann.balance)
@@ -248,7 +249,7 @@ def meet_a_job(ann: Freelancer) -> None:
     seen = tell.call("service", f"PUT /jobs/{job}", 200, version=1, size="small", scope="simple").body["price"]
     tell.call("service", f"PUT /jobs/{job}", 200, version=2, size="medium", scope="complex")
     proposal = {"type": "proposal", "proposal_id": f"proposal-{job}", "job_id": job}
-    sent = {"headers": {"Idempotency-Key": f"proposal-{job}"}, "reference": proposal}
+    sent: dict[str, Any] = {"headers": {"Idempotency-Key": f"proposal-{job}"}, "reference": proposal}
     refused = tell.call("service", f"POST {ann.path}/spends", 409, expected_price=seen, **sent).body
     tell.outcome(f"She saw {seen}, and it is {refused['price']} now: nothing is spent.", ann.balance)
 
@@ -413,7 +414,7 @@ def next_steps(ann: Freelancer, api_url: str) -> None:
         ),
     }.items():
         ann.tell.console.print(f"\n[dim]# {what}[/]", highlight=False)
-        # Without rich's own line breaks: these lines are there to be copied.
+        # Not wrapped by rich: these lines are to be copied.
         ann.tell.console.print(command, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -440,7 +441,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         main()
     except (httpx.HTTPError, BotoCoreError, urllib.error.URLError) as error:

@@ -1,4 +1,4 @@
-"""Builds the functions and deploys the template to a ministack that is running, with SAM's own commands."""
+"""Builds the functions and deploys the template to a running ministack, with SAM's own commands."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ def sam(command: str, endpoint_url: str) -> None:
         "AWS_ENDPOINT_URL": endpoint_url,
         "SAM_CLI_TELEMETRY": "0",
         "LAMBDA_PLATFORM": "here",  # ministack runs the functions with the Python that it runs on itself
-        # `make up` may run inside of `make -s` or `make -j`: those flags are not for the builds.
+        # The flags of a `make -s` or `make -j` around this are not meant for the builds.
         "MAKEFLAGS": "",
     }
     done = subprocess.run(
@@ -81,7 +81,7 @@ def sam(command: str, endpoint_url: str) -> None:
 
 
 def repair_triggers(endpoint_url: str) -> None:
-    """Write numbers as numbers: ministack takes a `!Ref` to a Number parameter for a string, and stumbles on it."""
+    """Set limits as numbers: ministack turns a `!Ref` to a Number parameter into a string, and fails on it."""
     functions = client("lambda", endpoint_url)
     for trigger in functions.list_event_source_mappings()["EventSourceMappings"]:
         if limit := trigger.get("ScalingConfig", {}).get("MaximumConcurrency"):
@@ -91,9 +91,9 @@ def repair_triggers(endpoint_url: str) -> None:
 
 
 def let_mailer_send(endpoint_url: str) -> None:
-    """Verify the sender's domain, as an operator does once, and with it everybody there: SES begins as a sandbox.
+    """Verify the sender's domain, as an operator does once, and so all receivers in it: SES starts in its sandbox.
 
-    SES asks for the right to send on the sender's identity, which the template gives; ministack asks for it on `*`.
+    SES checks the right to send on an identity, for which the template grants it; ministack checks it on `*`.
     """
     ses = client("sesv2", endpoint_url)
     with suppress(ses.exceptions.AlreadyExistsException):
@@ -123,7 +123,7 @@ def outputs(endpoint_url: str) -> dict[str, str]:
 
 
 def fingerprint() -> str:
-    """Changes with anything that a deployment is made from; the READMEs in between are not packaged."""
+    """A hash of all that a deployment is made from, without the READMEs, which are not packaged."""
     digest = hashlib.sha256()
     for top in (ROOT / source for source in SOURCES):
         for path in [top] if top.is_file() else sorted(top.rglob("*")):

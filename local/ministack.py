@@ -16,7 +16,7 @@ REGION = "us-east-1"
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 30
-# What every client of the local engines signs with. No real credential is read or needed.
+# What clients sign requests to the local engines with. No real credentials are read or needed.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -27,7 +27,7 @@ CREDENTIALS = {
 
 
 class EngineError(Exception):
-    """An engine that does not come up; the message is one line for a person."""
+    """An engine that does not start; the message is one line for a person."""
 
 
 def free_port() -> int:
@@ -59,7 +59,7 @@ def server_environment(port: int, state: Path | None) -> dict[str, str]:
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
         "LOG_LEVEL": "INFO",
-        # Listeners and a container daemon that nobody here asked for.
+        # Listeners and a container daemon that nothing here needs.
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",
@@ -77,7 +77,7 @@ def server_environment(port: int, state: Path | None) -> dict[str, str]:
 
 
 def start(port: int, log: Path, state: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start ministack on loopback and return once it answers; with `state` it remembers across runs."""
+    """Start ministack on loopback and return once it answers; with `state` it keeps its data across runs."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = subprocess.Popen(
@@ -98,7 +98,7 @@ def start(port: int, log: Path, state: Path | None = None) -> subprocess.Popen[b
 
 
 def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, name: str) -> None:
-    """Any HTTP answer but 503 counts: DynamoDB Local greets an unsigned request with 400."""
+    """Any HTTP answer but 503 counts: DynamoDB Local answers an unsigned request with 400."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -116,7 +116,7 @@ def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, name: str)
 
 
 def stop(pid: int) -> None:
-    """End what `start` began: first the server, so that it saves its state, then the workers it leaves."""
+    """End what `start` started: first the server, so that it saves its state, then the workers that it leaves."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
@@ -127,7 +127,7 @@ def stop(pid: int) -> None:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     stop(process.pid)
-    process.wait()  # has been reaped by now; this tells the Popen object so
+    process.wait()  # it has ended by now; this updates the Popen object
 
 
 def is_running(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""Makes a story's calls to the API and tells, as they happen, what was asked and what came of it."""
+"""Makes the demo's calls to the API and prints each request and what came of it."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SHOWN_HEADERS = {"X-Sandbox-Payment"}
 
 
 class DemoError(Exception):
-    """Why the story cannot go on, in a line for a person."""
+    """Why the demo cannot go on, in a line for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ class Narrator:
         Args:
             who: Whose token: `ann`, `service` or `staff`.
             request: As in `GET /accounts/ann`.
-            expect: The status that the story is about; any other ends it.
-            note: What else the reader should see of the request.
-            aside: Tell it with others like it, in one line before whatever is told next of its step.
+            expect: The expected status; any other ends the demo.
+            note: What else to print of the request.
+            aside: Print it together with similar calls, in one line before the next line of the step.
             headers: The request's own.
-            body: Its JSON; none where there is nothing.
+            body: Its JSON; no body where there is none.
 
         Raises:
             DemoError: another status than expected.
@@ -97,14 +97,14 @@ class Narrator:
         return answer
 
     def move_clock(self, advance: str, *, aside: bool = False) -> Answer:
-        """Let the product's time pass; what falls due in it happens."""
+        """Move the sandbox's clock ahead, which runs everything that falls due."""
         note = f'{{"advance": "{advance}"}}'
         moved = self.call("staff", "POST /sandbox/clock", 200, note=note, aside=aside, advance=advance)
         self._now = moved.body["now"]
         return moved
 
     def begin(self) -> None:
-        """Learn what day it is for the product; that is no part of the story."""
+        """Ask for the time on the sandbox's clock, without printing the call."""
         self.move_clock("PT1S", aside=True)
         self._asides.clear()
 
@@ -137,7 +137,7 @@ class Narrator:
         self._print(line)
 
     def complaint(self, quoted: str, answer: str) -> None:
-        """What users of such systems complain of, and what this one says to it."""
+        """Print what users of such systems complain of, and the answer of this one."""
         self.console.print()
         box = Table.grid(padding=(0, 1))
         box.add_column(width=1)

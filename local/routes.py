@@ -1,7 +1,7 @@
-"""The API's routes on ministack, which takes SAM's OpenAPI document for an HTTP API but makes no routes of it.
+"""Makes the API's routes on ministack, which accepts SAM's OpenAPI document for an HTTP API but makes no routes of it.
 
-The deployed template says what there should be: each operation's function and scopes, and the authorizer. What is
-there already is made anew, so that this may run after every deployment.
+The deployed template states each operation's function and scopes, and the authorizer. Existing routes are replaced, so
+that this may run after every deployment.
 """
 
 import re
@@ -17,7 +17,7 @@ AUTHORIZER = "Tokens"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What the intrinsic functions in the API's part of the template speak of."""
+    """What the intrinsic functions in the API's part of the template refer to."""
 
     name: str
     region: str
@@ -27,10 +27,10 @@ class Stack:
 
     def resolve(self, node: Any) -> Any:  # noqa: ANN401 - a template is any JSON
         match node:
-            case {"Ref": name}:
+            case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:  # ministack finds a function by its name, too
                 return None if name == "AWS::NoValue" else self.named(name)
-            case {"Fn::Sub": str(text)}:
-                return re.sub(r"\$\{([^}.]+)(\.Arn)?\}", lambda found: self.named(found[1]), text)
+            case {"Fn::Sub": text}:
+                return self.substituted(text)
             case {"Fn::If": [condition, when_true, when_false]}:
                 return self.resolve(when_true if self.holds(self.conditions[condition]) else when_false)
             case dict():
@@ -39,6 +39,10 @@ class Stack:
                 return [self.resolve(value) for value in node]
             case _:
                 return node
+
+    def substituted(self, node: Any) -> str:  # noqa: ANN401
+        text, own = (node, {}) if isinstance(node, str) else (node[0], self.resolve(node[1]))
+        return re.sub(r"\$\{([^}.]+)(\.Arn)?\}", lambda found: own.get(found[1]) or self.named(found[1]), text)
 
     def named(self, name: str) -> str:
         pseudo = {"AWS::StackName": self.name, "AWS::Region": self.region, "AWS::Partition": "aws"}
@@ -58,7 +62,7 @@ class Stack:
 
 
 def make_routes(endpoint_url: str, stack_name: str) -> int:
-    """Make the authorizer and all routes of the stack's API; tells how many."""
+    """Make the authorizer and all routes of the stack's API. Returns how many routes."""
     cloudformation = client("cloudformation", endpoint_url)
     template = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")["TemplateBody"]
     described = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
@@ -87,7 +91,7 @@ def make_routes(endpoint_url: str, stack_name: str) -> int:
 
 
 def allow_origins(gateway: Any, api_id: str, document: dict[str, Any], origins: str) -> None:  # noqa: ANN401 - as below
-    """Which are named anew: ministack runs SAM's transform, which writes them out, on the parameters' defaults."""
+    """Set CORS with the parameter's origins: ministack runs SAM's transform with the parameters' defaults."""
     described = document.get("x-amazon-apigateway-cors")
     if described is None:
         return

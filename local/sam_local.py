@@ -1,6 +1,6 @@
-"""What `sam local` works on: the stack's tables and queues, where a container finds them; until Ctrl-C.
+"""Serves the stack's tables, queues and secret to functions that `sam local` runs, until Ctrl-C.
 
-A container does not reach the loopback address that everything else here keeps to, so this listens on Docker's own
+A container cannot reach the loopback address, on which everything else here listens. So this listens on Docker's own
 bridge, which no other machine reaches. Another address can be given as the argument.
 """
 
@@ -15,13 +15,13 @@ import time
 from local.aws import client
 from local.ministack import ROOT, EngineError, end, server_environment, wait_until_it_answers
 from tests.table import LEDGER, SANDBOX, create_table, template
+from tests.template.transform import unroll
 
 BRIDGE = "172.17.0.1"
 PORT = 4790
-# `sam local` puts a resource's logical id where the template refers to the resource.
+# `sam local` replaces a reference to a resource with its logical id, so that is each one's name here.
 TABLES = (LEDGER, SANDBOX)
-RESOURCES = {name: each for name, each in template()["Resources"].items() if not name.startswith("Fn::ForEach")}
-QUEUES = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::SQS::Queue"]
+QUEUES = [name for name, each in unroll(template()["Resources"]).items() if each["Type"] == "AWS::SQS::Queue"]
 
 
 def main(address: str = BRIDGE) -> None:

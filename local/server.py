@@ -1,4 +1,4 @@
-"""The ministack server itself, with the gaps filled that our stack would fall into.
+"""The ministack server, with two differences from AWS mended that the stack depends on.
 
 It runs in a process of its own (`python -m local.server`), configured by its environment; see local/ministack.py.
 """
@@ -14,7 +14,7 @@ SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 
 
 def tell_schedules_their_time() -> None:
-    """EventBridge Scheduler puts the time in the place of this in a schedule's input; ministack leaves it."""
+    """EventBridge Scheduler replaces this in a schedule's input with the time; ministack leaves it as it is."""
     invoke = eventbridge._invoke_target  # noqa: SLF001
 
     def invoke_with_time(target: dict[str, Any], event: dict[str, Any], rule: Any, view: Any = None) -> None:  # noqa: ANN401
@@ -27,7 +27,7 @@ def tell_schedules_their_time() -> None:
 
 
 def authorise_batches_as_single_calls() -> None:
-    """On AWS `sqs:SendMessage` allows SendMessageBatch too, and there is no action of that name; ministack has one."""
+    """On AWS the action `sqs:SendMessage` allows SendMessageBatch; ministack checks an action of that name instead."""
     extract = iam_actions.extract_iam_action
 
     def extract_single(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401

@@ -1,6 +1,6 @@
-"""A stack to test or to measure against: the one that is up, else one of its own for as long as it is needed.
+"""A stack to test or to measure against: the one that is up, else a temporary one.
 
-with any_stack() as stack: ...  # what .local/stack.json would say of it
+with any_stack() as stack: ...  # its description, as in .local/stack.json
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def any_stack() -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def spare_stack() -> Iterator[dict[str, Any]]:
-    """Built and deployed like that of `make up`, on a free port and in memory: what is kept there stays untouched."""
+    """A stack built and deployed as by `make up`, on a free port and in memory; what `make up` keeps is not touched."""
     port = ministack.free_port()
     with step(f"Starting a ministack on {ministack.HOST}:{port}"):
         process = ministack.start(port, LOG)

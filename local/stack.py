@@ -1,4 +1,4 @@
-"""`make up` and `make down`: the whole stack as one process tree of ours, its state under .local/."""
+"""`make up` and `make down`: the whole stack as one tree of processes, its state under .local/."""
 
 import json
 import sys
@@ -28,11 +28,11 @@ class Running:
 
 
 class StackError(Exception):
-    """What keeps the stack from coming up, in a line for a person."""
+    """Why the stack cannot start, in a line for a person."""
 
 
 def up(port: int | None = None) -> dict[str, Any]:
-    """Bring the stack up to date and return its description; quick when it is already."""
+    """Start and deploy the stack, as far as it is not yet, and return its description."""
     before = describe()
     running = find_running()
     if running and port not in {None, running.port}:
@@ -60,7 +60,7 @@ def up(port: int | None = None) -> dict[str, Any]:
 
 
 def move_state(old: int | None, new: int) -> None:
-    """Queues are known by their URLs, which the functions are told too: both follow the port."""
+    """Write the new port into the state: the URLs of queues, also in the functions' environments, contain the port."""
     if ministack.port_is_taken(new):
         raise StackError(f"port {new} is taken by another program: choose one, as in `make up PORT={new + 1}`")
     if old not in {None, new}:
@@ -77,7 +77,7 @@ def start(port: int) -> Running:
 
 
 def down() -> bool:
-    """End what `up` started, once it has saved its state; tells whether there was anything."""
+    """End what `up` started, once it has saved its state. Returns whether anything ran."""
     running = find_running()
     if running:
         with step("Stopping the stack"):
@@ -87,7 +87,7 @@ def down() -> bool:
 
 
 def find_running() -> Running | None:
-    """The server that `up` started, if it still runs; a number that has gone to another program does not count."""
+    """The server that `up` started, if it still runs and its process id has not gone to another program."""
     try:
         pid, port = map(int, PID.read_text().split())
     except (OSError, ValueError):
@@ -98,7 +98,7 @@ def find_running() -> Running | None:
 def is_ours(pid: int) -> bool:
     command_line = Path(f"/proc/{pid}/cmdline")
     if not command_line.parent.parent.joinpath("self").exists():
-        return True  # no /proc here (macOS): the number has to do
+        return True  # no /proc here (macOS): the process id has to do
     return b"local.server" in command_line.read_bytes()
 
 
@@ -111,7 +111,7 @@ def describe() -> dict[str, Any]:
 
 
 def api_url(endpoint_url: str) -> str:
-    # The stage's name is `$default`, written so that no shell takes it for a variable.
+    # The stage's name is `$default`, encoded so that no shell takes it for a variable.
     return f"{endpoint_url}/_aws/execute-api/{outputs(endpoint_url)['ApiId']}/%24default"
 
 

@@ -14,7 +14,7 @@ Entry = dict[str, Any]
 
 CHART_ROWS = 10
 LABELLED = 5
-"""Every fifth row says what its upper edge stands for."""
+"""Every fifth row is labelled with the balance at its upper edge."""
 AXIS = 6
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 ROUND = (1, 2, 5, 10, 20, 25, 40, 50, 100, 200, 250, 500, 1000)
@@ -70,7 +70,7 @@ def statement(entries: Sequence[Entry]) -> Table:
 
 
 def totals(entries: Sequence[Entry]) -> str:
-    """What all rows add up to, by type, as a sum."""
+    """The entries' amounts added up by type, as a sum."""
     sums: Counter[str] = Counter()
     for entry in entries:
         sums[entry["type"]] += entry["amount"]
@@ -80,7 +80,7 @@ def totals(entries: Sequence[Entry]) -> str:
 
 
 def chart(entries: Sequence[Entry], until: datetime, marks: Sequence[Mark], width: int) -> Text:
-    """The balance from the first entry (they come oldest first) until then: an area with both axes and the marks."""
+    """The balance from the first entry (the oldest) until `until`: an area with both axes and the marks."""
     start = _at(entries[0])
     columns = width - AXIS
     step = (until - start) / columns
@@ -118,7 +118,7 @@ def _heights(entries: Sequence[Entry], ends: Sequence[datetime]) -> list[int]:
 
 
 def _unit(highest: int) -> int:
-    """How much one row of characters stands for, a round number."""
+    """How many Connects one row of characters stands for, a round number."""
     return next((unit for unit in ROUND if unit * CHART_ROWS >= highest), highest // CHART_ROWS + 1)
 
 
@@ -140,7 +140,7 @@ def _months(start: datetime, until: datetime, step: timedelta, columns: int) -> 
 
 
 def _marked(marks: Sequence[Mark], start: datetime, step: timedelta, columns: int) -> list[str]:
-    """Each mark under its column, to the left of it where it would run over the edge, a line lower where it is full."""
+    """Each mark under its column: left of it near the right edge, a line lower where there is no room."""
     lines: list[list[str]] = []
     for mark in marks:
         column = min(columns - 1, int((mark.at - start) / step))

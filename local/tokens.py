@@ -24,13 +24,13 @@ class TokenError(Exception):
 
 
 def user_token(stack: dict[str, Any], account: str, agencies: list[str] | None = None) -> str:
-    """Sign an end user in, who is made when needed and is then a member of exactly these agencies."""
+    """Sign an end user in, who is created if needed and made a member of exactly these agencies."""
     pool = client("cognito-idp", stack["endpoint_url"])
     user = {"UserPoolId": stack["user_pool_id"], "Username": account}
     with suppress(pool.exceptions.UsernameExistsException):
         pool.admin_create_user(**user, MessageAction="SUPPRESS")
     join_agencies(pool, user, set(agencies or []))
-    password = f"Aa1-{secrets.token_urlsafe(24)}"  # a new one each time, so that none has to be kept
+    password = f"Aa1-{secrets.token_urlsafe(24)}"  # a new one each time, so that none has to be stored
     pool.admin_set_user_password(**user, Password=password, Permanent=True)
     answer = pool.admin_initiate_auth(
         UserPoolId=stack["user_pool_id"],

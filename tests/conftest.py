@@ -22,7 +22,7 @@ settings.load_profile("deterministic")
 # A botocore session reads the description of a service, a megabyte of JSON, for its first client: tests make many.
 botocore.session.create_loader = cache(botocore.session.create_loader)
 # And a session registers over a hundred handlers.
-pynamodb.connection.base.get_session = cache(pynamodb.connection.base.get_session)
+vars(pynamodb.connection.base)["get_session"] = cache(botocore.session.get_session)
 
 
 def pytest_collection_finish() -> None:

@@ -49,6 +49,7 @@ from shared.services.promos import put_campaign, redeem
 from shared.services.proposals import refund_spend, spend_on_proposal
 from shared.services.purchases import Bought, buy, read_purchase, reconcile
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
+from shared.store.errors import StoreError
 from shared.store.jobs import AuctionRow, Jobs, ProposalRow
 from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
 from shared.store.purchases import DuePurchase, PurchaseRow, purchase_sk
@@ -154,7 +155,7 @@ class Driver:
                 command = OpenAccount(name, Kind.FREELANCER, Plan.BASIC, None, Request("open", "open", "f", "service"))
                 account = open_account(command, now, self.policy).account
                 row = self.table._whole(replace(account, version=1))
-                puts.append(Put(row, lambda _: AssertionError("it is open already")))
+                puts.append(Put(row, lambda _: StoreError("it is open already")))
             self.table.write(puts)
 
     def credit(self, amount: int, key: str = "credit", *, paid: bool = False, account: str = "ann") -> Outcome:
@@ -300,8 +301,9 @@ class Driver:
         self, cap: int, *, code: str = "SPRING", connects: int = 5, counters: int = 4, **window: datetime
     ) -> int:
         """Valid through January 2026 unless another window is given. Returns how often it was redeemed."""
-        window = {"starts_at": midnight(date(2026, 1, 1)), "ends_at": midnight(date(2026, 2, 1))} | window
-        wanted = Campaign(code, connects, cap, **window)
+        starts_at = window.get("starts_at", midnight(date(2026, 1, 1)))
+        ends_at = window.get("ends_at", midnight(date(2026, 2, 1)))
+        wanted = Campaign(code, connects, cap, starts_at=starts_at, ends_at=ends_at)
         campaign, redeemed = put_campaign(self.ledger, wanted, counters=counters, deadline=deadline())
         assert campaign.has_terms_of(wanted)
         return redeemed

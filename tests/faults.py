@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from urllib3 import HTTPResponse
 
@@ -125,14 +126,14 @@ def unreachable(_: Send) -> AWSResponse:
 
 def refused(code: str, *reasons: str) -> Fault:
     """An error as DynamoDB words it; for a cancelled transaction with the reason of each of its items."""
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": code}
+    body: dict[str, Any] = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": code}
     status = 500 if code == "InternalServerError" else 400
     if reasons:
         body |= {"CancellationReasons": [{"Code": reason} for reason in reasons]}
 
     def answer(_: Send) -> AWSResponse:
         raw = HTTPResponse(body=io.BytesIO(json.dumps(body).encode()), status=status, preload_content=False)
-        return AWSResponse("", status, {"content-type": "application/x-amz-json-1.0"}, raw)
+        return AWSResponse("", status, HTTPHeaders.from_dict({"content-type": "application/x-amz-json-1.0"}), raw)
 
     return answer
 
@@ -142,7 +143,7 @@ def answered(status: int, body: bytes = b"", content_type: str = "text/html") ->
 
     def answer(_: Send) -> AWSResponse:
         raw = HTTPResponse(body=io.BytesIO(body), status=status, preload_content=False)
-        return AWSResponse("", status, {"content-type": content_type}, raw)
+        return AWSResponse("", status, HTTPHeaders.from_dict({"content-type": content_type}), raw)
 
     return answer
 

@@ -9,7 +9,7 @@ from tests.table import template
 
 PARAMETERS: dict[str, dict[str, Any]] = template()["Parameters"]
 LONGEST = 64
-"""Of a name in a list of prices, as its pattern has it."""
+"""Characters of a name in a list of prices, by its pattern."""
 
 
 def product() -> list[str]:
@@ -18,7 +18,7 @@ def product() -> list[str]:
 
 
 def variable(parameter: str) -> str:
-    """What a function is told it by."""
+    """Its name in a function's environment."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", parameter).upper()
 
 
@@ -31,7 +31,7 @@ def filled(parameter: str, each: str) -> str:
 
 
 def texts_of(parameter: str) -> list[str]:
-    """The ends of what has no least and no most."""
+    """Texts at the ends of what the pattern allows."""
     long = "n" * (LONGEST - 4)
     return {
         "CertificationConnects": [
@@ -71,14 +71,26 @@ NO_MORE_THAN = [
 """Numbers that contradict each other where the first is more than the second."""
 
 
+DEFAULTS = {variable(name): str(PARAMETERS[name]["Default"]) for name in product()}
+"""The functions' variables for the product's numbers where no parameter is set."""
+OTHER_SETTINGS = {
+    "TABLE_NAME": "ledger",
+    "STAGE": "sandbox",
+    "DUE_SHARDS": "4",
+    "PROMO_COUNTERS": "4",
+    "ACCOUNT_CLAIM": "username",
+    "AGENCIES_CLAIM": "cognito:groups",
+}
+"""The other variables that `Settings` does not do without."""
+
+
 def told(parameter: str, value: str) -> dict[str, str]:
-    """What the functions are told of the product where one parameter has this value, and all others their defaults."""
-    values = {name: str(PARAMETERS[name]["Default"]) for name in product()} | {parameter: value}
-    return {variable(name): text for name, text in values.items()}
+    """The same where one parameter has this value."""
+    return DEFAULTS | {variable(parameter): value}
 
 
 def without_contradiction(parameter: str, value: str) -> dict[str, str]:
-    """The same, with what would contradict it moved along."""
+    """The same, with numbers that would contradict it set to the same value."""
     numbers = told(parameter, value)
     for less, more in NO_MORE_THAN:
         if int(numbers[variable(less)]) > int(numbers[variable(more)]):
@@ -87,22 +99,12 @@ def without_contradiction(parameter: str, value: str) -> dict[str, str]:
 
 
 def all_at(end: int) -> dict[str, str]:
-    """What the functions are told where every parameter is at its first, second or further end, past its last again."""
+    """The functions' variables where every parameter is at its first, second or further end, counted in a circle."""
     return {variable(name): ends_of(name)[end % len(ends_of(name))] for name in product()}
 
 
 MOST_ENDS = max(len(ends_of(name)) for name in product())
 
 
-ELSEWHERE = {
-    "TABLE_NAME": "ledger",
-    "STAGE": "sandbox",
-    "DUE_SHARDS": "4",
-    "PROMO_COUNTERS": "4",
-    "ACCOUNT_CLAIM": "username",
-    "AGENCIES_CLAIM": "cognito:groups",
-}
-
-
 def policy_of(parameter: str, value: str) -> Policy:
-    return Settings.read(ELSEWHERE | without_contradiction(parameter, value)).policy
+    return Settings.read(OTHER_SETTINGS | without_contradiction(parameter, value)).policy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from shared.ledger.calendar import AnchorPolicy
 from shared.ledger.errors import InvalidRequestError
@@ -11,34 +11,8 @@ from shared.ledger.errors import InvalidRequestError
 MAX_AMOUNT = 1_000_000
 """The most Connects that a single request may move."""
 
-LIMITS: Mapping[str, tuple[int, int]] = {
-    "sign_up": (0, MAX_AMOUNT),
-    "monthly_basic": (0, MAX_AMOUNT),
-    "monthly_plus": (0, MAX_AMOUNT),
-    "monthly_plus_free": (0, MAX_AMOUNT),
-    "rising_talent": (1, MAX_AMOUNT),  # every reward is an entry, and an entry of a reward is never 0
-    "interview": (1, MAX_AMOUNT),
-    "interview_cap": (0, MAX_AMOUNT),
-    "interview_window_days": (1, 366),
-    # An account, and so an entry, has at most two buckets for each day of a lot's life: 3,654 for 5 years. They take
-    # 62 KB of an item, which may have 400 KB, and 225 KB of the event for an entry, which may have 256 KB.
-    "lot_lifetime_months": (1, 60),
-    "refund_grace_days": (0, 366),
-    "unit_price_cents": (1, 100_000),
-    "minimum_purchase": (1, MAX_AMOUNT),
-    "expiring_soon_days": (1, 366),
-    "badge_min_price": (1, MAX_AMOUNT),
-    "badge_max_price": (1, MAX_AMOUNT),
-    "badge_price_step": (1, 1_000_000_000),
-    "boost_places": (1, 20),
-    "auction_days": (1, 366),
-    "auction_grace_seconds": (0, 86_400),
-}
-"""The bounds of each number, the same as those of the template's parameters."""
-
 MOST_NOTICES = 10
-"""How many different days ahead may be configured: as many notices may fall on one day, and one transaction has to
-take them all."""
+"""As many notices may fall due on one day, and one transaction writes all of a day's."""
 LONGEST_NOTICE_DAYS = 999
 
 
@@ -56,43 +30,52 @@ JOB_PRICES = {
 """Users reported prices from 1 to 16; no public page says how they follow from size and scope."""
 
 
+def between(least: int, most: int) -> Mapping[str, tuple[int, int]]:
+    """Metadata of a number's field: the least and the most that it may be, as the template's parameter has it."""
+    return {"limits": (least, most)}
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the product promises, in Connects, whole cents, days and months."""
 
-    sign_up: int = 40
-    monthly_basic: int = 10
-    monthly_plus: int = 100
-    monthly_plus_free: int = 10
+    sign_up: int = field(default=40, metadata=between(0, MAX_AMOUNT))
+    monthly_basic: int = field(default=10, metadata=between(0, MAX_AMOUNT))
+    monthly_plus: int = field(default=100, metadata=between(0, MAX_AMOUNT))
+    monthly_plus_free: int = field(default=10, metadata=between(0, MAX_AMOUNT))
     """How many of ``monthly_plus`` are free; the subscription paid for the others, so they burn as purchased."""
-    rising_talent: int = 30
-    interview: int = 10
-    """What an interview brings in all: the proposal's Connects are refunded, the rest is a reward."""
-    interview_cap: int = 50
-    """The most that interviews may bring an account within any ``interview_window_days``."""
-    interview_window_days: int = 7
+    rising_talent: int = field(default=30, metadata=between(1, MAX_AMOUNT))
+    """At least 1, as for an interview: each reward is an entry."""
+    interview: int = field(default=10, metadata=between(1, MAX_AMOUNT))
+    """What an interview brings in all: the proposal's Connects come back, the rest is a reward."""
+    interview_cap: int = field(default=50, metadata=between(0, MAX_AMOUNT))
+    """The most that interviews may bring an account in any ``interview_window_days``."""
+    interview_window_days: int = field(default=7, metadata=between(1, 366))
     certifications: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """What each certificate brings, by its id. Left out of the hash, as a mapping has none: a policy is a cache key."""
-    lot_lifetime_months: int = 12
-    refund_grace_days: int = 30
+    """What each certificate brings, by its id. Not hashed, as a mapping cannot be: a policy is a key of caches."""
+    lot_lifetime_months: int = field(default=12, metadata=between(1, 60))
+    """How long a lot lives. An account, and so an entry, has at most two buckets for each day of it. The 3,654 of 5
+    years are 62 KB of an item, which may have 400, and 225 KB of the event about an entry, which may have 256."""
+    refund_grace_days: int = field(default=30, metadata=between(0, 366))
+    """How long refunded Connects last whose own lot has expired since."""
     anchor_policy: AnchorPolicy = AnchorPolicy.CLAMP
-    unit_price_cents: int = 15
-    minimum_purchase: int = 10
+    unit_price_cents: int = field(default=15, metadata=between(1, 100_000))
+    minimum_purchase: int = field(default=10, metadata=between(1, MAX_AMOUNT))
     currency: str = "USD"
-    expiring_soon_days: int = 30
+    expiring_soon_days: int = field(default=30, metadata=between(1, 366))
     expiry_notice_days: tuple[int, ...] = (30, 7, 1)
-    """How many days ahead an owner gets a notice that Connects are about to expire."""
-    badge_min_price: int = 4
-    """What a week of the availability badge costs when few accounts have one."""
-    badge_max_price: int = 20
-    badge_price_step: int = 1000
-    """The price of a week rises by one Connect for this many badges that are on."""
-    boost_places: int = 4
+    """How many days ahead an owner is notified that Connects are about to expire."""
+    badge_min_price: int = field(default=4, metadata=between(1, MAX_AMOUNT))
+    """What a week of the availability badge costs where hardly anybody has one."""
+    badge_max_price: int = field(default=20, metadata=between(1, MAX_AMOUNT))
+    badge_price_step: int = field(default=1000, metadata=between(1, 1_000_000_000))
+    """For every so many badges that are on, a week costs one Connect more."""
+    boost_places: int = field(default=4, metadata=between(1, 20))
     """How many proposals on a job may be boosted."""
-    auction_days: int = 7
+    auction_days: int = field(default=7, metadata=between(1, 366))
     """How long after its job was posted an auction of boosted places closes."""
-    auction_grace_seconds: int = 300
-    """How long after its closing time an auction is closed by the clock: late events have time to arrive."""
+    auction_grace_seconds: int = field(default=300, metadata=between(0, 86_400))
+    """How long after that the schedule closes it, so that events of before the close have time to arrive."""
     job_prices: Mapping[str, int] = field(default_factory=lambda: JOB_PRICES, hash=False)
     """What a proposal costs, by ``size/scope`` of the job."""
 
@@ -123,6 +106,12 @@ class Policy:
             raise ValueError(f"expiry_notice_days must be from 1 to {LONGEST_NOTICE_DAYS} each")
         if len(set(days)) < len(days) or len(days) > MOST_NOTICES:
             raise ValueError(f"expiry_notice_days must be {MOST_NOTICES} different numbers at most")
+
+
+LIMITS: Mapping[str, tuple[int, int]] = {
+    each.name: each.metadata["limits"] for each in fields(Policy) if "limits" in each.metadata
+}
+"""The least and the most that each number may be."""
 
 
 def check_amount(amount: int) -> None:

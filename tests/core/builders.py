@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
+from typing import Self
 
 from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.audit import audit
@@ -72,7 +73,7 @@ class Book:
         kind: Kind = Kind.FREELANCER,
         plan: Plan = Plan.BASIC,
         joined_on: str | None = None,
-    ) -> Book:
+    ) -> Self:
         now = on if isinstance(on, datetime) else noon(on)
         joined = date.fromisoformat(joined_on) if joined_on else None
         command = OpenAccount("ann", kind, plan, joined, Request("open", "ann", "f", "service"))
@@ -132,7 +133,9 @@ class Book:
 
     def came_back(self, spend: Entry) -> int | None:
         """How much of a spend was refunded, by the journal; None without a refund."""
-        refunds = [entry for entry in self.of_type(EntryType.REFUND) if entry.reference["spend_id"] == spend.entry_id]
+        refunds = [
+            entry for entry in self.of_type(EntryType.REFUND) if entry.reference.get("spend_id") == spend.entry_id
+        ]
         return sum(entry.amount for entry in refunds) if refunds else None
 
     def adjust(self, amount: int, reason: str = "As a courtesy") -> Entry:

@@ -96,8 +96,8 @@ class Journal(RuleBasedStateMachine):
         if refusal := why_not_use(shown):
             self.refused(command, refusal)
         elif shown.balance < amount:
-            refusal = self.refused(command, InsufficientConnectsError)
-            assert refusal.details == {"balance": shown.balance, "required": amount}
+            refused = self.refused(command, InsufficientConnectsError)
+            assert refused.details == {"balance": shown.balance, "required": amount}
         else:
             self.spends.append(self.both(command)[-1])
 
@@ -243,7 +243,7 @@ class Journal(RuleBasedStateMachine):
             else:
                 assert starts_at(written[0]) == self.late.now
 
-    @precondition(lambda self: week_paid_for(self.late))
+    @precondition(lambda self: week_paid_for(self.late) is not None)
     @rule(reason=st.sampled_from(sorted(BACK)))
     def a_week_of_the_badge_never_comes_back(self, reason):
         week, request = week_paid_for(self.late), self.late.request("refund")

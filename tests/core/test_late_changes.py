@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -366,8 +367,8 @@ def live(joined_on: date, plan: Plan, reports: list[Report], until: datetime, po
     """A book that gets each report when it arrives."""
     book = Book.opened(midnight(joined_on), policy=policy, plan=plan)
     for report in sorted(reports, key=lambda report: report.reported_at):
-        field = "status" if isinstance(report.what, Status) else "plan"
-        book.at(report.reported_at).run(ChangeAccount(book.request("change"), at=report.at, **{field: report.what}))
+        changed: dict[str, Any] = {"status" if isinstance(report.what, Status) else "plan": report.what}
+        book.at(report.reported_at).run(ChangeAccount(book.request("change"), at=report.at, **changed))
     book.at(until).settle()
     assert problems(book.account, book.entries) == []
     return book

@@ -343,7 +343,7 @@ def at_day(day: float) -> InterviewAward:
 
 
 def remembered(days, *, now: float, window: timedelta = WEEK):
-    known = ()
+    known: tuple[InterviewAward, ...] = ()
     for day in days:
         known = remember(known, START + timedelta(days=day), 10, START + timedelta(days=now), window)
     return known
@@ -399,7 +399,8 @@ def test_a_freelancer_at_the_cap_for_years_is_awarded_50_each_week_to_the_instan
 )
 def test_what_is_merged_never_counts_less_than_it_was(awards, days, cap):
     """However many come in whatever order, no window holds more than the cap."""
-    window, now, known, brought = timedelta(days=days), START + timedelta(days=100), (), []
+    window, now, brought = timedelta(days=days), START + timedelta(days=100), []
+    known: tuple[InterviewAward, ...] = ()
     for day, amount in awards:
         at = START + timedelta(days=day)
         fits = min(amount, cap - awarded_around(known, at, window))

@@ -66,7 +66,7 @@ NO_ANSWERS = [
     ConnectionClosedError(endpoint_url=URL),
     ResponseStreamingError(error="broken"),
     IncompleteReadError(actual_bytes=1, expected_bytes=2),
-    ChecksumError(checksum_type="crc32", expected_checksum=1, actual_checksum=2),
+    ChecksumError(checksum_type="crc32", expected_checksum="1", actual_checksum="2"),
     SSLError(endpoint_url=URL, error=ssl.SSLEOFError("EOF in the middle of a handshake")),
     CredentialRetrievalError(provider="container", error_msg="timed out"),
 ]

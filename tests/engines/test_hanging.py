@@ -44,7 +44,7 @@ class Caller:
         """What it comes to, and after how many seconds, where only so many requests are answered."""
         self.through.hang(after=after)
         started = time.monotonic()
-        with wiring.answering(Context("tested")):
+        with wiring.answering(Context("tested")):  # type: ignore[arg-type] # as much of a context as it needs
             try:
                 came = action(self)
             except (LedgerError, ContentionError) as error:

@@ -98,7 +98,9 @@ STEPS: list[tuple[Callable, dict[str, Callable]]] = []
 
 def step(often=1, **choices: Iterable | Callable):
     """Something that may happen, how often beside the others, and what its arguments are chosen from."""
-    known = {name: values if isfunction(values) else partial(list, values) for name, values in choices.items()}
+    known: dict[str, Callable] = {
+        name: values if isfunction(values) else partial(list, values) for name, values in choices.items()
+    }
 
     def register(happens: Callable) -> Callable:
         STEPS.extend([(happens, known)] * often)

@@ -1,6 +1,7 @@
 """Bad days: what the caller is told (nothing of the inside), what the log says (all of it), and what has happened."""
 
 import time
+from typing import Any
 
 import boto3
 import pytest
@@ -36,7 +37,8 @@ def refused(code, operation, *reasons):
     """A refusal that moto does not know. It is raised before moto is asked, which would carry the request out."""
 
     def fault(_):
-        error = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"RequestId": "R", "HTTPHeaders": {}}}
+        error: Any = {"Error": {"Code": code, "Message": code}}
+        error["ResponseMetadata"] = {"RequestId": "R", "HTTPHeaders": {}}
         raise ClientError(error | {"CancellationReasons": [{"Code": reason} for reason in reasons]}, operation)
 
     return fault

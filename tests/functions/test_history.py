@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from datetime import timedelta
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -216,7 +217,7 @@ def test_a_query_is_the_same_however_it_is_written(api, query, same):
     assert amounts(ask(api, limit=2, cursor=cursor, **same)) == [-3, -2]
 
 
-QUERIES = [
+QUERIES: list[dict[str, Any]] = [
     {},
     {"days": 7},
     {"days": 90},

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from moto.core.botocore_stubber import MockRawResponse
 
 from shared.config import ConfigurationError
@@ -20,7 +21,7 @@ from tests.table import create_table
 FUNCTION = "mailer"
 SENDER = "connects@example.com"
 ADDRESS_OF_ANN = {"email": "ann@example.com", "email_verified": "true"}
-NOTICES = {
+NOTICES: dict[str, dict[str, Any]] = {
     "came": {"amount": 10, "balance": 60, "reason": "Monthly Connects, basic plan"},
     "badge_off": {"why": "price_changed", "reason": "The price is 7 Connects now.", "max_per_week": 6, "balance": 60},
     "expired": {"amount": 10, "balance": 60},
@@ -85,7 +86,7 @@ class World:
 
     def _asked(self, answer, params, **_):
         status, body = answer(params)
-        self._answer = AWSResponse("", status, {}, None), body
+        self._answer = AWSResponse("", status, HTTPHeaders(), None), body
 
     def answer(self, **_):
         return self._answer
@@ -238,7 +239,7 @@ def test_a_mail_that_ses_throttles_is_tried_again_within_its_time(api, world, mo
 
     def answer(**_):
         body = b'{"MessageId": "1"}' if answers[0] == 200 else b'{"message": "Maximum sending rate exceeded."}'
-        headers = {"x-amzn-errortype": "TooManyRequestsException"}
+        headers = HTTPHeaders.from_dict({"x-amzn-errortype": "TooManyRequestsException"})
         return AWSResponse("", answers.pop(0), headers, MockRawResponse(body))
 
     events = app._mailer()._ses.meta.events

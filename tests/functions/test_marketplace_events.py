@@ -1,6 +1,7 @@
 """What the marketplace's events do: the same as the HTTP calls, and with them once."""
 
 import json
+from itertools import count
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,6 +15,7 @@ from tests.functions.stream import SCHEMAS
 
 FUNCTION = "marketplace_events"
 INCOMING = SCHEMAS / "incoming"
+NUMBERS = count(1)
 START, NOON = "2026-11-22T10:00:00Z", "2026-11-22T12:00:00Z"
 
 
@@ -25,13 +27,9 @@ def schema_of(kind):
 def told(kind, /, **detail):
     """An event as it lies in the queue, with an id of its own each time."""
     (record,) = event(FUNCTION)["Records"]
-    told.number += 1
     sent_at = instant(SystemClock().now())
-    envelope = {"id": str(told.number), "time": sent_at, "detail-type": kind, "detail": detail}
+    envelope = {"id": str(next(NUMBERS)), "time": sent_at, "detail-type": kind, "detail": detail}
     return json.dumps(json.loads(record["body"]) | envelope)
-
-
-told.number = 0
 
 
 def happens(api, kind, /, **detail):

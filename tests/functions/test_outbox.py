@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -163,7 +164,7 @@ def test_the_place_to_try_again_from_is_the_earliest_in_the_stream(api, listener
     assert published(api, *reversed(items("ENTRY#"))) == [1]
 
 
-BROKEN = [{"amount": {"S": "six"}}, {"slices": {"M": {"soon": {"N": "1"}}}}, {"seq": {"N": "?"}}]
+BROKEN: list[dict[str, Any]] = [{"amount": {"S": "six"}}, {"slices": {"M": {"soon": {"N": "1"}}}}, {"seq": {"N": "?"}}]
 
 
 @pytest.mark.parametrize("broken", BROKEN)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from shared.config import ConfigurationError
 from shared.http.signatures import secret_of, sign
@@ -225,7 +226,8 @@ def test_a_new_secret_that_is_none_changes_nothing(api, clock, secrets, log):
 
 def test_a_secret_that_cannot_be_read_anew_is_what_it_was(api, clock, secrets, log):
     assert sent_by(api, PAYMENT_SECRET, clock.at) == 200
-    refused = AWSResponse("", 400, {}, None), {"Error": {"Code": "ThrottlingException", "Message": "slow down"}}
+    error = {"Error": {"Code": "ThrottlingException", "Message": "slow down"}}
+    refused = AWSResponse("", 400, HTTPHeaders(), None), error
     secrets.meta.events.register("before-call.secrets-manager.GetSecretValue", lambda **_: refused)
     clock.go(minutes=5)
     assert [sent_by(api, secret, clock.at) for secret in (PAYMENT_SECRET, OTHER_SECRET)] == [200, 401]

@@ -37,9 +37,9 @@ def code_of(app, sent):
 
 def test_a_route_without_a_right_cannot_be_declared():
     with pytest.raises(TypeError, match="who"):
-        Router().route(CALL, "spend", SPEND, answers={})
+        Router().route(CALL, "spend", SPEND, answers={})  # type: ignore[call-arg]
     with pytest.raises(ValueError, match=r"POST .*/spends: who may call it is one of anyone, self, .*, not everyone"):
-        Router().route(CALL, "spend", SPEND, who="everyone", answers={})(no_key)
+        Router().route(CALL, "spend", SPEND, who="everyone", answers={})(no_key)  # type: ignore[arg-type]
 
 
 def test_a_router_has_no_other_way_to_declare_a_route():
@@ -69,7 +69,7 @@ def test_no_right_lets_a_caller_without_a_token_run_a_route(who):
 def test_the_form_of_a_request_is_checked_then_the_right_then_the_key():
     app = Router()
     app.route(CALL, "spend", SPEND, who="service", answers={}, keyed_as="spend")(with_key)
-    without_key = {"idempotency-key": None}
+    without_key: dict[str, str | None] = {"idempotency-key": None}
     stranger = user("bob")
     assert code_of(app, http("spend", claims=stranger, headers=without_key, body={})) == "invalid_request"
     assert code_of(app, http("spend", claims=stranger, headers=without_key)) == "forbidden"
@@ -84,7 +84,7 @@ def test_a_route_is_handed_the_request_under_its_stored_name():
         handed_in.append((account_id, body.amount, request.operation, request.key, request.actor))
         return answer({})
 
-    app.serve()(http("spend", claims=SERVICE, key="k"), Context("new"))
+    app.serve()(http("spend", claims=SERVICE, key="k"), Context("new"))  # type: ignore[arg-type]
     assert handed_in == [("ann", 6, "stored_name", "k", f"client:{SERVICE['client_id']}")]
 
 

@@ -1,10 +1,23 @@
 """What the functions read from their environment: a setting that makes no sense is named before anything is done."""
 
+from dataclasses import fields
+
 import pytest
 
 from shared.config import ConfigurationError, Settings
+from shared.ledger.policy import Policy
 from tests.functions.conftest import SETTINGS
-from tests.parameters import ENDS, NO_MORE_THAN, PARAMETERS, product, told, variable, without_contradiction
+from tests.parameters import (
+    DEFAULTS,
+    ENDS,
+    NO_MORE_THAN,
+    OTHER_SETTINGS,
+    PARAMETERS,
+    policy_of,
+    product,
+    told,
+    variable,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -59,20 +72,12 @@ def test_certificates_that_make_no_sense_are_refused_by_their_setting(text):
         certifications(text)
 
 
-NUMBERS = [
-    "RISING_TALENT_CONNECTS",
-    "INTERVIEW_CONNECTS",
-    "INTERVIEW_CAP_CONNECTS",
-    "INTERVIEW_WINDOW_DAYS",
-    "BADGE_MIN_PRICE",
-    "BADGE_MAX_PRICE",
-    "BADGE_PRICE_STEP",
-    "BOOST_PLACES",
-    "AUCTION_DAYS",
+NUMBERED = [
+    name for name in [*product(), "DueShards", "PromoCounters"] if {"MinValue", "MaxValue"} <= PARAMETERS[name].keys()
 ]
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("name", [variable(name) for name in NUMBERED])
 @pytest.mark.parametrize("value", [None, "", "-1", "1.5", "many"])
 def test_a_number_that_is_missing_or_none_is_refused_by_its_setting(name, value):
     environ = {key: text for key, text in (SETTINGS | {name: value}).items() if text is not None}
@@ -80,27 +85,32 @@ def test_a_number_that_is_missing_or_none_is_refused_by_its_setting(name, value)
         Settings.read(environ)
 
 
-@pytest.mark.parametrize("name", ["RISING_TALENT_CONNECTS", "INTERVIEW_CONNECTS"])
-def test_a_reward_of_nothing_is_refused(name):
-    with pytest.raises(ConfigurationError, match=name.removesuffix("_CONNECTS").lower()):
-        Settings.read(SETTINGS | {name: "0"})
+FIELDS = {name: variable(name).removesuffix("_CONNECTS").lower() for name in product()} | {
+    "CertificationConnects": "certifications"
+}
+"""The field of the policy that each parameter sets."""
 
 
-@pytest.mark.parametrize("wrong", [{"BADGE_MIN_PRICE": "0"}, {"BADGE_MAX_PRICE": "3"}, {"BADGE_PRICE_STEP": "0"}])
-def test_a_price_of_the_badge_without_sound_bounds_is_refused(wrong):
-    with pytest.raises(ConfigurationError, match="badge"):
-        Settings.read(SETTINGS | wrong)
+def as_parameter(value):
+    match value:
+        case dict():
+            return ",".join(f"{name}={number}" for name, number in value.items())
+        case tuple():
+            return ",".join(map(str, value))
+    return str(value)
+
+
+def test_every_field_of_the_policy_has_a_parameter():
+    assert sorted(FIELDS.values()) == sorted(field.name for field in fields(Policy))
+
+
+def test_the_defaults_of_the_parameters_are_those_of_the_policy():
+    assert Settings.read(OTHER_SETTINGS | DEFAULTS).policy == Policy()
 
 
 @pytest.mark.parametrize(("parameter", "value"), ENDS)
-def test_what_the_template_allows_the_functions_take(parameter, value):
-    """But for what contradicts another number, which the template cannot compare."""
-    Settings.read(SETTINGS | without_contradiction(parameter, value))
-
-
-NUMBERED = [
-    name for name in [*product(), "DueShards", "PromoCounters"] if {"MinValue", "MaxValue"} <= PARAMETERS[name].keys()
-]
+def test_a_parameter_at_its_ends_is_taken_and_sets_its_field(parameter, value):
+    assert as_parameter(getattr(policy_of(parameter, value), FIELDS[parameter])) == value
 
 
 @pytest.mark.parametrize("parameter", NUMBERED)
@@ -132,9 +142,3 @@ def test_days_ahead_that_make_no_sense_are_refused_by_their_setting(days):
 def test_prices_that_make_no_sense_are_refused_by_their_setting(prices):
     with pytest.raises(ConfigurationError, match=r"(?i)job_prices"):
         Settings.read(SETTINGS | {"JOB_PRICES": prices})
-
-
-@pytest.mark.parametrize("name", ["BOOST_PLACES", "AUCTION_DAYS"])
-def test_an_auction_of_no_places_or_no_days_is_refused(name):
-    with pytest.raises(ConfigurationError, match=name.lower()):
-        Settings.read(SETTINGS | {name: "0"})

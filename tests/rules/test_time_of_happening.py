@@ -4,6 +4,7 @@ With freelancers with 50 Connects each and a job posted at 2026-11-22T10:00:00Z,
 """
 
 import json
+from typing import Any
 
 import pytest
 
@@ -171,9 +172,9 @@ def test_a_job_still_takes_proposals_after_the_first_hire_and_no_bids(freelancer
 
 def test_the_first_version_that_names_the_time_of_posting_sets_the_close_in_whatever_order_they_arrive(api, at):
     at("2026-11-23")
-    first = {"version": 1, "price": 6, "posted_at": "2026-11-20T10:00:00Z"}
-    second = {"version": 2, "price": 7}
-    third = {"version": 3, "price": 8, "posted_at": "2026-11-10T10:00:00Z"}
+    first: dict[str, Any] = {"version": 1, "price": 6, "posted_at": "2026-11-20T10:00:00Z"}
+    second: dict[str, Any] = {"version": 2, "price": 7}
+    third: dict[str, Any] = {"version": 3, "price": 8, "posted_at": "2026-11-10T10:00:00Z"}
     for number, order in enumerate(([first, second, third], [second, first, third], [third, second, first])):
         for version in order:
             assert api.post(f"o-{number}", **version).status == 200

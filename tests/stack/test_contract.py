@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -413,7 +414,7 @@ def test_the_sandbox_clock_moves_forward_only(marketplace: Marketplace):
 
 
 @pytest.mark.parametrize("amount", [0, -1, 1.5, True, "6", None, 1_000_001, 10**400])
-def test_an_amount_is_a_whole_number_in_range(marketplace: Marketplace, amount: object):
+def test_an_amount_is_a_whole_number_in_range(marketplace: Marketplace, amount: Any):
     account = marketplace.open()
 
     answer = marketplace.spend(account, amount, "s")

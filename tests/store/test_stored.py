@@ -26,7 +26,7 @@ from shared.store.badges import BadgeCount, save_count
 from shared.store.jobs import AuctionRow, JobRow, ProposalRow
 from shared.store.promos import CampaignRow, CounterRow
 from shared.store.purchases import PurchaseRow
-from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow, RefundRow
+from shared.store.rows import AccountRow, ClaimRow, EntryRow, NoticeRow, RefundRow, Row
 from shared.store.stream import Change
 from shared.store.turns import take_turn
 from shared.store.walks import Walks
@@ -183,7 +183,7 @@ def test_what_is_stored_and_published_is_what_it_was(items):
 def test_the_story_leaves_nothing_out():
     """But what only an earlier release stored."""
     items = [json.loads(line) for line in (KEPT / "items.jsonl").read_text().splitlines()]
-    rows = {
+    rows: dict[str, list[type[Row]]] = {
         "ACCOUNT": [AccountRow],
         "ENTRY": [EntryRow],
         "CLAIM": [ClaimRow, RefundRow],

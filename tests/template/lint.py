@@ -1,8 +1,8 @@
-"""Lints the template as CloudFormation gets to see it: loops expanded, SAM's transform run, conditions decided.
+"""Lints the template as CloudFormation sees it: loops expanded, SAM's transform run, conditions decided.
 
-`sam validate --lint` reads the template as it is written. There cfn-lint lets pass what it would find in plain
-CloudFormation: a null, say, which CloudFormation refuses, is looked for only where AWS::LanguageExtensions is not
-listed. ``python -m tests.template.lint`` prints what is wrong and fails if anything is; warnings count.
+`sam validate --lint` lints the template as it is written. There cfn-lint misses what it finds in plain templates:
+a null, for example, which CloudFormation refuses, is not looked for where AWS::LanguageExtensions is listed.
+``python -m tests.template.lint`` prints what is wrong and fails if anything is; warnings count.
 """
 
 import json
@@ -31,7 +31,7 @@ STACKS = {
 """Between them, every condition is true and false."""
 REGION = "us-east-1"
 LINTED_AS_WRITTEN = {"Conditions", "Rules", "Transform", "Globals"}
-"""Decided or run by now."""
+"""Sections that have done their part once the template is transformed."""
 
 
 def problems_of(parameters: dict[str, str], text: str | None = None) -> list[str]:
@@ -51,7 +51,7 @@ def problems_of(parameters: dict[str, str], text: str | None = None) -> list[str
 
 
 def _nulls(node: object, path: str = "") -> Iterator[str]:
-    """Where they are: cfn-lint itself looks for them in some places only."""
+    """The paths of all nulls; cfn-lint looks for them in some places only."""
     if node is None:
         yield path
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()

@@ -1,16 +1,16 @@
-"""What the template's parameters allow: nothing that the functions would refuse, as far as it can tell."""
+"""The template's parameters allow nothing that the functions would refuse, as far as a template can express it."""
 
 import re
 
 import pytest
 
-from tests.parameters import ENDS, PARAMETERS, filled, product
+from tests.parameters import ENDS, PARAMETERS, filled, product, variable
 from tests.template.transform import of_type, transform
 
 ENVIRONMENT = 4096
 """Bytes that a function's environment may have in all."""
 AROUND = 6
-"""What a variable has beside its name and value where it is sent: quotes, a colon, a comma."""
+"""Bytes of a variable besides its name and value, as it is sent: quotes, a colon, a comma."""
 LONGEST_NAME = 255
 """Of a resource, with the stack's name in it, and of a queue's address or an ARN: none is longer here."""
 
@@ -72,6 +72,13 @@ def test_a_list_one_longer_than_its_limit_is_refused(parameter):
     longest = filled(parameter, "{}/s" if parameter == "JobPrices" else "{}")
     assert matches(parameter, longest)
     assert not matches(parameter, f"{longest},{'n' * 9}/s=999999")
+
+
+def test_every_function_is_given_each_parameter_under_its_own_name(written):
+    variables = written["Globals"]["Function"]["Environment"]["Variables"]
+    given = {name: value["Ref"] for name, value in variables.items() if value.get("Ref") in PARAMETERS}
+    of_all = [*product(), "Stage", "DueShards", "PromoCounters", "AccountClaim", "AgenciesClaim"]
+    assert given == {variable(name): name for name in of_all} | {"POWERTOOLS_LOG_LEVEL": "LogLevel"}
 
 
 def longest_of(parameter: str) -> int:

@@ -15,15 +15,19 @@ from tests.template.transform import TEMPLATE, conditions_of
             "and all at once",
         ),
         ("MessageRetentionPeriod: 1209600 # 14 days", "MessageRetentionPeriod: # 14 days", "null"),
-        (
-            "deadLetterTargetArn: !GetAtt ExpirySweepDeadLetters.Arn",
-            "deadLetterTargetArn: !GetAtt Nobody.Arn",
-            "Nobody",
-        ),
+        ("deadLetterTargetArn: !GetAtt AuditDeadLetters.Arn", "deadLetterTargetArn: !GetAtt Nobody.Arn", "Nobody"),
+        ('!GetAtt [!Sub "${Name}DeadLetters", Arn]', '!GetAtt [!Sub "${Name}Nobody", Arn]', "ExpirySweepNobody"),
         ("    VisibilityTimeout: 360", "    VisibilityTimeOut: 360", "VisibilityTimeOut"),
         ("Type: AWS::Events::Rule", "Type: AWS::Events::Ruler", "Ruler"),
     ],
-    ids=["a null in a label", "a null", "an attribute of nothing", "a property misspelt", "a type misspelt"],
+    ids=[
+        "a null in a label",
+        "a null",
+        "an attribute of nothing",
+        "an attribute of nothing in a loop",
+        "a property misspelt",
+        "a type misspelt",
+    ],
 )
 def test_what_cloudformation_would_refuse_is_found(right, wrong, found):
     written = TEMPLATE.read_text()

@@ -1,4 +1,4 @@
-"""What is told of a stack reaches CloudWatch whatever its log level, and never mixes with another stack's."""
+"""A stack's metrics reach CloudWatch at every log level, apart from those of any other stack."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def settings_of(level):
 
 
 def lines_of(level):
-    """What Lambda sends on of a function's standard output.
+    """The lines of a function's standard output that Lambda passes on.
 
     "If the level value field is invalid or missing, Lambda will assign the log output the level INFO", says
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html.

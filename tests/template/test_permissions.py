@@ -178,7 +178,7 @@ BESIDE_ACCOUNTS = {
     },
     "PutItem": {"JOB#j1": {"Spend"}, "PROMO#SPRING": {"Promos"}, "BADGE#PRICE": set()},
 }
-"""By action and partition, who may."""
+"""Which functions may, by action and partition."""
 
 
 def may(stack, function, action, pk="ann", attributes=(), **more):

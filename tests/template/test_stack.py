@@ -1,4 +1,4 @@
-"""What a deployment of the template stands on: nothing is lost in silence, nothing grows for ever."""
+"""What every deployment of the template guarantees: no failure goes unnoticed, and nothing grows without bound."""
 
 import inspect
 import json
@@ -114,7 +114,7 @@ def test_every_security_requirement_names_a_scheme_that_is_defined(stack):
 
 
 def test_a_document_that_names_a_scheme_which_there_is_not_would_be_found():
-    """As SAM makes it of `Authorizer: NONE` beside a default authorizer."""
+    """SAM makes one of `Authorizer: NONE` beside a default authorizer."""
     written = TEMPLATE.read_text().replace("Auth: { Authorizer: Tokens }", "Auth: { Authorizer: NONE }", 1)
     with_default = written.replace(
         "        Authorizers:\n", "        DefaultAuthorizer: Tokens\n        Authorizers:\n", 1
@@ -124,7 +124,7 @@ def test_a_document_that_names_a_scheme_which_there_is_not_would_be_found():
 
 
 def texts(node: Any) -> Any:
-    """With a text in the place of each intrinsic function: what it becomes is one."""
+    """The same with a text in place of each intrinsic function, since its value is one."""
     match node:
         case {"Ref": name}:
             return name
@@ -254,7 +254,7 @@ def test_only_the_services_own_clients_get_their_scopes(production):
 
 
 def test_the_secret_that_events_are_signed_with_is_made_by_the_stack(stack):
-    """As base64, and known to nobody who reads the template."""
+    """It is base64, and does not stand in the template."""
     (secret,) = of_type(stack, "AWS::SecretsManager::Secret").values()
     generated = secret["GenerateSecretString"]
     assert "SecretString" not in secret
@@ -280,7 +280,7 @@ def test_outside_the_sandbox_the_table_cannot_be_deleted(production, sandbox):
 def test_a_stack_cannot_turn_into_a_sandbox_nor_a_sandbox_into_anything_else(production, sandbox):
     """CloudFormation replaces no resource that has a name of its own, and what a table's key is needs replacement.
 
-    See tests/engines/test_stage.py, where an engine refuses it.
+    See tests/template/test_stage.py, where an engine refuses it.
     """
     staging = transform(Stage="staging")
     marks = [of_type(stack, "AWS::DynamoDB::Table")["StageMark"] for stack in (production, staging, sandbox)]
@@ -339,7 +339,7 @@ def test_a_due_index_holds_keys_only(stack):
     assert {index["KeySchema"][0]["AttributeName"] for index in indexes} == {"shard"}
 
 
-# --- Failures end somewhere ---
+# --- Failures are kept ---
 
 
 @pytest.mark.parametrize("name", SCHEDULED)
@@ -427,7 +427,7 @@ def test_with_a_sender_notices_are_mailed_by_a_queue_that_leaves_what_fails_asid
 
 
 def test_a_sender_needs_the_stacks_own_user_pool(written):
-    """The ledger knows no addresses."""
+    """The ledger stores no e-mail addresses."""
     (rule,) = [rule for name, rule in written["Rules"].items() if "Sender" in name]
     assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "Issuer"}, ""]}
 
@@ -442,7 +442,7 @@ def test_queues_are_encrypted_and_dead_letters_kept_for_two_weeks(stack):
     assert {queues[name]["MessageRetentionPeriod"] for name in DEAD_LETTERS} == {14 * 24 * 3600}
 
 
-# --- Somebody hears of it ---
+# --- Alarms ---
 
 
 def test_every_function_has_an_alarm_on_errors(production):

@@ -19,7 +19,7 @@ def aws():
 
 
 def template():
-    """Of the stack's, what an update must not reach."""
+    """A template with the resources that such an update must not reach."""
     written = source()
     return json.dumps(
         {
