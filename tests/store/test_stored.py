@@ -70,7 +70,7 @@ def jobs(driver, _):
     driver.propose("canceled", "canceled")
     driver.propose("unknown", "unknown", account="bob", amount=2)
     for event in JobEvent:
-        driver.tell(event, "ended")
+        driver.report(event, "ended")
     driver.end("canceled")
     driver.sweep()
     driver.propose("left", "left", account="bob", amount=2)
@@ -88,7 +88,7 @@ def boosts(driver, _):
     driver.end("gone")
     driver.boost(2, "open", job="open")
     driver.sweep()
-    driver.tell(JobEvent.FILLED, "won")
+    driver.report(JobEvent.FILLED, "won")
 
 
 def purchases(driver, provider):
