@@ -43,6 +43,7 @@ def measure() -> Crowd:
         driver = _usual(endpoint_url)
         for number in range(WARM_UPS):  # Java compiles the engine's code as it runs
             one_by_one(driver, f"warm {number}")
+        at_once(driver, "warm")  # each caller has its connection from now on, as each Lambda function has
         rounds = [
             (one_by_one(driver, f"alone {number}"), *at_once(driver, f"all {number}")) for number in range(ROUNDS)
         ]

@@ -127,13 +127,13 @@ def test_whoever_loses_again_waits_and_decides_on_what_is_there_then(driver, fau
     assert (len(pauses), spent.entry.balance_after, driver.balance()) == (1, 2, 2)
 
 
-def test_the_pauses_grow_sixteenfold_up_to_one_and_a_half_seconds_and_end_at_the_deadline(monkeypatch):
+def test_the_pauses_grow_eightfold_up_to_six_tenths_of_a_second_and_end_at_the_deadline(monkeypatch):
     now, longest = [0.0], []
     monkeypatch.setattr("shared.services.retry.RANDOM.uniform", lambda _, most: longest.append(most) or most)
     monkeypatch.setattr("shared.services.retry.time.monotonic", lambda: now[0])
     monkeypatch.setattr("shared.services.retry.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    assert len(list(attempts(2.5))) == 5
-    assert longest == pytest.approx([0.02, 0.32, 1.5, 1.5])
+    assert len(list(attempts(1.5))) == 6
+    assert longest == pytest.approx([0.02, 0.16, 0.6, 0.6, 0.6])
 
 
 def test_whoever_comes_second_may_find_too_little_left(driver, faults):
