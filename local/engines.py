@@ -50,6 +50,9 @@ def dynamodb_local() -> Iterator[str]:
         process = subprocess.Popen(
             [
                 java,
+                # It runs for minutes: what compiles better and collects in more threads costs more than it brings.
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
                 f"-Djava.library.path={jar.parent / 'DynamoDBLocal_lib'}",
                 "-Dsqlite4java.library.path=" + str(jar.parent / "DynamoDBLocal_lib"),
                 "-jar",
