@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.settling import settling
 from shared.services.retry import attempts
-from shared.services.views import entry_view
+from shared.services.views import entry_view, reference_view
 from shared.store.errors import ContentionError
 from shared.store.rows import instant, time_key
 
@@ -207,7 +207,7 @@ def _fitting(texts: list[str], room: int) -> tuple[int, int]:
 
 
 def _csv_row(entry: Entry) -> list[str | int]:
-    reference = " ".join(f"{key}={value}" for key, value in entry.reference.items())
+    reference = " ".join(f"{key}={value}" for key, value in reference_view(entry).items())
     lots = " ".join(
         f"{bucket.expires_on}{'/paid' if bucket.paid else '/free'}:{amount:+d}"
         for bucket, amount in sorted(entry.slices.items())

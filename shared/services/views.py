@@ -76,8 +76,13 @@ def entry_view(entry: Entry) -> dict[str, Any]:
         "balance_after": entry.balance_after,
         "lots": _lots(entry.slices),
         "reason": entry.reason,
-        "reference": dict(entry.reference),
+        "reference": reference_view(entry),
     }
+
+
+def reference_view(entry: Entry) -> dict[str, str]:
+    """Sorted by name, as DynamoDB keeps no order: so a repeat answers with the first body to the byte."""
+    return dict(sorted(entry.reference.items()))
 
 
 def purchase_view(bought: Bought) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The functions on DynamoDB Local and moto: each test calls handlers with events, at a time that it sets, on empty tables.
+"""The functions on DynamoDB Local and moto: each test calls handlers, at a time that it sets, on empty tables.
 
 The environment is the one that the template gives a function.
 """

@@ -1,4 +1,4 @@
-"""The fixtures of the rules: the functions on DynamoDB Local and moto, called as their triggers do, at a time that a test sets."""
+"""The fixtures of the rules: the functions on DynamoDB Local and moto, called as their triggers do."""
 
 import json
 from collections.abc import Callable
