@@ -113,7 +113,7 @@ bench: setup
 # The inner loop: what can be known without a stack, in half a minute.
 .PHONY: check
 check: types
-	$(BIN)/python -m pytest -q -n auto --dist worksteal tests/core tests/template/test_markdown.py
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile=quick tests/core tests/template/test_markdown.py
 
 .PHONY: types
 types: .venv/.installed

@@ -17,6 +17,8 @@ ENGINES = {"dynamodb-local": dynamodb_local, "ministack": ministack}
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 # Others in every run, and many: to go looking for what nobody thought of.
 settings.register_profile("long", max_examples=2_000, deadline=None, print_blob=True)
+# Fewer of the same, for the inner loop.
+settings.register_profile("quick", max_examples=25, derandomize=True, deadline=None)
 settings.load_profile("deterministic")
 
 # A botocore session reads the description of a service, a megabyte of JSON, for its first client: tests make many.
