@@ -10,16 +10,16 @@ Measured: 64 threads at once on one account, one spend each, on a warm DynamoDB 
 multiple of the same spends one after another; refused is how many of the 64 were not done by their deadline; lost is
 how many transactions were refused for each spend:
 
-====================================================  ===========  =======  ====
-policy                                               time         refused  lost
-====================================================  ===========  =======  ====
-at once, then wait up to 20 ms x 8, at most 1 s      4.3          35
-at once, then wait up to 20 ms x 8, at most 2 s      4.5          17
-wait up to 20 ms x 16, at most 1.5 s                 4.2          0
-turns of 40 ms, then up to 20 ms x 16, at most 1.5 s 2.7 to 4.3   0        1.4
-turns of 30 ms, then up to 20 ms x 8, at most 0.6 s  2.5 to 3.5   0 to 1   1.3
-turns of 40 ms, then up to 20 ms x 8, at most 0.6 s  2.9 to 3.2   0        1.3
-====================================================  ===========  =======  ====
+====================================================  ==========  =======  ====
+policy                                                time        refused  lost
+====================================================  ==========  =======  ====
+at once, then wait up to 20 ms x 8, at most 1 s       4.3         35
+at once, then wait up to 20 ms x 8, at most 2 s       4.5         17
+wait up to 20 ms x 16, at most 1.5 s                  4.2         0
+turns of 40 ms, then up to 20 ms x 16, at most 1.5 s  2.7 to 4.3  0        1.4
+turns of 30 ms, then up to 20 ms x 8, at most 0.6 s   2.5 to 3.5  0 to 1   1.3
+turns of 40 ms, then up to 20 ms x 8, at most 0.6 s   2.6 to 3.2  0        1.3
+====================================================  ==========  =======  ====
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from shared.store.table import Table
 
 TURNS_SK = "TURNS"
-MOST_WAITING = 200
+MOST_WAITING = 125
+"""As many as have their turn in time: a turn is 40 ms, and no caller waits longer than 5 s."""
 FORGOTTEN_AFTER_S = 5
 """No caller waits longer, so turns that were taken earlier are not used any more."""
 
@@ -33,8 +34,8 @@ class TurnsRow(Row):
 def take_turn(table: Table, account_id: str, version: int) -> int:
     """The version of the account at which it is the caller's turn: ``version``, or the first that nobody waits for.
 
-    One call of one write unit; two for the first that waits, and up to three for those that came together with it.
-    Where the table is too busy for that, ``version``, which is a turn at once.
+    One call of one write unit if nobody waits, two if somebody does, three if the turns of others end meanwhile. If the
+    table is too busy for that, the next version: any turn but one at once.
     """
     rows, now = table.rows(TurnsRow), int(time.time())
     nobody_waits = rows.last.does_not_exist() | ~rows.last.between(version, version + MOST_WAITING)
