@@ -49,7 +49,7 @@ HANDLERS = {
     "ExpirySweepFunction": "expiry_sweep",
 }
 BARE = "import boto3; boto3.client('dynamodb')"
-IMPORTS = 7
+IMPORTS = 15
 CLIENTS, REQUESTS = 8, 25
 RATIO, MEGABYTES = 1.5, 25
 CROWD_RATIO = 3
@@ -125,23 +125,19 @@ def import_seconds(code: str, paths: list[Path], environ: dict[str, str]) -> flo
     return float(done.stdout.splitlines()[-1])
 
 
-def imports(runtime: Path, environ: dict[str, str]) -> list[Row]:
-    """Each in fresh processes, alternating with the bare client so that both run under the same load."""
-    took: dict[str, list[float]] = {name: [] for name in ["", *HANDLERS]}
-    for _ in range(IMPORTS + 1):
-        took[""].append(import_seconds(BARE, [runtime], environ))
-        for name, handler in HANDLERS.items():
-            code = f"import functions.{handler}.app"
-            took[name].append(import_seconds(code, [BUILT / name, runtime], environ))
-    least = {name: min(seconds[1:]) for name, seconds in took.items()}  # the least disturbed run
-    return [
-        ratio(
-            f"import {HANDLERS[name]} / boto3 + client",
-            least[name] / least[""],
-            f"{least[name] * 1000:.0f} ms / {least[''] * 1000:.0f} ms",
+def imports(runtime: Path, environ: dict[str, str]) -> Iterator[Row]:
+    """Each in fresh processes, in pairs with the bare client: the machine is faster at one moment than at the next."""
+    for name, handler in HANDLERS.items():
+        code, paths = f"import functions.{handler}.app", [BUILT / name, runtime]
+        import_seconds(code, paths, environ)  # compiles it
+        pairs = [
+            (import_seconds(code, paths, environ), import_seconds(BARE, [runtime], environ)) for _ in range(IMPORTS)
+        ]
+        yield ratio(
+            f"import {handler} / boto3 + client",
+            statistics.median(ours / bare for ours, bare in pairs),
+            " / ".join(f"{statistics.median(seconds) * 1000:.0f} ms" for seconds in zip(*pairs, strict=True)),
         )
-        for name in HANDLERS
-    ]
 
 
 # --- Warm handlers --------------------------------------------------------------------------------------------
