@@ -2,16 +2,13 @@
 
 import json
 import time
-from collections import Counter as Tally
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Any
 
 from shared.ledger.accounts import OpenAccount, open_account
 from shared.ledger.auction import Auction, Interaction
-from shared.ledger.audit import audit
 from shared.ledger.badges import is_badge
 from shared.ledger.calendar import expiry_of_lot, midnight
 from shared.ledger.commands import Settle, decide
@@ -33,9 +30,9 @@ from shared.ledger.model import (
     Status,
 )
 from shared.ledger.policy import Policy
-from shared.ledger.promos import Campaign, Counter, promo_claim
+from shared.ledger.promos import Campaign, Counter
 from shared.ledger.proposals import ProposalSent, Spend
-from shared.ledger.purchases import Order, PaymentSource, Purchase, PurchaseState
+from shared.ledger.purchases import Order, PaymentSource, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.audits import Audited, audit_account
 from shared.services.badges import Switched, switch_badge
@@ -50,15 +47,13 @@ from shared.services.proposals import refund_spend, spend_on_proposal
 from shared.services.purchases import Bought, buy, read_purchase, reconcile
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.store.errors import StoreError
-from shared.store.jobs import AuctionRow, Jobs, ProposalRow
-from shared.store.promos import CAMPAIGN_SK, CampaignRow, read_campaign, read_counters
-from shared.store.purchases import DuePurchase, PurchaseRow, purchase_sk
+from shared.store.jobs import Jobs
+from shared.store.promos import read_campaign, read_counters
+from shared.store.purchases import DuePurchase
 from shared.store.rows import (
     NOTICES,
     EntryRow,
-    RefundRow,
     Row,
-    claim_sk,
 )
 from shared.store.table import Page, Table
 from shared.store.transaction_items import Put
@@ -402,121 +397,3 @@ class Driver:
                 decision = decide(after, command, noon(day), self.policy)
                 after, entries = decision.account, [*entries, *decision.entries]
             self.table.commit(before, Decision(after, tuple(entries)))
-
-
-def problems_in(table: Table) -> list[str]:
-    """Every contradiction in every account of a table and its purchases, promo codes, proposals and holds."""
-    found = []
-    promos: Tally[str] = Tally()
-    journals = {account_id: table.journal(account_id) for account_id in _accounts(table)}
-    for account_id, journal in journals.items():
-        account = table.account(account_id)
-        found += [
-            f"{account_id}: {finding.invariant}: {problem}"
-            for finding in audit(account, journal, purchases_of(table, account_id))
-            for problem in finding.problems
-        ]
-        found += problems_of_refunds(table, account_id, journal)
-        promos.update(entry.reference["code"] for entry in journal if entry.type is EntryType.PROMO)
-        found += [
-            f"{account_id}: {entry.reference['code']} was redeemed without a claim"
-            for entry in journal
-            if entry.type is EntryType.PROMO and not table.claim(account_id, promo_claim(entry.reference["code"]))
-        ]
-    counted = counted_redemptions(table)
-    if +counted != promos:
-        found.append(f"promo codes: {counted} were counted, {promos} were given")
-    job_of = cache(Jobs(table).job)
-    rows = proposals_in(table)
-    found += [problem for row in rows for problem in problems_of(table, row, job_of(row.proposal().job_id))]
-    return found + problems_of_holds(table, journals.values())
-
-
-def problems_of_holds(table: Table, journals: Iterable[list[Entry]]) -> list[str]:
-    """The open holds of accounts are those of the auctions: each is of one place, or in the endings."""
-    held = {}
-    for journal in journals:
-        ended = {
-            entry.reference["hold_id"] for entry in journal if entry.type in {EntryType.RELEASE, EntryType.CAPTURE}
-        }
-        for entry in journal:
-            if entry.type is EntryType.HOLD and (hold_id := entry.reference["hold_id"]) not in ended:
-                held[hold_id] = held.get(hold_id, 0) - entry.amount
-    bid: dict[str, int] = {}
-    rows = table.rows(AuctionRow)
-    for row in rows.scan(rows.auction.exists(), consistent_read=True):
-        auction = row.stored()
-        open_ = [boost for boost in auction.places if not boost.captured] + [end.boost for end in auction.endings]
-        bid |= {boost.hold_id: boost.bid for boost in open_ if boost.hold_id in held or boost in auction.places}
-    return [] if held == bid else [f"boosts: accounts hold {held}, auctions say {bid}"]
-
-
-def problems_of(table: Table, row: ProposalRow, job: Job | None) -> list[str]:
-    """A proposal has a spend, and is refunded whole if its job is."""
-    proposal = row.proposal()
-    name = f"proposal of {proposal.account_id} on {proposal.job_id}"
-    spend = table.entry(proposal.account_id, proposal.spend_id)
-    back = came_back(table, proposal)
-    problems = []
-    if spend is None or spend.amount != -proposal.cost:
-        problems.append(f"{name} cost {proposal.cost}, its entry is {spend}")
-    if row.refunded_at and not (back == proposal.cost and job):
-        problems.append(f"{name} is marked as refunded, {back} of {proposal.cost} came back, its job is {job}")
-    if job and job.refunds and not job.refunds_due and back != proposal.cost:
-        problems.append(f"{name} has come back with {back} of {proposal.cost}, its job is {job}")
-    return problems
-
-
-def came_back(table: Table, proposal: Proposal) -> int:
-    """How much of a proposal was refunded, by the item that each refund updates."""
-    row = table.get(RefundRow, proposal.account_id, claim_sk(f"refund#{proposal.spend_id}"))
-    return row.came_back if row else 0
-
-
-def problems_of_refunds(table: Table, account_id: str, journal: list[Entry]) -> list[str]:
-    """The refunds of a spend add up to the number of its item; earlier releases wrote no number."""
-    given: Tally[str] = Tally()
-    for entry in journal:
-        if entry.type is EntryType.REFUND and "spend_id" in entry.reference:
-            given[entry.reference["spend_id"]] += entry.amount
-    if not given:
-        return []
-    rows, prefix = table.rows(RefundRow), claim_sk("refund#")
-    found = list(rows.query(account_id, rows.sk.startswith(prefix), consistent_read=True))
-    noted = {row.sk.removeprefix(prefix): row.came_back for row in found}
-    noted = {spend_id: given[spend_id] if number is None else number for spend_id, number in noted.items()}
-    return [] if noted == given else [f"{account_id}: refunds gave {given}, and {noted} were noted"]
-
-
-def proposals_in(table: Table) -> list[ProposalRow]:
-    rows = table.rows(ProposalRow)
-    return list(rows.scan(rows.proposal_id.exists(), consistent_read=True))
-
-
-def counted_redemptions(table: Table) -> Tally[str]:
-    """By code, how many redemptions its counters gave."""
-    rows = table.rows(CampaignRow)
-    campaigns = [row.campaign() for row in rows.scan(rows.sk == CAMPAIGN_SK, consistent_read=True)]
-    return Tally(
-        {campaign.code: sum(counter.taken for counter in read_counters(table, campaign)) for campaign in campaigns}
-    )
-
-
-def completed_purchases(table: Table) -> dict[str, int]:
-    """The quantities, by purchase."""
-    return {
-        purchase.purchase_id: purchase.quantity
-        for account_id in _accounts(table)
-        for purchase in purchases_of(table, account_id)
-        if purchase.state is PurchaseState.COMPLETED
-    }
-
-
-def purchases_of(table: Table, account_id: str) -> list[Purchase]:
-    rows = table.rows(PurchaseRow)
-    found = rows.query(account_id, rows.sk.startswith(purchase_sk("")), consistent_read=True)
-    return [row.purchase() for row in found]
-
-
-def _accounts(table: Table) -> list[str]:
-    return [row.pk for row in table._account.scan(table._account.kind.exists(), consistent_read=True)]

@@ -42,8 +42,9 @@ from shared.store.rows import ACCOUNT_SK, AccountRow, instant
 from tests.core.awkward import LONG_PAUSES, OPENED_ON, PAUSES, POLICIES, next_leap_day
 from tests.core.builders import BACK, INSTANT, NOT_BACK, QUIET, Book
 from tests.core.story import check_story, interviews, left_for_interviews, week_paid_for, when
-from tests.driver import Driver, RecordingQueue, completed_purchases, deadline, problems_in
+from tests.driver import Driver, RecordingQueue, deadline
 from tests.faults import PUT, TRANSACT, KilledError, answer_lost, dies, request_lost
+from tests.invariants import completed_purchases, problems_in
 from tests.table import LEDGER, SANDBOX, create_table
 
 KINDS = {"ann": Kind.FREELANCER, "bob": Kind.FREELANCER, "acme": Kind.AGENCY}

@@ -17,10 +17,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.driver import problems_in
 from tests.faults import FaultInjector
 from tests.functions.api import Api
 from tests.functions.events import PAYMENT_SECRET
+from tests.invariants import problems_in
 from tests.parameters import DEFAULTS, OTHER_SETTINGS
 from tests.table import SANDBOX, create_table
 

@@ -10,8 +10,9 @@ from local.engines import CREDENTIALS
 from shared.sandbox.payments import Behaviour, SandboxGateway
 from shared.sandbox.table import SandboxTable
 from shared.store.table import Table
-from tests.driver import Driver, completed_purchases, problems_in
+from tests.driver import Driver
 from tests.faults import FaultInjector
+from tests.invariants import completed_purchases, problems_in
 from tests.table import SANDBOX, create_table
 
 SHARDS = 4

@@ -12,8 +12,9 @@ from shared.services.audits import Finished, Running, UnfinishedError, audit_acc
 from shared.store.audits import Audits, Job
 from shared.store.errors import AuditMovedError
 from tests.core.builders import noon
-from tests.driver import RecordingQueue, deadline, purchases_of
+from tests.driver import RecordingQueue, deadline
 from tests.faults import GET, QUERY
+from tests.invariants import Contents
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_purchases_are_read_in_pages(driver, provider, monkeypatch, count):
     monkeypatch.setattr("shared.store.purchases.PURCHASES_A_PAGE", 2)
     gateway = provider.that(Behaviour.SUCCEED)
     read = list(audits._purchases(driver.ledger, "ann", deadline()))
-    assert read == purchases_of(driver.table, "ann")
+    assert read == Contents(driver.table).purchases("ann")
     assert len(read) == count
     assert problems(driver.audit(gateway)) == []
 
@@ -87,7 +88,7 @@ def test_purchases_in_every_state_match_their_charges(driver, provider):
     driver.buy(50, provider.that(Behaviour.SUCCEED), "tried again")
     gateway = provider.that(Behaviour.SUCCEED)
     assert problems(driver.audit(gateway)) == []
-    for purchase in purchases_of(driver.table, "ann"):
+    for purchase in Contents(driver.table).purchases("ann"):
         driver.reconcile(purchase.purchase_id, gateway)
     audited = driver.audit(gateway)
     assert (problems(audited), audited.charges_compared) == ([], True)
