@@ -5,34 +5,41 @@ import pytest
 from tests.template.lint import STACKS, problems_of
 from tests.template.transform import TEMPLATE, conditions_of
 
+MISTAKES = {
+    "a null in a label": (
+        '"Work that falls due, and work that comes all at once"',
+        "Work that falls due, and all at once",
+        "and all at once",
+    ),
+    "a null": ("MessageRetentionPeriod: 1209600 # 14 days", "MessageRetentionPeriod: # 14 days", "null"),
+    "an attribute of nothing": (
+        "deadLetterTargetArn: !GetAtt AuditDeadLetters.Arn",
+        "deadLetterTargetArn: !GetAtt Nobody.Arn",
+        "Nobody",
+    ),
+    "an attribute of nothing in a loop": (
+        '!GetAtt [!Sub "${Name}DeadLetters", Arn]',
+        '!GetAtt [!Sub "${Name}Nobody", Arn]',
+        "ExpirySweepNobody",
+    ),
+    "a property misspelt": ("    VisibilityTimeout: 360", "    VisibilityTimeOut: 360", "VisibilityTimeOut"),
+    "a type misspelt": ("Type: AWS::Events::Rule", "Type: AWS::Events::Ruler", "Ruler"),
+}
+"""What is right, what is written in its place, and what of it the linter names."""
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "found"),
-    [
-        (
-            '"Work that falls due, and work that comes all at once"',
-            "Work that falls due, and all at once",
-            "and all at once",
-        ),
-        ("MessageRetentionPeriod: 1209600 # 14 days", "MessageRetentionPeriod: # 14 days", "null"),
-        ("deadLetterTargetArn: !GetAtt AuditDeadLetters.Arn", "deadLetterTargetArn: !GetAtt Nobody.Arn", "Nobody"),
-        ('!GetAtt [!Sub "${Name}DeadLetters", Arn]', '!GetAtt [!Sub "${Name}Nobody", Arn]', "ExpirySweepNobody"),
-        ("    VisibilityTimeout: 360", "    VisibilityTimeOut: 360", "VisibilityTimeOut"),
-        ("Type: AWS::Events::Rule", "Type: AWS::Events::Ruler", "Ruler"),
-    ],
-    ids=[
-        "a null in a label",
-        "a null",
-        "an attribute of nothing",
-        "an attribute of nothing in a loop",
-        "a property misspelt",
-        "a type misspelt",
-    ],
-)
-def test_what_cloudformation_would_refuse_is_found(right, wrong, found):
+
+@pytest.fixture(scope="module")
+def problems() -> list[str]:
+    """Of a template with every mistake: it is linted once, as that takes seconds."""
     written = TEMPLATE.read_text()
-    assert right in written
-    problems = problems_of(STACKS["production"], written.replace(right, wrong))
+    for right, wrong, _ in MISTAKES.values():
+        assert right in written
+        written = written.replace(right, wrong)
+    return problems_of(STACKS["production"], written)
+
+
+@pytest.mark.parametrize("found", [found for _, _, found in MISTAKES.values()], ids=MISTAKES)
+def test_what_cloudformation_would_refuse_is_found(found, problems):
     assert [each for each in problems if found in each and each.startswith("E")]
 
 
