@@ -40,6 +40,7 @@ def up(port: int | None = None) -> dict[str, Any]:
     port = running.port if running else port or before.get("port") or DEFAULT_PORT
     if not running:
         move_state(before.get("port"), port)
+        forget_stream_positions()
         running = start(port)
     endpoint_url = f"http://{ministack.HOST}:{port}"
     wanted = fingerprint()
@@ -67,6 +68,15 @@ def move_state(old: int | None, new: int) -> None:
         for saved in STATE.glob("services/*.json"):
             text = saved.read_text()
             saved.write_text(text.replace(f"{ministack.HOST}:{old}", f"{ministack.HOST}:{new}"))
+
+
+def forget_stream_positions() -> None:
+    """Have the streams read from their beginning: ministack keeps how far each was read, and not what is in it."""
+    saved = STATE / "services" / "lambda.json"
+    if saved.exists():
+        state = json.loads(saved.read_text())
+        state["payload"]["dynamodb_stream_positions"]["data"] = {}
+        saved.write_text(json.dumps(state))
 
 
 def start(port: int) -> Running:
