@@ -89,11 +89,10 @@ class Contents:
                 yield self._row(row, pk, sk)
 
 
-def problems_in(table: Table) -> list[str]:
+def problems_in(contents: Contents) -> list[str]:
     """Every contradiction in every account of a table and its purchases, promo codes, proposals and holds."""
     found = []
     promos: Tally[str] = Tally()
-    contents = Contents(table)
     journals = {account_id: contents.journal(account_id) for account_id in contents.accounts}
     for account_id, journal in journals.items():
         account = contents.account(account_id)
@@ -118,11 +117,10 @@ def problems_in(table: Table) -> list[str]:
     return found + _problems_of_holds(contents, journals.values())
 
 
-def completed_purchases(table: Table) -> dict[str, int]:
-    """The quantities, by purchase."""
-    contents = Contents(table)
+def completed_purchases(contents: Contents) -> dict[str, int]:
+    """What they cost, in cents, by id."""
     return {
-        purchase.purchase_id: purchase.quantity
+        purchase.purchase_id: purchase.amount_cents
         for account_id in contents.accounts
         for purchase in contents.purchases(account_id)
         if purchase.state is PurchaseState.COMPLETED

@@ -1,5 +1,6 @@
 """The stack's tables, made on any engine from the template itself, so that tests and deployment cannot drift."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,14 @@ def shape_of(logical_id: str) -> dict[str, Any]:
     return {name: properties[name] for name in SHAPE if name in properties}
 
 
-def create_table(client: Any, name: str, logical_id: str = LEDGER) -> None:
+def create_table(client: Any, name: str, logical_id: str = LEDGER, *, exist_ok: bool = False) -> None:
     """Make the table that the template calls `logical_id`. Every engine here has it ready at once."""
-    client.create_table(TableName=name, **shape_of(logical_id))
+    with suppress(*[client.exceptions.ResourceInUseException] if exist_ok else []):
+        client.create_table(TableName=name, **shape_of(logical_id))
+
+
+def empty_table(client: Any, name: str, logical_id: str = LEDGER) -> None:
+    """Delete what a table holds. Where that is little, it takes less time than to make the table anew."""
+    keys = [key["AttributeName"] for key in shape_of(logical_id)["KeySchema"]]
+    for item in client.scan(TableName=name, ConsistentRead=True)["Items"]:
+        client.delete_item(TableName=name, Key={key: item[key] for key in keys})

@@ -44,7 +44,7 @@ from tests.core.builders import BACK, INSTANT, NOT_BACK, QUIET, Book
 from tests.core.story import check_story, interviews, left_for_interviews, week_paid_for, when
 from tests.driver import Driver, RecordingQueue, deadline
 from tests.faults import PUT, TRANSACT, KilledError, answer_lost, dies, request_lost
-from tests.invariants import completed_purchases, problems_in
+from tests.invariants import Contents, completed_purchases, problems_in
 from tests.table import LEDGER, SANDBOX, create_table
 
 KINDS = {"ann": Kind.FREELANCER, "bob": Kind.FREELANCER, "acme": Kind.AGENCY}
@@ -544,7 +544,7 @@ class Years:
         while self.news:
             self.tell(self.news.pop(self.random.randrange(len(self.news))))
         self.everything_runs()
-        assert problems_in(self.driver.table) == []
+        assert problems_in(Contents(self.driver.table)) == []
         self.check_purchases()
         self.check_jobs()
         for name in NAMES:
@@ -565,7 +565,7 @@ class Years:
     def check_purchases(self) -> None:
         """Nobody waits for an answer, and charges and completed purchases match one to one."""
         assert list(Purchases(self.driver.table).due(self.now + timedelta(days=1))) == []
-        assert self.provider.charges == sorted(completed_purchases(self.driver.table))
+        assert self.provider.charges == sorted(completed_purchases(Contents(self.driver.table)))
 
     def check_jobs(self) -> None:
         """No proposal has still to come back, no hold to end of which that is decided, and each paid what it had to."""

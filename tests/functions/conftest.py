@@ -20,9 +20,9 @@ from moto import mock_aws
 from tests.faults import FaultInjector
 from tests.functions.api import Api
 from tests.functions.events import PAYMENT_SECRET
-from tests.invariants import problems_in
+from tests.invariants import Contents, completed_purchases, problems_in
 from tests.parameters import DEFAULTS, OTHER_SETTINGS
-from tests.table import SANDBOX, create_table
+from tests.table import SANDBOX, create_table, empty_table
 
 if TYPE_CHECKING:
     from tests.functions.stream import Listener
@@ -76,6 +76,7 @@ def aws(started: Callable[[str], str]) -> Iterator[None]:
         secrets = client("secretsmanager")
         with suppress(secrets.exceptions.ResourceExistsException):  # the rules have this fixture once more, inside
             secrets.create_secret(Name=SETTINGS["PAYMENT_SECRET_ARN"], SecretString=PAYMENT_SECRET)
+        create_table(client("dynamodb"), "sandbox", SANDBOX, exist_ok=True)
         yield
 
 
@@ -113,15 +114,13 @@ def everything() -> list[dict[str, Any]]:
 @contextmanager
 def fresh_tables() -> Iterator[None]:
     """Empty at first; in the end every account holds to every invariant, and charges match completed purchases."""
-    names = {"ledger": "Table", "sandbox": SANDBOX}
-    for name, logical_id in names.items():
-        create_table(client("dynamodb"), name, logical_id)
+    create_table(client("dynamodb"), "ledger")
     yield
-    problems, charged, completed = problems_in(ledger_table()), charges(), completed_everywhere()
-    for name in names:
-        client("dynamodb").delete_table(TableName=name)
-    assert problems == []
-    assert charged == completed
+    contents, charged = Contents(ledger_table()), charges()
+    client("dynamodb").delete_table(TableName="ledger")
+    empty_table(client("dynamodb"), "sandbox", SANDBOX)
+    assert problems_in(contents) == []
+    assert charged == completed_purchases(contents)
 
 
 @pytest.fixture
@@ -222,13 +221,6 @@ def charges() -> dict[str, int]:
     found = {row["pk"]["S"].rpartition("-")[0]: int(row["amount_cents"]["N"]) for row in charged}
     assert len(found) == len(charged), "a purchase was charged twice"
     return found
-
-
-def completed_everywhere() -> dict[str, int]:
-    """What the ledger's completed purchases cost, in cents."""
-    completed = {"AttributeValueList": [{"S": "completed"}], "ComparisonOperator": "EQ"}
-    rows = client("dynamodb").scan(TableName="ledger", ScanFilter={"state": completed})["Items"]
-    return {row["sk"]["S"].removeprefix("PURCHASE#"): int(row["amount_cents"]["N"]) for row in rows}
 
 
 @pytest.fixture(autouse=True)
