@@ -86,7 +86,10 @@ def reference_view(entry: Entry) -> dict[str, str]:
 
 
 def purchase_view(bought: Bought) -> dict[str, Any]:
-    """``promo``, if there was one and the purchase is completed: its entry, or the code of its refusal."""
+    """``promo``, if there was one and the purchase is completed: its entry, or the code of its refusal.
+
+    ``action`` is there while the bank waits for the buyer.
+    """
     purchase = bought.purchase
     view: dict[str, Any] = {
         "purchase_id": purchase.purchase_id,
@@ -95,8 +98,16 @@ def purchase_view(bought: Bought) -> dict[str, Any]:
         "amount_cents": purchase.amount_cents,
         "currency": purchase.currency,
     }
+    if bought.action and purchase.action_until:
+        view["action"] = {
+            "url": bought.action.url,
+            "client_secret": bought.action.client_secret,
+            "expires_at": instant(purchase.action_until),
+        }
     if purchase.declined_because:
         view["declined_because"] = purchase.declined_because
+    if purchase.receipt_url:
+        view["receipt_url"] = purchase.receipt_url
     if bought.entry:
         view["entry"] = entry_view(bought.entry)
     if bought.promo:
