@@ -104,6 +104,16 @@ class Purchases:
             )
             return [row.purchase() for row in rows]
 
+    def all_of(self, account_id: str) -> list[Purchase]:
+        """All purchases of an account, by id; strongly consistent, one call for each 1 MB.
+
+        Raises:
+            ContentionError: throttling, or no answer.
+        """
+        prefix = self._row.sk.startswith(purchase_sk(""))
+        with contention_from_aws(reading=True):
+            return [row.purchase() for row in self._row.query(account_id, prefix, consistent_read=True)]
+
     def save(self, before: Purchase | None, after: Purchase) -> Purchase:
         """Put a purchase, if it is as it was read or, where ``before`` is None, does not exist.
 
