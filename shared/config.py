@@ -79,6 +79,7 @@ def _policy(environ: Mapping[str, str]) -> Policy:
             unit_price_cents=_number(environ, "UNIT_PRICE_CENTS"),
             minimum_purchase=_number(environ, "MINIMUM_PURCHASE"),
             currency=text_of(environ, "CURRENCY"),
+            action_minutes=_number(environ, "ACTION_MINUTES"),
             expiring_soon_days=_number(environ, "EXPIRING_SOON_DAYS"),
             expiry_notice_days=_numbers(environ, "EXPIRY_NOTICE_DAYS"),
             badge_min_price=_number(environ, "BADGE_MIN_PRICE"),

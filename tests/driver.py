@@ -32,7 +32,7 @@ from shared.ledger.model import (
 from shared.ledger.policy import Policy
 from shared.ledger.promos import Campaign, Counter
 from shared.ledger.proposals import ProposalSent, Spend
-from shared.ledger.purchases import Order, PaymentSource, PurchaseState
+from shared.ledger.purchases import Order, PaymentSource, Purchase, PurchaseState
 from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.audits import Audited, audit_account
 from shared.services.badges import Switched, switch_badge
@@ -44,12 +44,12 @@ from shared.services.jobs import apply_job_event, interact_on_job, read_job, sav
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
 from shared.services.proposals import refund_spend, spend_on_proposal
-from shared.services.purchases import Bought, buy, read_purchase, reconcile
+from shared.services.purchases import Bought, buy, read_purchase, reconcile, settle_heard
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.store.errors import StoreError
 from shared.store.jobs import Jobs
 from shared.store.promos import read_campaign, read_counters
-from shared.store.purchases import DuePurchase
+from shared.store.purchases import DuePurchase, Purchases
 from shared.store.rows import (
     NOTICES,
     EntryRow,
@@ -283,14 +283,22 @@ class Driver:
         return [row.notice() for row in rows]
 
     def buy(
-        self, quantity: int, gateway: Any, key: str = "buy", *, account: str = "ann", promo: str | None = None
+        self,
+        quantity: int,
+        provider: Any,
+        key: str = "buy",
+        *,
+        account: str = "ann",
+        promo: str | None = None,
+        present: bool = True,
+        by: float | None = None,
     ) -> Bought:
         request = Request("purchase", key, f"{quantity} {promo}", account)
         order = Order(quantity, PaymentSource.BILLING_METHOD, promo)
-        return buy(self.ledger, gateway, account, order, request, deadline=deadline())
+        return buy(self.ledger, provider, account, order, request, present=present, deadline=by or deadline())
 
-    def audit(self, gateway: Any = None, *, account: str = "ann") -> Audited:
-        return audit_account(self.ledger, self.stored(account), gateway, deadline=deadline())
+    def audit(self, provider: Any = None, *, account: str = "ann") -> Audited:
+        return audit_account(self.ledger, self.stored(account), provider, deadline=deadline())
 
     def put_campaign(
         self, cap: int, *, code: str = "SPRING", connects: int = 5, counters: int = 4, **window: datetime
@@ -315,9 +323,18 @@ class Driver:
     def redeemed(self, code: str = "SPRING") -> int:
         return sum(counter.taken for counter in self.counters(code))
 
-    def reconcile(self, purchase_id: str, gateway: Any, *, account: str = "ann") -> PurchaseState:
-        reconcile(self.ledger, gateway, [DuePurchase(account, purchase_id, self.clock.at)], deadline)
+    def reconcile(self, purchase_id: str, provider: Any, *, account: str = "ann") -> PurchaseState:
+        """Once it is due: the clock goes there, if it is not."""
+        known = Purchases(self.table).purchase(account, purchase_id)
+        if known and known.due_at:
+            self.clock.at = max(self.clock.at, known.due_at)
+        reconcile(self.ledger, provider, [DuePurchase(account, purchase_id, self.clock.at)], deadline)
         return read_purchase(self.ledger, account, purchase_id).purchase.state
+
+    def tell(self, charge_id: str, provider: Any, *, account: str = "ann") -> Purchase | None:
+        """An event of the sandbox's provider."""
+        heard = provider.hear({"type": "charge.settled", "account_id": account, "charge_id": charge_id})
+        return settle_heard(self.ledger, provider, heard, deadline=deadline())
 
     def badge(
         self, *, on: bool = True, most: int | None = 5, account: str = "ann", by: float | None = None

@@ -11,11 +11,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.aws.observability import logger
 from shared.aws.queue import due_queue
-from shared.aws.wiring import RESERVE_S, payment_gateway, wiring
+from shared.aws.wiring import RESERVE_S, payment_provider, wiring
 from shared.config import ConfigurationError
 from shared.http.api import Router, answer
 from shared.http.requests import Id
-from shared.payments import PaymentGateway
+from shared.payments import PaymentProvider
 from shared.services.audits import Finished, request_audit, run_audit
 
 app = Router()
@@ -36,10 +36,10 @@ def audit(account_id: Id) -> Response[str]:
     return answer({"status": "running", "checked": asked.checked, "of": asked.entries}, 202)
 
 
-def _provider() -> PaymentGateway | None:
+def _provider() -> PaymentProvider | None:
     """None where none is connected."""
     try:
-        return payment_gateway()
+        return payment_provider()
     except ConfigurationError:
         return None
 

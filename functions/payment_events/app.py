@@ -2,45 +2,44 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from shared.aws.wiring import payment_gateway, wiring
+from shared.aws.purchases import count_review, count_stray
+from shared.aws.wiring import payment_provider, wiring
 from shared.http.api import Router, answer
-from shared.http.requests import Body, Id
-from shared.ledger.errors import InvalidRequestError
-from shared.services.purchases import look_at_charge
+from shared.http.requests import Body
+from shared.ledger.errors import PurchaseNotFoundError
+from shared.services.purchases import settle_heard
 
 app = Router()
 
-OF_A_CHARGE = "charge."
-
 
 class PaymentEvent(Body, forbid_unknown_fields=False):
-    """What happened to a charge, where ``type`` begins with ``charge.``; other events are of no interest here.
-
-    A provider adds types and fields as it likes.
-    """
+    """What happened at the provider, in its own form: what else it has, the provider's adapter reads."""
 
     type: str
-    account_id: Id | None = None
-    charge_id: Id | None = None
 
 
 @app.route(
     "POST /payments/webhook",
     "payment_event",
-    "Tell that something happened to a charge: the provider is asked what, and its purchase settled",
+    "Tell that something happened to a payment: the provider is asked what, and its purchase settled",
     who="provider",
     answers={200: "PaymentEventAnswer"},
-    refuses=("purchase_not_found",),
 )
-def payment_event(body: PaymentEvent) -> Response[str]:
-    """A repeat changes nothing more, so no key is needed."""
-    if not body.type.startswith(OF_A_CHARGE):
+def payment_event(body: PaymentEvent) -> Response[str]:  # noqa: ARG001 - it is checked, and then read whole
+    """A repeat changes nothing more, so no key is needed. What is signed and of no interest here is answered 200 too.
+
+    Otherwise a provider would send it again for days.
+    """
+    provider = payment_provider()
+    heard = provider.hear(app.json_body())
+    if heard is None:
         return answer({})
-    if not body.account_id or not body.charge_id:
-        raise InvalidRequestError("body", "an event of a charge has an account_id and a charge_id")
-    ledger, gateway = wiring().ledger, payment_gateway()
-    purchase = look_at_charge(ledger, gateway, body.account_id, body.charge_id, deadline=app.deadline())
-    return answer({"purchase_id": purchase.purchase_id, "status": purchase.state.value})
+    try:
+        purchase = settle_heard(wiring().ledger, provider, heard, deadline=app.deadline(), seen=count_review)
+    except PurchaseNotFoundError:
+        count_stray(heard)
+        return answer({})
+    return answer({"purchase_id": purchase.purchase_id, "status": purchase.state.value} if purchase else {})
 
 
 handler = app.serve()

@@ -1,20 +1,27 @@
-"""``POST /accounts/{account_id}/purchases`` and ``GET .../{purchase_id}``. For the account itself, and services."""
+"""``/accounts/{account_id}/purchases``: buy, list and read. For the account itself, and services."""
+
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
+from msgspec import UNSET, Meta, UnsetType
 
-from shared.aws.wiring import payment_gateway, wiring
+from shared.aws.purchases import count_review
+from shared.aws.wiring import payment_provider, wiring
 from shared.http.api import Router, answer
-from shared.http.requests import Amount, Body, Id, PromoCode
+from shared.http.callers import Caller
+from shared.http.requests import Amount, Body, Id, PromoCode, Query
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import Request
 from shared.ledger.promos import normalised_code
 from shared.ledger.purchases import Order, PaymentSource, PurchaseState
-from shared.payments import PaymentGateway
-from shared.services.purchases import buy, read_purchase
-from shared.services.views import purchase_view
+from shared.payments import PaymentProvider
+from shared.services.purchase_list import PurchaseQuery, list_purchases
+from shared.services.purchases import buy, show_purchase
+from shared.services.views import purchase_view, purchases_view
 
 app = Router()
 
+CURSOR = "Where a page of the same query ended. It is good whenever it is used, with any `limit`."
 STATUS = {PurchaseState.COMPLETED: 201, PurchaseState.PENDING: 202}
 
 
@@ -30,6 +37,14 @@ class PurchaseBody(Body):
     def __post_init__(self) -> None:
         if self.promo_code:
             self.promo_code = normalised_code(self.promo_code)
+
+
+class PurchasesQuery(Query):
+    """A parameter that is not sent is UNSET, as in a history."""
+
+    status: Annotated[PurchaseState, Meta(description="In this state alone.")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[str, Meta(max_length=500, description=CURSOR)] | UnsetType = UNSET
 
 
 @app.route(
@@ -53,27 +68,49 @@ class PurchaseBody(Body):
     keyed_as="purchase",
     headers=("X-Sandbox-Payment",),
 )
-def purchase(account_id: Id, body: PurchaseBody, request: Request) -> Response[str]:
-    order = Order(body.quantity, body.payment.source, body.promo_code)
-    bought = buy(wiring().ledger, _gateway(), account_id, order, request, deadline=app.deadline())
+def purchase(account_id: Id, body: PurchaseBody, request: Request, caller: Caller) -> Response[str]:
+    bought = buy(
+        wiring().ledger,
+        _provider(),
+        account_id,
+        Order(body.quantity, body.payment.source, body.promo_code),
+        request,
+        present=caller.is_owner_of(account_id),
+        deadline=app.deadline(),
+        seen=count_review,
+    )
     return answer(purchase_view(bought), STATUS[bought.purchase.state], replayed=bought.replayed)
 
 
 @app.route(
     "GET /accounts/{account_id}/purchases/{purchase_id}",
     "read_purchase",
-    "What became of a purchase",
+    "What became of a purchase, and what its buyer has to do for it at present",
     who="self",
     answers={200: "Purchase"},
     refuses=("purchase_not_found",),
 )
 def read(account_id: Id, purchase_id: Id) -> Response[str]:
-    return answer(purchase_view(read_purchase(wiring().ledger, account_id, purchase_id)))
+    return answer(purchase_view(show_purchase(wiring().ledger, payment_provider, account_id, purchase_id)))
 
 
-def _gateway() -> PaymentGateway:
+@app.route(
+    "GET /accounts/{account_id}/purchases",
+    "purchases",
+    "The purchases of an account, newest first",
+    who="self",
+    answers={200: "PurchaseList"},
+    refuses=("account_not_found",),
+)
+def purchases(account_id: Id, query: PurchasesQuery) -> Response[str]:
+    cursor = None if query.cursor is UNSET else query.cursor
+    asked = PurchaseQuery(account_id, query.limit, query.status or None, cursor)
+    return answer(purchases_view(list_purchases(wiring().ledger, asked)))
+
+
+def _provider() -> PaymentProvider:
     try:
-        return payment_gateway(app.header("X-Sandbox-Payment"))
+        return payment_provider(app.header("X-Sandbox-Payment"))
     except ValueError as error:
         raise InvalidRequestError("header.X-Sandbox-Payment", str(error)) from error
 

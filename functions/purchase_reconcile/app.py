@@ -6,8 +6,9 @@ A run sends the purchases that are due to the queue, several in a message, which
 from collections.abc import Callable
 from typing import Any
 
-from shared.aws.due import count_due, count_waiting, look_for, serve_work
-from shared.aws.wiring import payment_gateway
+from shared.aws.due import look_for, serve_work
+from shared.aws.purchases import count_pending, count_review
+from shared.aws.wiring import payment_provider
 from shared.ledger.purchases import Purchase
 from shared.services.due import Dispatched
 from shared.services.ledger import Ledger
@@ -22,12 +23,12 @@ def look(ledger: Ledger, deadline: Callable[[], float]) -> Dispatched:
 def do(ledger: Ledger, message: Any, deadline: Callable[[], float]) -> None:  # noqa: ANN401 - JSON
     """A purchase that fails does not stop the others; its message is delivered again."""
 
-    def still_pending(purchase: Purchase) -> None:
-        count_due(ledger, purchase.created_at)
-        count_waiting("OldestPendingPurchaseMinutes", ledger, purchase.created_at)
+    def seen(purchase: Purchase) -> None:
+        count_review(purchase)
+        count_pending(ledger, purchase)
 
     due = [DuePurchase(account_id, purchase_id, ledger.clock.now()) for account_id, purchase_id in message["purchases"]]
-    reconcile(ledger, payment_gateway(), due, deadline, still_pending)
+    reconcile(ledger, payment_provider(), due, deadline, seen)
 
 
 handler = serve_work(PURCHASES.what, look, do)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from aws_lambda_powertools.event_handler import Response
 
 from shared.aws.timing import next_deadline
-from shared.aws.wiring import payment_gateway, sandbox_clock, wiring
+from shared.aws.wiring import payment_provider, sandbox_clock, wiring
 from shared.http.api import Router, answer
 from shared.http.requests import Body, Instant
 from shared.services.due_now import do_all_due
@@ -40,7 +40,7 @@ class ClockBody(Body):
 def move_clock(body: ClockBody) -> Response[str]:
     ledger, clock = wiring().ledger, sandbox_clock(wiring().settings)
     now = clock.move_to(body.now) if body.now else clock.advance(body.advance or timedelta())
-    done = do_all_due(ledger, payment_gateway(), now, lambda: next_deadline(app.lambda_context))
+    done = do_all_due(ledger, payment_provider(), now, lambda: next_deadline(app.lambda_context))
     return answer(
         {
             "now": instant(now),

@@ -1,4 +1,4 @@
-"""Puts a function together from its environment: the table, the clock and the payment gateway of its stage."""
+"""Puts a function together from its environment: the table, the clock and the payment provider of its stage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from shared.payments import PaymentGateway
+    from shared.payments import PaymentProvider
     from shared.sandbox.clock import SandboxClock
     from shared.sandbox.table import SandboxTable
 
@@ -50,7 +50,7 @@ def wiring() -> Wiring:
     return Wiring(settings, Ledger(table, settings.policy, clock))
 
 
-def payment_gateway(behaviour: str | None = None) -> PaymentGateway:
+def payment_provider(behaviour: str | None = None) -> PaymentProvider:
     """The stage's payment provider. ``behaviour`` is how a tester wants the sandbox's to act; others ignore it.
 
     Raises:
@@ -60,9 +60,10 @@ def payment_gateway(behaviour: str | None = None) -> PaymentGateway:
     settings = wiring().settings
     if not settings.sandbox:
         raise ConfigurationError(f"no payment provider is connected for the stage {settings.stage}")
-    from shared.sandbox.payments import Behaviour, SandboxGateway  # noqa: PLC0415 - loaded in the sandbox only
+    from shared.sandbox.payments import Behaviour, SandboxProvider  # noqa: PLC0415 - loaded in the sandbox only
 
-    return SandboxGateway(_sandbox_table(settings), Behaviour(behaviour or Behaviour.SUCCEED))
+    asked = Behaviour(behaviour or Behaviour.SUCCEED)
+    return SandboxProvider(_sandbox_table(settings), wiring().ledger.clock, asked)
 
 
 @cache

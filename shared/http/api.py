@@ -18,7 +18,7 @@ from shared.aws.wiring import answering, deadline, warm_up, wiring
 from shared.http.callers import Caller, caller_of
 from shared.http.operations import Operation
 from shared.http.problems import problem, refusal
-from shared.http.requests import JSON, Body, read, request_of
+from shared.http.requests import JSON, Body, json_of, read, request_of
 from shared.ledger.errors import BusyError, LedgerError
 from shared.ledger.event_times import happened_at
 from shared.ledger.model import Request
@@ -106,6 +106,10 @@ class Router:
     def header(self, name: str) -> str | None:
         found: str | None = self._resolver.current_event.headers.get(name)
         return found
+
+    def json_body(self) -> Any:  # noqa: ANN401
+        """The body as it was sent, with what its `Body` does not name."""
+        return json_of(self._resolver.current_event)
 
     def deadline(self) -> float:
         """When to give up the change that the call asks for, in monotonic seconds."""

@@ -45,6 +45,10 @@ class Caller:
     accounts: frozenset[str]
     scopes: frozenset[str]
 
+    def is_owner_of(self, account_id: str) -> bool:
+        """Whether it is an end user who acts for an account of its own, and no service for somebody else."""
+        return account_id in self.accounts
+
     def require(self, right: Right, account_id: str | None) -> None:
         """Check a right. ``account_id`` is the account in the path, None where the path names none.
 

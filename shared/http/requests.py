@@ -85,7 +85,7 @@ def read(event: APIGatewayProxyEventV2, takes: Mapping[str, Any], segments: Mapp
         elif issubclass(wanted, Query):
             taken[name] = check(event.query_string_parameters, wanted, "query", strict=False)  # numbers come as text
         elif issubclass(wanted, Body):
-            taken[name] = check(_json(event), wanted, "body")
+            taken[name] = check(json_of(event), wanted, "body")
     return taken
 
 
@@ -119,8 +119,12 @@ def raw_body(event: APIGatewayProxyEventV2) -> bytes:
     return base64.b64decode(body, validate=True) if event.is_base64_encoded else body.encode()
 
 
-def _json(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
-    """The whole body is parsed before any field is checked, so that broken JSON is reported as such."""
+def json_of(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
+    """The body as it was sent. All of it is parsed before any field is checked: broken JSON is reported as such.
+
+    Raises:
+        InvalidRequestError
+    """
     if not event.body:
         raise InvalidRequestError("body", "is required")
     try:

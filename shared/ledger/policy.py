@@ -62,6 +62,8 @@ class Policy:
     unit_price_cents: int = field(default=15, metadata=between(1, 100_000))
     minimum_purchase: int = field(default=10, metadata=between(1, MAX_AMOUNT))
     currency: str = "USD"
+    action_minutes: int = field(default=15, metadata=between(1, 1440))
+    """How long a buyer may take to answer the bank, where it asks, before the purchase is given up."""
     expiring_soon_days: int = field(default=30, metadata=between(1, 366))
     expiry_notice_days: tuple[int, ...] = (30, 7, 1)
     """How many days ahead an owner is notified that Connects are about to expire."""

@@ -3,8 +3,12 @@
 ::
 
     (none) ──► pending ──► completed      the charge went through; credited in the same transaction
-                 ▲  └────► declined       nothing was charged
-                 └────────────┘           the same request sent again is a next attempt, with a charge id of its own
+                 ▲  ├────► declined       nothing was charged, and nothing can be any more
+                 │  │         │           the same request sent again is a next attempt, with a charge id of its own,
+                 └──┼─────────┘           unless the first one was answered `pending`: then so is each repeat
+                    └────► under_review   something else was charged than was asked for; nothing is credited
+
+While it is pending, the provider is asked what became of the charge (`Purchase.still_pending` says when).
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shared.ledger.credits import Credit
 from shared.ledger.errors import InvalidRequestError, PlanRequiredError
@@ -28,13 +32,18 @@ PURCHASE = "purchase"
 PURCHASE_PROMO = "purchase_promo"
 """The operation of the key of the promo code's entry that comes with a purchase."""
 FIRST_CHECK = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(hours=1)
+LONGEST_WAIT = timedelta(minutes=5)
+"""So that Connects come within minutes of the charge, if no event comes."""
+SOON_ENOUGH_FOR = timedelta(days=1)
+LONGEST_WAIT_AFTER = timedelta(hours=1)
+"""For a charge that takes days, as a bank's debit does."""
 
 
 class PurchaseState(StrEnum):
     PENDING = "pending"
     COMPLETED = "completed"
     DECLINED = "declined"
+    UNDER_REVIEW = "under_review"
 
 
 class PaymentSource(StrEnum):
@@ -76,8 +85,18 @@ class Purchase:
     """Redeemed with the purchase, if that is still possible when it completes."""
     promo_refused: str | None = None
     """The code of the refusal where it was not: a charge ends in its Connects all the same."""
+    ref: str | None = None
+    """The provider's name for this attempt's payment, stored before it may be confirmed."""
+    present: bool = False
+    """Whether the buyer is there to answer the bank: a user who buys, and no service on the user's behalf."""
+    action_until: datetime | None = None
+    """Until when the buyer may answer the bank, if it asked; then the purchase is given up."""
+    provider_charge: str | None = None
+    """The provider's id of what was charged."""
+    receipt_url: str | None = None
+    """The provider's receipt."""
     revision: int = 0
-    """Counts writes."""
+    """Counts writes. Each write requires the revision that was read, so only one of two that meet counts."""
 
     @property
     def charge_id(self) -> str:
@@ -92,16 +111,56 @@ class Purchase:
     def promo_entry_id(self) -> str:
         return entry_id(self.account_id, PURCHASE_PROMO, self.purchase_id)
 
+    @property
+    def may_begin_anew(self) -> bool:
+        """Whether the same request sent again is a new attempt: its caller was answered that it was declined."""
+        return self.state is PurchaseState.DECLINED and not self.answered_pending
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the provider is to be asked now. A message that says so may be old, and another attempt begun."""
+        return self.state is PurchaseState.PENDING and self.due_at is not None and self.due_at <= now
+
+    def is_same_attempt(self, other: Purchase) -> bool:
+        return (self.attempt, self.ref) == (other.attempt, other.ref)
+
+    def named(self, ref: str, *, present: bool) -> Purchase:
+        return replace(self, ref=ref, present=present)
+
+    def charged(self, provider_charge: str | None, receipt_url: str | None) -> Purchase:
+        return replace(self, provider_charge=provider_charge, receipt_url=receipt_url)
+
     def declined(self, reason: str) -> Purchase:
-        return replace(self, state=PurchaseState.DECLINED, declined_because=reason, due_at=None)
+        return replace(self._decided(PurchaseState.DECLINED), declined_because=reason)
 
     def completed(self) -> Purchase:
-        return replace(self, state=PurchaseState.COMPLETED, due_at=None)
+        return self._decided(PurchaseState.COMPLETED)
+
+    def under_review(self) -> Purchase:
+        """What was charged is not what was asked for. Nothing is credited until a person has looked at it."""
+        return self._decided(PurchaseState.UNDER_REVIEW)
 
     def still_pending(self, now: datetime) -> Purchase:
-        """The provider has not decided: it is asked again after one minute, then two, four and so on, up to an hour."""
-        wait = min(FIRST_CHECK * (1 << min(self.checks, 10)), LONGEST_WAIT)
-        return replace(self, checks=self.checks + 1, due_at=now + wait, answered_pending=True)
+        """The provider has not decided. It is asked again after 1, 2, 4 minutes, then every 5, and after a day hourly.
+
+        While the buyer is asked, it is each minute, and at the instant at which that ends.
+        """
+        if self.waits_for_buyer(now):
+            due_at = min(now + FIRST_CHECK, cast("datetime", self.action_until))
+        else:
+            longest = LONGEST_WAIT if now - self.created_at < SOON_ENOUGH_FOR else LONGEST_WAIT_AFTER
+            due_at = now + min(FIRST_CHECK * (1 << min(self.checks, 10)), longest)
+        return replace(self, checks=self.checks + 1, due_at=due_at)
+
+    def asks_buyer(self, now: datetime, until: datetime, policy: Policy) -> Purchase:
+        """The bank asks the buyer, first now or some time ago. ``until``: how long the provider lets it."""
+        ends = self.action_until or min(until, now + timedelta(minutes=policy.action_minutes))
+        return replace(self, action_until=ends).still_pending(now)
+
+    def waits_for_buyer(self, now: datetime) -> bool:
+        return self.state is PurchaseState.PENDING and self.action_until is not None and now < self.action_until
+
+    def _decided(self, state: PurchaseState) -> Purchase:
+        return replace(self, state=state, due_at=None, action_until=None)
 
 
 def purchase_id_of(charge_id: str) -> str:

@@ -127,19 +127,52 @@ PROMO_OF_PURCHASE = Meta(
 )
 
 
+class BuyerAction(Answer):
+    """What the buyer has to do: open `url`, or hand `client_secret` to the payment provider's script on the page."""
+
+    url: str | None
+    client_secret: str | None
+    expires_at: Annotated[Instant, Meta(description="Then the purchase is given up, and declined.")]
+
+
 class Purchase(Answer):
     purchase_id: str
     status: PurchaseState
     quantity: PositiveInt
     amount_cents: PositiveInt
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    action: Annotated[BuyerAction, Meta(description="While the bank waits for the buyer.")] | UnsetType = UNSET
     declined_because: Annotated[str, Meta(description="Where it was declined.")] | UnsetType = UNSET
+    receipt_url: Annotated[str, Meta(description="The payment provider's receipt.")] | UnsetType = UNSET
     entry: Annotated[Entry, Meta(description="Once it is completed.")] | UnsetType = UNSET
     promo: Annotated[Any, PROMO_OF_PURCHASE] | UnsetType = UNSET
 
 
+class PurchaseRow(Answer):
+    """A purchase as it is now, without its entry."""
+
+    purchase_id: str
+    status: PurchaseState
+    created_at: Annotated[Instant, Meta(description="When it began; where it was declined and sent again, that time.")]
+    quantity: PositiveInt
+    amount_cents: PositiveInt
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    source: Annotated[str, Meta(description="What it is paid from.")]
+    entry_id: Annotated[str, Meta(description="Of its Connects, once it is completed.")] | UnsetType = UNSET
+    promo_code: str | UnsetType = UNSET
+    receipt_url: Annotated[str, Meta(description="The payment provider's receipt.")] | UnsetType = UNSET
+    declined_because: str | UnsetType = UNSET
+
+
+class PurchaseList(Answer):
+    """Newest first."""
+
+    purchases: list[PurchaseRow]
+    next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page. Null at the end.")]
+
+
 class PaymentEventAnswer(Answer):
-    """Nothing where the event is of no charge."""
+    """Nothing where the event is of no payment of a purchase."""
 
     purchase_id: str | UnsetType = UNSET
     status: PurchaseState | UnsetType = UNSET

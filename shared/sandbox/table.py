@@ -6,6 +6,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from shared.store.pynamodb_private import bind, connection_of
+from shared.store.rows import InstantAttribute
 from shared.store.sending import meta, watch
 
 
@@ -22,6 +23,10 @@ class ChargeRow(Model):
     amount_cents = NumberAttribute(null=True)
     currency = UnicodeAttribute(null=True)
     source = UnicodeAttribute(null=True)
+    asked_at = InstantAttribute(null=True)
+    """When the buyer was asked."""
+    agrees_at = InstantAttribute(null=True)
+    """When the buyer agrees; none where the buyer never answers."""
 
 
 class SandboxTable:

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.ledger.audit import Audit
 from shared.ledger.model import EntryType
-from shared.payments import ChargeState, NoAnswerError
+from shared.ledger.purchases import PurchaseState
+from shared.payments import NoAnswerError, PaymentState, charge_of
 from shared.services.retry import attempts
 from shared.services.views import audit_view
 from shared.store.audits import Audits, Job
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from shared.ledger.audit import Finding
     from shared.ledger.model import Account, Entry
     from shared.ledger.purchases import Purchase
-    from shared.payments import PaymentGateway
+    from shared.payments import PaymentProvider
     from shared.services.due import Queue
     from shared.services.ledger import Ledger
 
@@ -84,7 +85,7 @@ class Running:
 def request_audit(
     ledger: Ledger,
     account_id: str,
-    gateway: PaymentGateway | None,
+    provider: PaymentProvider | None,
     queue: Callable[[], Queue],
     *,
     deadline: float,
@@ -98,14 +99,14 @@ def request_audit(
     account = ledger.table.account(account_id)
     if account.seq <= ENTRIES_AT_ONCE:
         with suppress(UnfinishedError):
-            return Finished(audit_view(audit_account(ledger, account, gateway, deadline=deadline - BEGINNING_S)))
+            return Finished(audit_view(audit_account(ledger, account, provider, deadline=deadline - BEGINNING_S)))
     return _by_job(ledger, account, queue)
 
 
 def audit_account(
     ledger: Ledger,
     account: Account,
-    gateway: PaymentGateway | None,
+    provider: PaymentProvider | None,
     *,
     deadline: float,
     progress: Progress = lambda _: None,
@@ -115,7 +116,7 @@ def audit_account(
     Args:
         ledger: The ledger of the account.
         account: As it was read: entries written since then are left out.
-        gateway: The payment provider; without one, purchases are checked against their entries alone.
+        provider: The payment provider; without one, purchases are checked against their entries alone.
         deadline: Monotonic seconds by which to give up.
         progress: Called with the number of entries checked, after each page of entries and each purchase.
 
@@ -130,15 +131,15 @@ def audit_account(
         progress(checked.last_seq)
     for purchase in _purchases(ledger, account.account_id, deadline):
         checked.add_purchase(purchase, _newer_entry(ledger, checked, purchase, deadline))
-        if gateway:
-            checked.add_charges(purchase, _charged(gateway, purchase, deadline))
+        if provider:
+            checked.add_charges(purchase, _charged(provider, purchase, deadline))
         progress(checked.last_seq)
     checked.end_of_purchases()
     counted = ledger.table.account(account.account_id).seq if checked.newer_seq else account.seq
-    return Audited(account.seq, checked.findings(counted), charges_compared=gateway is not None)
+    return Audited(account.seq, checked.findings(counted), charges_compared=provider is not None)
 
 
-def run_audit(ledger: Ledger, message: Mapping[str, Any], gateway: PaymentGateway | None, *, deadline: float) -> None:
+def run_audit(ledger: Ledger, message: Mapping[str, Any], provider: PaymentProvider | None, *, deadline: float) -> None:
     """Run a job. Its message may be delivered twice: a job that is finished, or was begun anew, is left alone.
 
     Raises:
@@ -153,7 +154,7 @@ def run_audit(ledger: Ledger, message: Mapping[str, Any], gateway: PaymentGatewa
         job = replace(job, entries=account.seq)
         heartbeat = _Heartbeat(ledger, audits, job)
         heartbeat.save(checked=0)
-        audited = audit_account(ledger, account, gateway, deadline=deadline, progress=heartbeat)
+        audited = audit_account(ledger, account, provider, deadline=deadline, progress=heartbeat)
         heartbeat.save(checked=account.seq, answer=json.dumps(audit_view(audited)))
 
 
@@ -216,11 +217,16 @@ def _newer_entry(ledger: Ledger, checked: Audit, purchase: Purchase, deadline: f
     return found if newer else None
 
 
-def _charged(gateway: PaymentGateway, purchase: Purchase, deadline: float) -> list[str]:
-    """The attempts to charge a purchase that went through. `look` never declines one that is not made yet."""
-    attempts_ = [replace(purchase, attempt=number).charge_id for number in range(1, purchase.attempt + 1)]
-    looked = {charge_id: _retrying(lambda: gateway.look(charge_id), deadline) for charge_id in attempts_}  # noqa: B023
-    return [charge_id for charge_id, result in looked.items() if result and result.state is ChargeState.CHARGED]
+def _charged(provider: PaymentProvider, purchase: Purchase, deadline: float) -> list[str]:
+    """The charge of a decided purchase, if it went through. Of earlier attempts the provider's name is not kept.
+
+    Nothing is to be found of a pending one: its charge may have gone through already, or not.
+    """
+    if purchase.ref is None or purchase.state is PurchaseState.PENDING:
+        return []
+    ref, charge = purchase.ref, charge_of(purchase)
+    looked = _retrying(lambda: provider.look(ref, charge), deadline)
+    return [purchase.charge_id] if looked.state is PaymentState.CHARGED else []
 
 
 def _retrying(read: Callable[[], T], deadline: float) -> T:

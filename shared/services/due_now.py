@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date, datetime
 
-    from shared.payments import PaymentGateway
+    from shared.payments import PaymentProvider
     from shared.services.due import Queue
     from shared.services.ledger import Ledger
 
@@ -51,7 +51,7 @@ class NoQueue:
             handle_message(self.ledger, json.loads(body), self, self.deadline)
 
 
-def do_all_due(ledger: Ledger, gateway: PaymentGateway, now: datetime, deadline: Callable[[], float]) -> Done:
+def do_all_due(ledger: Ledger, provider: PaymentProvider, now: datetime, deadline: Callable[[], float]) -> Done:
     """Do all that is due by ``now``; ``deadline`` is asked anew for each account, purchase and job.
 
     Raises:
@@ -60,7 +60,7 @@ def do_all_due(ledger: Ledger, gateway: PaymentGateway, now: datetime, deadline:
     return Done(
         _settle_due(ledger, now.date(), deadline),
         _notify_due(ledger, now.date(), deadline),
-        reconcile(ledger, gateway, list(Purchases(ledger.table).due(now)), deadline),
+        reconcile(ledger, provider, list(Purchases(ledger.table).due(now)), deadline),
         sweep_due_jobs(ledger, NoQueue(ledger, deadline), now, deadline),
         renew_due_badges(ledger, now, deadline),
     )

@@ -2,12 +2,18 @@
 
 The order of the steps makes a crash between any two of them safe::
 
-    1  store the purchase as pending, due for a check in a minute
-    2  charge, under an id of our own                            (again: the same charge)
-    3  credit the Connects and complete the purchase, in one transaction
+    1  store the purchase as pending, due for a look in a minute
+    2  have the provider name a payment                      nothing is charged
+    3  store that name, if the purchase is as it was read    one of several that meet here goes on
+    4  confirm the payment, if the account may still buy     at most one charge under one name, however often
+    5  credit the Connects and complete the purchase, in one transaction
 
 The same request sent again, the reconciliation a minute later, and the provider's own event each continue a purchase
-that is still pending.
+that is still pending. Each write requires the revision that was read; whoever is too late answers by what it finds. A
+purchase is declined only where its payment was given up at the provider, or has no stored name: what was prepared
+under another name is confirmed by nobody.
+
+A request is answered ``pending`` only once the purchase says so, since each repeat of it is then answered the same.
 """
 
 from __future__ import annotations
@@ -17,9 +23,12 @@ from typing import TYPE_CHECKING
 
 from shared.ledger.errors import (
     AccountClosedError,
+    AccountFrozenError,
     AccountSuspendedError,
     BusyError,
+    LedgerError,
     PaymentDeclinedError,
+    PlanRequiredError,
     PromoError,
     PurchaseNotFoundError,
 )
@@ -33,9 +42,8 @@ from shared.ledger.purchases import (
     check_quantity,
     credit_for,
     new_attempt,
-    purchase_id_of,
 )
-from shared.payments import Charge, ChargeResult, ChargeState, NoAnswerError, PaymentGateway
+from shared.payments import Action, Heard, NoAnswerError, Payment, PaymentProvider, PaymentState, charge_of
 from shared.services.batches import for_each
 from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.ledger import Ledger, check_same_request
@@ -50,6 +58,9 @@ if TYPE_CHECKING:
     from shared.ledger.promos import Campaign
     from shared.store.transaction_items import TransactionItem
 
+    Seen = Callable[[Purchase], object]
+    """Called with a purchase as it is after it was settled, or could not be."""
+
 PURCHASES = Work(
     PURCHASE_DUE,
     "purchases",
@@ -58,7 +69,12 @@ PURCHASES = Work(
     longest_rest=STILL_SOON,
 )
 """Pending purchases, whose charge is to be looked up."""
-IN_PROGRESS = ChargeResult(ChargeState.IN_PROGRESS)
+UNKNOWN = Payment(PaymentState.IN_PROGRESS)
+"""As far as is known, where the provider does not answer."""
+UNDECIDED = frozenset({PurchaseState.PENDING, PurchaseState.UNDER_REVIEW})
+"""A caller who finds a purchase in one of these is answered ``pending``."""
+NEVER_MADE = "the payment was never made"
+NO_ANSWER = "The payment provider does not answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +85,54 @@ class Bought:
     entry: Entry | None
     promo: Entry | None = None
     replayed: bool = False
+    action: Action | None = None
+    """What the buyer has to do at present."""
 
 
 @in_time
 def buy(
-    ledger: Ledger, gateway: PaymentGateway, account_id: str, order: Order, request: Request, *, deadline: float
+    ledger: Ledger,
+    provider: PaymentProvider,
+    account_id: str,
+    order: Order,
+    request: Request,
+    *,
+    present: bool,
+    deadline: float,
+    seen: Seen = lambda _: None,
 ) -> Bought:
     """Buy Connects. The purchase is pending if the provider has not decided on the charge yet.
+
+    Args:
+        ledger: The ledger.
+        provider: The provider.
+        account_id: Whose purchase.
+        order: What is bought.
+        request: The idempotency key, and who asks.
+        present: Whether the buyer is there to answer the bank.
+        deadline: When to give up, in monotonic seconds.
+        seen: Called with the purchase as it is after its payment was confirmed.
 
     Raises:
         InvalidRequestError: less than the minimum purchase.
         PaymentDeclinedError: nothing was charged; the same key may try again.
         PromoError: the promo code cannot be redeemed now, and nothing was charged.
-        AccountClosedError, AccountSuspendedError, AccountFrozenError, PlanRequiredError
-        AccountNotFoundError, IdempotencyKeyReusedError, BusyError
+        BusyError: it says what is known. Nothing was charged, or the purchase is pending.
+        AccountClosedError, AccountSuspendedError, AccountFrozenError, PlanRequiredError: nothing was charged.
+        AccountNotFoundError, IdempotencyKeyReusedError
     """
     purchase = _begin(ledger, account_id, order, request, deadline=deadline)
     if purchase.state is PurchaseState.COMPLETED or purchase.answered_pending:
-        try:
-            return _first_answer(ledger, purchase)
-        except ContentionError as error:
-            known = f"Purchase {purchase.purchase_id} is completed, and could not be read in time."
-            raise BusyError(known=known, purchase_id=purchase.purchase_id) from error
-    bought = _store_result(ledger, purchase, _charge(gateway, purchase), deadline=deadline)
+        return _answer_again(ledger, provider, purchase)
+    purchase = _name_payment(ledger, provider, purchase, present=present, deadline=deadline)
+    try:
+        bought = _pay(ledger, provider, purchase, deadline=deadline)
+    except (BusyError, ContentionError, PurchaseMovedError) as error:
+        known = f"Purchase {purchase.purchase_id} is pending: its charge may have gone through or not."
+        raise BusyError(known=known, purchase_id=purchase.purchase_id) from error
+    seen(bought.purchase)
+    if bought.purchase.answered_pending:
+        return _as_pending(bought)
     if bought.purchase.state is PurchaseState.DECLINED:
         raise PaymentDeclinedError(bought.purchase.declined_because, purchase_id=purchase.purchase_id)
     return bought
@@ -105,21 +146,34 @@ def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
     return Bought(purchase, *_entries_of(ledger, purchase))
 
 
+def show_purchase(ledger: Ledger, provider: Callable[[], PaymentProvider], account_id: str, purchase_id: str) -> Bought:
+    """A purchase with what its buyer has to do, which the provider is asked for: the ledger stores no secret.
+
+    Raises:
+        PurchaseNotFoundError
+    """
+    bought = read_purchase(ledger, account_id, purchase_id)
+    return replace(bought, action=_open_action(ledger, provider, bought.purchase))
+
+
 def reconcile(
     ledger: Ledger,
-    gateway: PaymentGateway,
+    provider: PaymentProvider,
     due: Iterable[DuePurchase],
     deadline: Callable[[], float],
-    still_pending: Callable[[Purchase], object] = lambda _: None,
+    seen: Seen = lambda _: None,
 ) -> int:
-    """Ask the provider for the result of each purchase that is still pending, and act on it. Returns how many.
+    """Find out what became of each purchase that is still pending, give up what nobody waits for, and act on it.
 
     Args:
         ledger: The ledger.
-        gateway: The provider.
+        provider: The provider.
         due: The purchases.
         deadline: When to give up one of them; called for each.
-        still_pending: Called with each that is still pending afterwards, or failed.
+        seen: Called with each that was pending, as it is afterwards or, where that failed, was before.
+
+    Returns:
+        How many.
 
     Raises:
         ExceptionGroup: at the end, the errors of some, or that time ran out; these stay due, the others are done.
@@ -127,56 +181,66 @@ def reconcile(
 
     def look_at(found: DuePurchase) -> None:
         purchase = read_purchase(ledger, found.account_id, found.purchase_id).purchase
-        if purchase.state is not PurchaseState.PENDING:
+        if not purchase.is_due(ledger.clock.now()):
             return
         after = purchase
         try:
-            after = _store_result(ledger, purchase, _resolve(gateway, purchase), deadline=deadline()).purchase
+            payment = _what_became(ledger, provider, purchase)
+            after = _settle(ledger, purchase, payment, deadline=deadline()).purchase
         finally:
-            if after.state is PurchaseState.PENDING:
-                still_pending(after)
+            seen(after)
 
     return for_each(due, look_at, deadline)
 
 
 @in_time
-def look_at_charge(
-    ledger: Ledger, gateway: PaymentGateway, account_id: str, charge_id: str, *, deadline: float
-) -> Purchase:
-    """Ask the provider for the result of a charge, as an event of it was received, and act on the answer alone.
+def settle_heard(
+    ledger: Ledger, provider: PaymentProvider, heard: Heard, *, deadline: float, seen: Seen = lambda _: None
+) -> Purchase | None:
+    """Ask the provider what became of a payment, as an event of it was received, and act on the answer alone.
 
-    So an event that arrives twice, late or out of order does no harm. A charge that is not the pending one is left
-    alone: to ask for the pending one before it has arrived would void it. A charge in progress is left alone too: the
-    reconciliation has its own times to ask.
+    So an event that arrives twice, late or out of order does no harm. A payment that is not decided is left alone: the
+    reconciliation has its own times to ask, and a buyer may be answering the bank.
+
+    Returns:
+        The purchase as it then is. None if the payment is not the one whose name the purchase has: nobody confirms it.
 
     Raises:
         PurchaseNotFoundError
+        BusyError: the ledger is busy, or the provider does not answer; the event has to come again.
     """
-    purchase = read_purchase(ledger, account_id, purchase_id_of(charge_id)).purchase
-    if purchase.state is not PurchaseState.PENDING or purchase.charge_id != charge_id:
+    purchase = read_purchase(ledger, heard.account_id, heard.purchase_id).purchase
+    if purchase.ref != heard.ref:
+        return None
+    if purchase.state is not PurchaseState.PENDING:
         return purchase
-    result = _resolve(gateway, purchase)
-    if result.state is ChargeState.IN_PROGRESS:
+    try:
+        payment = _look(provider, purchase)
+    except NoAnswerError as error:
+        raise BusyError(known=NO_ANSWER) from error
+    if payment.state in {PaymentState.IN_PROGRESS, PaymentState.NEEDS_BUYER}:
         return purchase
-    return _store_result(ledger, purchase, result, deadline=deadline).purchase
+    after = _settle(ledger, purchase, payment, deadline=deadline).purchase
+    seen(after)
+    return after
 
 
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
-    """The purchase of this key: the existing one or, if there is none or it was declined, a new attempt."""
+    """The purchase of this key: the existing one or, if there is none or it may begin anew, a new attempt."""
     purchases, purchase_id = Purchases(ledger.table), entry_id(account_id, PURCHASE, request.key)
     tries = attempts(deadline)
     for _ in tries:
         try:
             known = purchases.purchase(account_id, purchase_id)
-            if known and known.state is not PurchaseState.DECLINED:
+            if known and not known.may_begin_anew:
                 check_same_request(known.fingerprint, request)
                 return known
+            now = ledger.clock.now()
             check_quantity(order.quantity, ledger.policy)
-            check_may_buy(ledger.table.account(account_id))
+            check_may_buy(ledger.view(account_id, now))
             if order.promo_code:
                 check_redeemable(ledger, account_id, order.promo_code)
-            new = new_attempt(account_id, order, request, known, now=ledger.clock.now(), policy=ledger.policy)
-            return purchases.save(known, new)
+            return purchases.save(known, new_attempt(account_id, order, request, known, now=now, policy=ledger.policy))
         except (PurchaseMovedError, ContentionError) as error:
             tries.failed(error)
     if not tries.unanswered:
@@ -185,51 +249,201 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
     raise BusyError(known=begun, purchase_id=purchase_id)
 
 
-def _charge(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
-    charge = Charge(purchase.charge_id, purchase.account_id, purchase.amount_cents, purchase.currency, purchase.source)
+def _name_payment(
+    ledger: Ledger, provider: PaymentProvider, purchase: Purchase, *, present: bool, deadline: float
+) -> Purchase:
+    """Have the payment of a pending purchase named, and store the name. Nothing is charged.
+
+    Returns:
+        The purchase as it then is: another process may have named the payment, or decided the purchase.
+
+    Raises:
+        BusyError: nothing was charged.
+    """
+    if purchase.ref is not None:
+        return purchase
+    purchases, busy = Purchases(ledger.table), f"Nothing was charged for purchase {purchase.purchase_id}."
     try:
-        return gateway.charge(charge)
+        ref = provider.prepare(charge_of(purchase))
+    except NoAnswerError as error:
+        raise BusyError(known=f"{NO_ANSWER} {busy}", purchase_id=purchase.purchase_id) from error
+    tries = attempts(deadline)
+    for _ in tries:
+        try:
+            return purchases.save(purchase, purchase.named(ref, present=present))
+        except PurchaseMovedError:
+            return _reread(ledger, purchase)
+        except ContentionError as error:
+            tries.failed(error)
+    raise BusyError(known=f"The ledger is busy. {busy}", purchase_id=purchase.purchase_id)
+
+
+def _pay(ledger: Ledger, provider: PaymentProvider, purchase: Purchase, *, deadline: float) -> Bought:
+    """Confirm the payment of a purchase, and settle it.
+
+    Where the account may not buy any more, the payment is given up instead: an earlier request may have confirmed it,
+    and then it ends in its Connects all the same.
+
+    Raises:
+        AccountClosedError, AccountSuspendedError, AccountFrozenError, PlanRequiredError: nothing was charged.
+        BusyError, ContentionError: its charge may have gone through.
+    """
+    if purchase.state is PurchaseState.UNDER_REVIEW:
+        return _save(ledger, purchase, replace(purchase, answered_pending=True))
+    if purchase.state is not PurchaseState.PENDING:
+        return Bought(purchase, *_entries_of(ledger, purchase))
+    if purchase.ref is None:
+        raise BusyError  # a next attempt, which another request has just begun
+    refusal = _refusal(ledger, purchase)
+    try:
+        payment = _give_up(provider, purchase, refusal.detail) if refusal else _confirm(provider, purchase)
     except NoAnswerError:
-        return IN_PROGRESS
+        payment = UNKNOWN
+    bought = _settle(ledger, purchase, payment, deadline=deadline, answering=True)
+    if bought.purchase.state in UNDECIDED and not bought.purchase.answered_pending:
+        raise BusyError  # as above, or put under review by another process: the next request is answered
+    if refusal and bought.purchase.may_begin_anew:
+        raise refusal
+    return bought
 
 
-def _resolve(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
+def _refusal(ledger: Ledger, purchase: Purchase) -> LedgerError | None:
+    """Why the account may not buy now, if it may not: that may have changed since the purchase began."""
     try:
-        return gateway.resolve(purchase.charge_id)
+        check_may_buy(ledger.view(purchase.account_id, ledger.clock.now()))
+    except (AccountClosedError, AccountSuspendedError, AccountFrozenError, PlanRequiredError) as refusal:
+        return refusal
+    return None
+
+
+# --- What the provider is asked. All raise NoAnswerError but `_what_became`.
+
+
+def _ref(purchase: Purchase) -> str:
+    if purchase.ref is None:
+        raise AssertionError("no payment was named for this purchase")
+    return purchase.ref
+
+
+def _confirm(provider: PaymentProvider, purchase: Purchase) -> Payment:
+    """Confirm a payment and, where it is declined, give it up: until then it could be confirmed once more."""
+    payment = provider.confirm(_ref(purchase), charge_of(purchase), present=purchase.present)
+    return _give_up(provider, purchase, payment.reason) if payment.state is PaymentState.DECLINED else payment
+
+
+def _give_up(provider: PaymentProvider, purchase: Purchase, reason: str = "") -> Payment:
+    """``reason``: why, where it is known better than by the provider's last answer."""
+    payment = provider.give_up(_ref(purchase), charge_of(purchase))
+    return replace(payment, reason=reason or payment.reason)
+
+
+def _look(provider: PaymentProvider, purchase: Purchase) -> Payment:
+    """What became of a payment. One that looks declined is given up if the buyer's request was answered.
+
+    Before that, the request may be about to confirm it.
+    """
+    payment = provider.look(_ref(purchase), charge_of(purchase))
+    if payment.state is not PaymentState.DECLINED:
+        return payment
+    return _give_up(provider, purchase, payment.reason) if purchase.answered_pending else UNKNOWN
+
+
+def _what_became(ledger: Ledger, provider: PaymentProvider, purchase: Purchase) -> Payment:
+    """What became of the payment of a pending purchase. It is given up, unless its buyer may still answer the bank."""
+    if purchase.ref is None:
+        return Payment(PaymentState.DECLINED, NEVER_MADE)
+    try:
+        waits = purchase.waits_for_buyer(ledger.clock.now())
+        payment = provider.look(purchase.ref, charge_of(purchase)) if waits else None
+        if payment and payment.state is not PaymentState.DECLINED:
+            return payment
+        return _give_up(provider, purchase, payment.reason if payment else "")
     except NoAnswerError:
-        return IN_PROGRESS
+        return UNKNOWN
 
 
-def _store_result(ledger: Ledger, purchase: Purchase, result: ChargeResult, *, deadline: float) -> Bought:
-    """Store the result of a charge. If another process has stored it already, return what that one wrote."""
+def _open_action(ledger: Ledger, provider: Callable[[], PaymentProvider], purchase: Purchase) -> Action | None:
+    if not purchase.waits_for_buyer(ledger.clock.now()):
+        return None
     try:
-        match result.state:
-            case ChargeState.CHARGED:
-                return _complete(ledger, purchase, deadline=deadline)
-            case ChargeState.DECLINED:
-                after = purchase.declined(result.reason)
-            case ChargeState.IN_PROGRESS:
-                after = purchase.still_pending(ledger.clock.now())
-        return _save(ledger, purchase, after)
-    except (BusyError, ContentionError):
-        # The charge went through, or may have: the purchase stays pending, and the reconciliation decides.
-        return Bought(purchase, None)
+        return provider().look(_ref(purchase), charge_of(purchase)).action
+    except NoAnswerError:
+        return None
+
+
+# --- What is written
+
+
+def _settle(
+    ledger: Ledger, purchase: Purchase, payment: Payment, *, deadline: float, answering: bool = False
+) -> Bought:
+    """Bring a pending purchase to where its payment is.
+
+    Where another process wrote it first, this goes on from what that one wrote; one that has been decided, or is at
+    another attempt, is returned as it is.
+
+    Args:
+        ledger: The ledger.
+        purchase: As it was read.
+        payment: What the provider says. DECLINED has to be final.
+        deadline: Monotonic seconds.
+        answering: Whether a caller is answered ``pending`` if it is not decided.
+
+    Raises:
+        BusyError, ContentionError: the purchase may still be pending.
+    """
+    tries = attempts(deadline)
+    for _ in tries:
+        try:
+            return _write(ledger, purchase, payment, deadline=deadline, answering=answering)
+        except PurchaseMovedError as error:
+            tries.failed(error)
+            found = _reread(ledger, purchase)
+            if found.state is not PurchaseState.PENDING or not found.is_same_attempt(purchase):
+                return Bought(found, *_entries_of(ledger, found))
+            purchase = found
+        except ContentionError as error:
+            tries.failed(error)
+    raise tries.busy
+
+
+def _write(ledger: Ledger, purchase: Purchase, payment: Payment, *, deadline: float, answering: bool) -> Bought:
+    now = ledger.clock.now()
+    match payment.state:
+        case PaymentState.CHARGED:
+            charged = purchase.charged(payment.provider_charge, payment.receipt_url)
+            try:
+                return _complete(ledger, charged, deadline=deadline)
+            except (BusyError, ContentionError):
+                if not answering:
+                    raise
+                after = purchase.still_pending(now)
+        case PaymentState.DECLINED:
+            return _save(ledger, purchase, purchase.declined(payment.reason))
+        case PaymentState.WRONG:
+            charged = purchase.charged(payment.provider_charge, payment.receipt_url)
+            after = charged.under_review()
+        case PaymentState.NEEDS_BUYER if payment.action:
+            after = purchase.asks_buyer(now, payment.action.until, ledger.policy)
+        case _:
+            after = purchase.still_pending(now)
+    after = replace(after, answered_pending=answering or purchase.answered_pending)
+    return replace(_save(ledger, purchase, after), action=payment.action)
 
 
 def _save(ledger: Ledger, before: Purchase, after: Purchase) -> Bought:
-    try:
-        return Bought(Purchases(ledger.table).save(before, after), None)
-    except PurchaseMovedError:
-        return read_purchase(ledger, before.account_id, before.purchase_id)
+    return Bought(Purchases(ledger.table).save(before, after), None)
+
+
+def _reread(ledger: Ledger, purchase: Purchase) -> Purchase:
+    return read_purchase(ledger, purchase.account_id, purchase.purchase_id).purchase
 
 
 def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
-    try:
-        if purchase.promo_code:
-            return _complete_with_promo(ledger, purchase, purchase.promo_code, deadline=deadline)
-        return _pay_out(ledger, purchase, deadline=deadline)
-    except PurchaseMovedError:
-        return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
+    """Raises PurchaseMovedError, BusyError, ContentionError."""
+    if purchase.promo_code:
+        return _complete_with_promo(ledger, purchase, purchase.promo_code, deadline=deadline)
+    return _pay_out(ledger, purchase, deadline=deadline)
 
 
 def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadline: float) -> Bought:
@@ -252,18 +466,35 @@ def _pay_out(
 ) -> Bought:
     also = (Purchases(ledger.table).completed(purchase), *also)
     outcome = ledger.execute(purchase.account_id, credit_for(purchase, campaign), deadline=deadline, also=also)
-    if purchase.promo_code and not outcome.written:
-        # Another process completed it, or this one did without an answer: the row says whether with the promo code.
+    if not outcome.written:
+        # Another process completed it, or this one did without an answer: the row says how.
         return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
     promo = next((entry for entry in outcome.written if entry.type is EntryType.PROMO), None)
     return Bought(purchase.completed(), outcome.entry, promo)
 
 
-def _first_answer(ledger: Ledger, purchase: Purchase) -> Bought:
+# --- What is answered
+
+
+def _answer_again(ledger: Ledger, provider: PaymentProvider, purchase: Purchase) -> Bought:
     """The answer to the first request. A caller that was answered ``pending`` reads the purchase for more."""
     if purchase.answered_pending:
-        return Bought(replace(purchase, state=PurchaseState.PENDING, promo_refused=None), None, replayed=True)
-    return Bought(purchase, *_entries_of(ledger, purchase), replayed=True)
+        return _as_pending(
+            Bought(purchase, None, action=_open_action(ledger, lambda: provider, purchase)), replayed=True
+        )
+    try:
+        return Bought(purchase, *_entries_of(ledger, purchase), replayed=True)
+    except ContentionError as error:
+        known = f"Purchase {purchase.purchase_id} is completed, and could not be read in time."
+        raise BusyError(known=known, purchase_id=purchase.purchase_id) from error
+
+
+def _as_pending(bought: Bought, *, replayed: bool = False) -> Bought:
+    """As it was answered when it was pending, whatever has become of it since."""
+    purchase = replace(
+        bought.purchase, state=PurchaseState.PENDING, promo_refused=None, declined_because="", receipt_url=None
+    )
+    return Bought(purchase, None, replayed=replayed, action=bought.action)
 
 
 def _entries_of(ledger: Ledger, purchase: Purchase) -> tuple[Entry | None, Entry | None]:

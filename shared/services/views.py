@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.ledger.calendar import ONE_DAY, cycle_on
 from shared.ledger.model import Status
+from shared.ledger.purchases import PurchaseState
 from shared.ledger.timeline import next_plan
 from shared.store.rows import instant
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from shared.ledger.model import Account, Badge, Bucket, Entry
     from shared.ledger.policy import Policy
     from shared.ledger.promos import Campaign
+    from shared.ledger.purchases import Purchase
     from shared.services.audits import Audited
+    from shared.services.purchase_list import PurchasePage
     from shared.services.purchases import Bought
 
 
@@ -86,7 +89,10 @@ def reference_view(entry: Entry) -> dict[str, str]:
 
 
 def purchase_view(bought: Bought) -> dict[str, Any]:
-    """``promo``, if there was one and the purchase is completed: its entry, or the code of its refusal."""
+    """``promo``, if there was one and the purchase is completed: its entry, or the code of its refusal.
+
+    ``action`` is there while the bank waits for the buyer.
+    """
     purchase = bought.purchase
     view: dict[str, Any] = {
         "purchase_id": purchase.purchase_id,
@@ -95,8 +101,16 @@ def purchase_view(bought: Bought) -> dict[str, Any]:
         "amount_cents": purchase.amount_cents,
         "currency": purchase.currency,
     }
+    if bought.action and purchase.action_until:
+        view["action"] = {
+            "url": bought.action.url,
+            "client_secret": bought.action.client_secret,
+            "expires_at": instant(purchase.action_until),
+        }
     if purchase.declined_because:
         view["declined_because"] = purchase.declined_because
+    if purchase.receipt_url:
+        view["receipt_url"] = purchase.receipt_url
     if bought.entry:
         view["entry"] = entry_view(bought.entry)
     if bought.promo:
@@ -104,6 +118,27 @@ def purchase_view(bought: Bought) -> dict[str, Any]:
     elif purchase.promo_refused:
         view["promo"] = {"code": purchase.promo_refused}
     return view
+
+
+def purchase_row_view(purchase: Purchase) -> dict[str, Any]:
+    """A row of an account's list of purchases, as it is now. Its entry is read by ``entry_id``, in the history."""
+    view: dict[str, Any] = {
+        "purchase_id": purchase.purchase_id,
+        "status": purchase.state.value,
+        "created_at": instant(purchase.created_at),
+        "quantity": purchase.quantity,
+        "amount_cents": purchase.amount_cents,
+        "currency": purchase.currency,
+        "source": str(purchase.source),
+    }
+    if purchase.state is PurchaseState.COMPLETED:
+        view["entry_id"] = purchase.entry_id
+    shown = {name: getattr(purchase, name) for name in ("promo_code", "receipt_url", "declined_because")}
+    return view | {name: text for name, text in shown.items() if text}
+
+
+def purchases_view(page: PurchasePage) -> dict[str, Any]:
+    return {"purchases": [purchase_row_view(each) for each in page.purchases], "next_cursor": page.next_cursor}
 
 
 def boost_view(hold: Entry) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from pynamodb.exceptions import PynamoDBException
 
 from shared.ledger.errors import BusyError
 from shared.ledger.purchases import PurchaseState
-from shared.payments import NoAnswerError
 from shared.sandbox.clock import SandboxClock
 from shared.sandbox.payments import Behaviour
 from shared.store.errors import ContentionError
@@ -195,13 +194,19 @@ def sandbox_wire(sandbox, provider: Provider):  # noqa: ARG001 - it makes the ta
 
 @pytest.mark.parametrize("fault", [THROTTLED, request_lost, answered(503)], ids=["throttled", "no answer", "503"])
 def test_a_sandbox_whose_table_is_busy_is_a_provider_that_does_not_answer(sandbox_wire, provider, driver, fault):
-    sandbox_wire.on(PUT, *[fault] * 2 * AGAIN)
-    assert driver.buy(40, provider.that(Behaviour.SUCCEED)).entry is None
-    with pytest.raises(NoAnswerError):
-        provider.that(Behaviour.SUCCEED).resolve("somebody's-1")
+    succeeds = provider.that(Behaviour.SUCCEED)
+    sandbox_wire.on(PUT, *[fault] * AGAIN)
+    with pytest.raises(BusyError, match="Nothing was charged"):
+        driver.buy(40, succeeds)
     sandbox_wire.calm()
-    pending = driver.buy(40, provider.that(Behaviour.SUCCEED)).purchase
-    assert driver.reconcile(pending.purchase_id, provider.that(Behaviour.SUCCEED)) is not PurchaseState.PENDING
+    sandbox_wire.on(UPDATE, *[fault] * AGAIN)
+    pending = driver.buy(40, succeeds).purchase
+    sandbox_wire.calm()
+    sandbox_wire.on(GET, *[fault] * AGAIN)
+    with pytest.raises(BusyError):
+        driver.tell(pending.charge_id, succeeds)
+    sandbox_wire.calm()
+    assert driver.reconcile(pending.purchase_id, succeeds) is not PurchaseState.PENDING
 
 
 @pytest.mark.parametrize("fault", [THROTTLED, request_lost], ids=["throttled", "no answer"])

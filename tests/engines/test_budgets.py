@@ -6,6 +6,7 @@ judged by size: what one read unit may bring is 4 KB.
 """
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -13,12 +14,15 @@ import pytest
 from shared.ledger.errors import InsufficientConnectsError, PromoExhaustedError
 from shared.ledger.interviews import REMEMBERED
 from shared.ledger.jobs import Channel, JobEvent
-from shared.ledger.model import EntryType
+from shared.ledger.model import EntryType, Request
 from shared.ledger.policy import Policy
+from shared.ledger.purchases import Order, PaymentSource, new_attempt
 from shared.services.badges import renew_badges, set_price
 from shared.services.due import EXPIRIES, GRANTS
 from shared.services.history import EntryQuery, history_json
+from shared.services.purchase_list import PurchaseQuery, list_purchases
 from shared.services.purchases import PURCHASES
+from shared.store.purchases import PurchaseRow, Purchases
 from tests.driver import RecordingQueue, deadline
 from tests.faults import BATCH_GET, GET, QUERY, TRANSACT, UPDATE, Cost
 from tests.sizes import item_bytes
@@ -281,6 +285,32 @@ def test_an_audit_is_1_call_a_megabyte_and_1_for_the_purchases(usual, faults):
     with faults.measured() as cost:
         usual.audit()
     assert_costs(cost, calls=[GET, QUERY, QUERY], read_units=3)
+
+
+def purchases_of_two_years(driver):
+    """One a week, as large as they are with a code and a receipt."""
+    bought = new_attempt(
+        "ann",
+        Order(40, PaymentSource.BILLING_METHOD, "SPRING"),
+        Request("purchase", "buy", "f" * 32, "account:ann"),
+        None,
+        now=driver.clock.at,
+        policy=driver.policy,
+    )
+    for number in range(104):
+        ref = f"pi_{number:024}"
+        named = bought.named(ref, present=True).charged(f"ch_{number:024}", f"https://pay.invalid/receipts/{ref}" * 2)
+        Purchases(driver.table).save(None, replace(named.declined("so long a reason" * 4), purchase_id=f"{number:026}"))
+
+
+def test_a_list_of_purchases_is_1_call_and_a_read_unit_for_each_five_that_there_are(usual, faults):
+    purchases_of_two_years(usual)
+    with faults.measured() as cost:
+        page = list_purchases(usual.ledger, PurchaseQuery("ann", limit=20))
+    assert len(page.purchases) == 20
+    assert_costs(cost, calls=[QUERY], read_units=104 / 5)
+    rows = [row.serialize() for row in usual.table.rows(PurchaseRow).scan(PurchaseRow.ref.exists())]
+    assert (len(rows), max(map(item_bytes, rows)) <= READ_UNIT_BYTES / 5) == (104, True)
 
 
 def page_of(driver, **asked):

@@ -12,7 +12,7 @@ from shared.ledger.errors import BusyError, LedgerError
 from shared.ledger.jobs import JobEvent
 from shared.ledger.model import Plan
 from shared.ledger.purchases import PurchaseState
-from shared.sandbox.payments import Behaviour, SandboxGateway
+from shared.sandbox.payments import Behaviour, SandboxProvider
 from shared.sandbox.table import SandboxTable
 from shared.services.badges import week_price
 from shared.services.history import EntryQuery, history_csv, history_json
@@ -52,7 +52,7 @@ class Caller:
         return came, time.monotonic() - started
 
     def buy(self, **more):
-        return self.driver.buy(40, SandboxGateway(self.sandbox, Behaviour.SUCCEED), **more)
+        return self.driver.buy(40, SandboxProvider(self.sandbox, self.driver.clock, Behaviour.SUCCEED), **more)
 
 
 @pytest.fixture
@@ -153,12 +153,25 @@ def test_a_purchase_that_may_be_pending_is_named(driver, callers, provider):
     )
 
 
-@pytest.mark.parametrize("after", [3, 4, 5])
-def test_a_purchase_that_was_begun_is_pending_whatever_hangs(driver, callers, provider, after):
-    bought, took = callers().ask(ASKED["buy"], after=after)
-    assert (bought.purchase.state, bought.entry) == (PurchaseState.PENDING, None)
+def test_a_purchase_whose_payment_could_not_be_named_charged_nothing_and_is_named(driver, callers, provider):
+    busy, took = callers().ask(ASKED["buy"], after=3)
+    assert busy.detail.startswith("The payment provider does not answer. Nothing was charged for purchase ")
+    assert (provider.charges, took < PROMISE_S) == ([], True)
+    assert driver.buy(40, provider.that(Behaviour.SUCCEED)).purchase.purchase_id == busy.details["purchase_id"]
+
+
+@pytest.mark.parametrize("after", [4, 5, 6, 7])
+def test_a_purchase_that_was_begun_is_named_and_goes_on_whatever_hangs(driver, callers, provider, after):
+    """It cannot be answered ``pending``: no repeat would know that it was."""
+    busy, took = callers().ask(ASKED["buy"], after=after)
+    assert isinstance(busy, BusyError)
     assert took < PROMISE_S
-    assert driver.buy(40, provider.that(Behaviour.SUCCEED)).purchase.state is PurchaseState.COMPLETED
+    bought = driver.buy(40, provider.that(Behaviour.SUCCEED))
+    assert (bought.purchase.purchase_id, bought.purchase.state, bought.replayed) == (
+        busy.details["purchase_id"],
+        PurchaseState.COMPLETED,
+        False,
+    )
 
 
 def test_a_connection_that_died_while_the_function_was_frozen_costs_one_request_more(driver, callers):

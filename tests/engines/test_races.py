@@ -313,7 +313,7 @@ def test_16_times_the_same_purchase_and_its_reconciliation_at_once_is_one_purcha
     results = at_once(*[lambda: driver.buy(60, succeeds, "at once")] * 16)
     assert {result.purchase.state for result in results} == {PurchaseState.COMPLETED}
     assert len({result.entry.entry_id for result in results}) == 1
-    assert (driver.balance(), count(driver, EntryType.PURCHASE)) == (100, 2)
+    assert (driver.balance(), count(driver, EntryType.PURCHASE), len(provider.charges)) == (100, 2, 2)
 
 
 def test_an_audit_of_an_account_that_many_write_finds_nothing_at_any_time(driver, provider):

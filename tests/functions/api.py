@@ -23,6 +23,7 @@ HANDLER_OF = {
     "adjustment": "rewards",
     "put_promo": "promos",
     "redeem_promo": "promos",
+    "purchases": "purchase",
     "read_purchase": "purchase",
     "put_job": "jobs",
     "read_job": "jobs",

@@ -8,7 +8,7 @@ import pytest
 
 from shared.ledger.audit import INVARIANTS, PURCHASES, SEQUENCE
 from shared.payments import NoAnswerError
-from shared.sandbox.payments import SandboxGateway
+from shared.sandbox.payments import SandboxProvider
 from shared.services.audits import KEPT, PATIENCE
 from shared.store.audits import AUDIT_SK
 from shared.store.table import Table
@@ -200,7 +200,7 @@ def test_a_provider_that_does_not_answer_makes_a_job_of_it(api, monkeypatch):
 
     busy_account(api)
     monkeypatch.setattr(api, "left_ms", 4_000)
-    monkeypatch.setattr(SandboxGateway, "look", silent)
+    monkeypatch.setattr(SandboxProvider, "look", silent)
     assert ask(api, 202) == {"status": "running", "checked": 0, "of": seq(api)}
 
 

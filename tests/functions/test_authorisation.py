@@ -6,7 +6,7 @@ from tests.functions.api import Api
 from tests.functions.conftest import fresh_tables, stopped_clock
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, http, user
 
-SELF_ROUTES = ("read_account", "history", "purchase", "read_purchase", "redeem_promo", "badge", "read_job")
+SELF_ROUTES = ("read_account", "history", "purchase", "purchases", "read_purchase", "redeem_promo", "badge", "read_job")
 SERVICE_ROUTES = ("open_account", "change_account", "spend", "boost", "refund", "reward", "put_job", "job_event")
 STAFF_ROUTES = ("audit", "adjustment", "put_promo", "sandbox_clock")
 ROUTES = SELF_ROUTES + SERVICE_ROUTES + STAFF_ROUTES

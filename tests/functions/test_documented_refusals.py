@@ -179,7 +179,6 @@ OWN = {
     ("purchase", "promo_exhausted"): lambda api: order(api, exhausted(api)),
     ("purchase", "idempotency_key_reused"): lambda api: last(api.buy(40), api.buy(41)),
     ("read_purchase", "purchase_not_found"): lambda api: api.call("read_purchase"),
-    ("payment_events", "purchase_not_found"): lambda api: api.call("payment_events"),
     ("payment_events", "signature_invalid"): lambda api: api.send("payment_events", http("payment_events", raw="{}")),
     ("reward", "account_closed"): lambda api: gone(api).reward("rising_talent"),
     ("reward", "spend_not_found"): lambda api: interview(api, "s-1"),

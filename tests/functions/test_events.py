@@ -9,6 +9,7 @@ from tests.functions.events import FOLDER, event
 STORY = {
     "open_account": 201,
     "purchase": 201,
+    "purchases": 200,
     "read_purchase": 200,
     "payment_events": 200,
     "put_job": 200,

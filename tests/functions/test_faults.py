@@ -20,6 +20,7 @@ API = (
     "history",
     "audit",
     "purchase",
+    "purchases",
     "read_purchase",
     "spend",
     "boost",

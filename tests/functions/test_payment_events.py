@@ -9,8 +9,8 @@ from botocore.compat import HTTPHeaders
 
 from shared.config import ConfigurationError
 from shared.http.signatures import secret_of, sign
-from shared.payments import ChargeResult, ChargeState, NoAnswerError
-from shared.sandbox.payments import SandboxGateway
+from shared.payments import NoAnswerError, Payment, PaymentState
+from shared.sandbox.payments import SandboxProvider
 from tests.functions.conftest import SETTINGS, START, charges, client, everything
 from tests.functions.events import PAYMENT_SECRET, STAFF, http, signed
 
@@ -42,16 +42,16 @@ def tell(api, charge_id, *about, **more):
 
 
 def provider_says(monkeypatch, *said):
-    """What `resolve` answers from now on, one after the other, or raises."""
+    """What `look` answers from now on, one after the other, or raises."""
     answers = iter(said)
 
-    def resolve(_, __):
+    def look(_, __, ___):
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+    monkeypatch.setattr(SandboxProvider, "look", look)
 
 
 def never_asked(monkeypatch):
@@ -270,7 +270,7 @@ def test_told_twice_is_told_once(api, pending):
 
 
 def test_what_an_event_says_of_the_charge_is_not_believed(api, monkeypatch, pending):
-    provider_says(monkeypatch, ChargeResult(ChargeState.IN_PROGRESS), NoAnswerError())
+    provider_says(monkeypatch, Payment(PaymentState.IN_PROGRESS), Payment(PaymentState.NEEDS_BUYER))
     before = everything()
     for _ in range(2):
         answer = tell(api, f"{pending}-1", amount_cents=1, state="charged")
@@ -286,8 +286,18 @@ def test_whatever_happened_to_the_charge_the_provider_is_asked(api, pending, hap
     assert api.balance() == WITH_IT
 
 
-def test_a_charge_that_the_provider_declined_after_all_declines_its_purchase(api, monkeypatch, pending):
-    provider_says(monkeypatch, ChargeResult(ChargeState.DECLINED, "the bank said no"))
+def test_while_the_provider_does_not_answer_an_event_is_answered_busy_and_comes_again(api, monkeypatch, pending):
+    before = everything()
+    with monkeypatch.context() as patch:
+        provider_says(patch, NoAnswerError())
+        assert tell(api, f"{pending}-1").refused == (503, "busy")
+    assert everything() == before
+    assert tell(api, f"{pending}-1").body["status"] == "completed"
+
+
+def test_a_charge_that_the_provider_declined_after_all_is_given_up_and_declines_its_purchase(api, monkeypatch):
+    pending = api.buy(sandbox="abandon").body["purchase_id"]
+    provider_says(monkeypatch, Payment(PaymentState.DECLINED, "the bank said no"))
     assert tell(api, f"{pending}-1").body == {"purchase_id": pending, "status": "declined"}
     shown = api.call("read_purchase", path={"purchase_id": pending}).body
     assert (shown["declined_because"], api.balance(), charges()) == ("the bank said no", NOTHING, {})
@@ -303,39 +313,38 @@ def test_a_declined_purchase_stays_declined(api, monkeypatch):
 
 @pytest.mark.parametrize("attempt", ["1", "3", "02", ""])
 def test_an_event_of_another_attempt_does_nothing_to_the_one_under_way(api, monkeypatch, attempt):
-    """That one may not have reached the provider yet: asked for, it would be kept from ever happening."""
     purchase_id = api.buy(sandbox="decline").body["purchase_id"]
     api.buy(sandbox="late")
     before = everything()
     with monkeypatch.context() as patch:
         never_asked(patch)
-        assert tell(api, f"{purchase_id}-{attempt}").body == {"purchase_id": purchase_id, "status": "pending"}
+        assert tell(api, f"{purchase_id}-{attempt}").body == {}
     assert everything() == before
     assert tell(api, f"{purchase_id}-2").body["status"] == "completed"
 
 
 def test_an_event_that_overtakes_the_answer_of_its_charge_credits_once(api, monkeypatch):
-    charge = SandboxGateway.charge
+    confirm = SandboxProvider.confirm
 
-    def charge_and_tell(gateway, asked):
-        result = charge(gateway, asked)
-        assert tell(api, asked.charge_id).body["status"] == "completed"
+    def confirm_and_tell(provider, ref, charge, *, present):
+        result = confirm(provider, ref, charge, present=present)
+        assert tell(api, ref).body["status"] == "completed"
         return result
 
-    monkeypatch.setattr(SandboxGateway, "charge", charge_and_tell)
+    monkeypatch.setattr(SandboxProvider, "confirm", confirm_and_tell)
     bought = api.buy()
     assert (bought.status, bought.body["status"], api.balance()) == (201, "completed", WITH_IT)
 
 
 def test_an_event_that_meets_the_reconciliation_credits_once(api, clock, monkeypatch, pending, scheduled):
-    resolve = SandboxGateway.resolve
+    look = SandboxProvider.look
 
-    def resolve_while_the_schedule_runs(gateway, charge_id):
-        monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+    def look_while_the_schedule_runs(provider, ref, charge):
+        monkeypatch.setattr(SandboxProvider, "look", look)
         assert scheduled("purchase_reconcile") == {"purchases": 1}
-        return resolve(gateway, charge_id)
+        return look(provider, ref, charge)
 
-    monkeypatch.setattr(SandboxGateway, "resolve", resolve_while_the_schedule_runs)
+    monkeypatch.setattr(SandboxProvider, "look", look_while_the_schedule_runs)
     clock.go(minutes=2)
     assert tell(api, f"{pending}-1").body["status"] == "completed"
     assert scheduled("purchase_reconcile") == {"purchases": 0}
@@ -353,15 +362,40 @@ def test_a_purchase_with_a_promo_code_brings_it_too(api):
 # --- What it does not take
 
 
-@pytest.mark.parametrize("charge_id", ["nothing-1", "nothing", "-1", "-"])
+@pytest.mark.parametrize(("charge_id", "strays"), [("nothing-1", [1]), ("nothing", None), ("-1", None), ("-", None)])
 @pytest.mark.usefixtures("pending")
-def test_a_purchase_that_there_is_not_is_not_found(api, charge_id):
-    assert tell(api, charge_id).refused == (404, "purchase_not_found")
+def test_a_purchase_that_there_is_not_is_answered_200_and_counted(api, log, charge_id, strays):
+    log.metrics()
+    answer = tell(api, charge_id)
+    assert (answer.status, answer.body) == (200, {})
+    assert log.metrics().get("ChargeWithoutPurchase") == strays
 
 
-def test_a_purchase_is_found_under_its_own_account_alone(api, pending):
-    assert tell(api, f"{pending}-1", "bob").refused == (404, "purchase_not_found")
-    assert api.balance() == NOTHING
+def test_a_purchase_is_found_under_its_own_account_alone(api, log, pending):
+    log.metrics()
+    assert tell(api, f"{pending}-1", "bob").body == {}
+    assert (api.balance(), log.metrics()["ChargeWithoutPurchase"]) == (NOTHING, [1])
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {},
+        {"account_id": "ann"},
+        {"charge_id": "p-1"},
+        {"account_id": "ann", "charge_id": ""},
+        {"account_id": "ann", "charge_id": "two words-1"},
+        {"account_id": "JOB#j1", "charge_id": "p-1"},
+        {"account_id": "ann", "charge_id": 1},
+    ],
+)
+@pytest.mark.usefixtures("pending")
+def test_an_event_that_names_no_payment_of_ours_is_of_no_interest(api, monkeypatch, about):
+    never_asked(monkeypatch)
+    before = everything()
+    answer = api.call(WEBHOOK, body={"type": "charge.settled", **about})
+    assert (answer.status, answer.body) == (200, {})
+    assert everything() == before
 
 
 @pytest.mark.parametrize("more", [{}, {"account_id": None, "charge_id": None, "payout": [{"amount": 1}]}])
@@ -382,12 +416,6 @@ def test_an_event_of_no_charge_is_of_no_interest(api, monkeypatch, more):
         "[]",
         "{}",
         '{"type": null}',
-        '{"type": "charge.settled"}',
-        '{"type": "charge.settled", "account_id": "ann"}',
-        '{"type": "charge.settled", "charge_id": "p-1"}',
-        '{"type": "charge.settled", "account_id": "ann", "charge_id": ""}',
-        '{"type": "charge.settled", "account_id": "ann", "charge_id": "two words-1"}',
-        '{"type": "charge.settled", "account_id": "ann", "charge_id": 1}',
         '{"type": "' + "x" * 10_240 + '"}',
         b"\xff\xfe",
     ],

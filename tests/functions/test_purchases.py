@@ -8,7 +8,7 @@ import json
 import pytest
 
 from shared.payments import NoAnswerError
-from shared.sandbox.payments import SandboxGateway
+from shared.sandbox.payments import SandboxProvider
 from shared.store.errors import OutcomeUnknownError
 from shared.store.purchases import Purchases
 from shared.store.table import Table
@@ -159,30 +159,30 @@ def test_reconciliations_alongside_each_other_complete_once(api, clock, monkeypa
     """Of a message that comes twice the second is done as a whole between the first's asking and its writing."""
     bought = page(api.buy(sandbox="late").body["purchase_id"])
     clock.go(minutes=2)
-    resolve = SandboxGateway.resolve
+    give_up = SandboxProvider.give_up
 
-    def resolve_slowly(gateway, charge_id):
-        result = resolve(gateway, charge_id)
-        monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+    def give_up_slowly(provider, ref, charge):
+        result = give_up(provider, ref, charge)
+        monkeypatch.setattr(SandboxProvider, "give_up", give_up)
         assert api.deliver(RECONCILE, bought) == []
         return result
 
-    monkeypatch.setattr(SandboxGateway, "resolve", resolve_slowly)
+    monkeypatch.setattr(SandboxProvider, "give_up", give_up_slowly)
     assert api.deliver(RECONCILE, bought) == []
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
 
 
 def test_a_request_sent_again_alongside_a_reconciliation_completes_once(api, reconcile, inject, monkeypatch):
-    inject(SandboxGateway, "charge", after=KilledError())
+    inject(SandboxProvider, "confirm", after=KilledError())
     with pytest.raises(KilledError):
         api.buy()
-    resolve = SandboxGateway.resolve
+    give_up = SandboxProvider.give_up
 
-    def resolve_slowly(gateway, charge_id):
+    def give_up_slowly(provider, ref, charge):
         assert api.buy().status == 201
-        return resolve(gateway, charge_id)
+        return give_up(provider, ref, charge)
 
-    monkeypatch.setattr(SandboxGateway, "resolve", resolve_slowly)
+    monkeypatch.setattr(SandboxProvider, "give_up", give_up_slowly)
     reconcile()
     assert (purchases_in(api), api.balance()) == ([40], WITH_IT)
 
@@ -194,7 +194,7 @@ def test_a_provider_that_stays_silent_is_asked_again_later(api, reconcile, monke
         raise NoAnswerError
 
     with monkeypatch.context() as patch:
-        patch.setattr(SandboxGateway, "resolve", silent)
+        patch.setattr(SandboxProvider, "give_up", silent)
         assert reconcile() == 1
     assert state_of(api, pending.body["purchase_id"]) == "pending"
     assert reconcile(seconds=30) == 0
@@ -205,17 +205,17 @@ def test_a_provider_that_stays_silent_is_asked_again_later(api, reconcile, monke
 def test_a_purchase_that_fails_to_reconcile_does_not_keep_the_others_and_comes_again(api, clock, received, monkeypatch):
     bad = api.buy(10, "bad", sandbox="late").body["purchase_id"]
     api.buy(20, "good", sandbox="late")
-    resolve = SandboxGateway.resolve
+    give_up = SandboxProvider.give_up
 
-    def broken_for_one(gateway, charge_id):
-        if charge_id.startswith(bad):
+    def broken_for_one(provider, ref, charge):
+        if ref.startswith(bad):
             raise RuntimeError("the provider speaks in riddles")
-        return resolve(gateway, charge_id)
+        return give_up(provider, ref, charge)
 
     clock.go(minutes=2)
     api.run(RECONCILE)
     with monkeypatch.context() as patch:
-        patch.setattr(SandboxGateway, "resolve", broken_for_one)
+        patch.setattr(SandboxProvider, "give_up", broken_for_one)
         [message] = received()
         assert api.deliver(RECONCILE, message) == ["message-0"]
     assert purchases_in(api) == [20]
@@ -256,16 +256,16 @@ def test_a_message_whose_time_runs_out_comes_again_for_the_rest(api, clock, monk
     """The provider takes its time with each."""
     bought = [api.buy(10, f"buy-{number}", sandbox="late").body["purchase_id"] for number in range(3)]
     clock.go(minutes=2)
-    resolve = SandboxGateway.resolve
+    give_up = SandboxProvider.give_up
 
-    def slow(gateway, charge_id):
-        api.context.left_ms = 5_000 if charge_id.startswith(bought[1]) else 60_000
-        return resolve(gateway, charge_id)
+    def slow(provider, ref, charge):
+        api.context.left_ms = 5_000 if ref.startswith(bought[1]) else 60_000
+        return give_up(provider, ref, charge)
 
-    monkeypatch.setattr(SandboxGateway, "resolve", slow)
+    monkeypatch.setattr(SandboxProvider, "give_up", slow)
     assert api.deliver(RECONCILE, page(*bought)) == ["message-0"]
     assert purchases_in(api) == [10, 10]
-    monkeypatch.setattr(SandboxGateway, "resolve", resolve)
+    monkeypatch.setattr(SandboxProvider, "give_up", give_up)
     assert api.deliver(RECONCILE, page(*bought)) == []
     assert purchases_in(api) == [10] * 3
 
@@ -278,7 +278,7 @@ def test_a_purchase_tells_how_long_it_has_been_pending_and_not_since_it_was_last
 
     api.buy(sandbox="late")
     with monkeypatch.context() as patch:
-        patch.setattr(SandboxGateway, "resolve", silent)
+        patch.setattr(SandboxProvider, "give_up", silent)
         for _ in range(6):
             reconcile(hours=12, minutes=1)
         log.metrics()
@@ -296,7 +296,7 @@ def test_a_purchase_that_fails_tells_how_long_it_has_been_pending_too(api, clock
     clock.go(minutes=20)
     log.metrics()
     with monkeypatch.context() as patch:
-        patch.setattr(SandboxGateway, "resolve", lambda *_: 1 / 0)
+        patch.setattr(SandboxProvider, "give_up", lambda *_: 1 / 0)
         assert api.deliver(RECONCILE, bought) == ["message-0"]
     assert log.metrics()["OldestPendingPurchaseMinutes"] == [20]
 
@@ -307,8 +307,10 @@ def test_a_purchase_that_fails_tells_how_long_it_has_been_pending_too(api, clock
 STEPS = {
     "before the purchase is written": (Purchases, "save", "before"),
     "after the purchase is written": (Purchases, "save", "after"),
-    "before the charge": (SandboxGateway, "charge", "before"),
-    "after the charge": (SandboxGateway, "charge", "after"),
+    "before the payment is named": (SandboxProvider, "prepare", "before"),
+    "after the payment is named": (SandboxProvider, "prepare", "after"),
+    "before the charge": (SandboxProvider, "confirm", "before"),
+    "after the charge": (SandboxProvider, "confirm", "after"),
     "before the credit": (Table, "commit", "before"),
     "after the credit": (Table, "commit", "after"),
 }
@@ -345,13 +347,13 @@ def test_sent_again_after_the_reconciliation_it_is_still_done_once(api, reconcil
 
 
 def test_a_charge_that_the_reconciliation_gave_up_cannot_go_through_later(api, reconcile, monkeypatch):
-    charge = SandboxGateway.charge
+    confirm = SandboxProvider.confirm
 
-    def arrive_late(gateway, sent):
+    def arrive_late(*sent, **more):
         reconcile()
-        return charge(gateway, sent)
+        return confirm(*sent, **more)
 
-    monkeypatch.setattr(SandboxGateway, "charge", arrive_late)
+    monkeypatch.setattr(SandboxProvider, "confirm", arrive_late)
     assert api.buy().refused == (402, "payment_declined")
     assert (charges(), api.balance()) == ({}, NOTHING)
 
@@ -389,7 +391,7 @@ def test_a_table_that_is_away_after_the_charge_leaves_the_rest_to_the_reconcilia
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_provider_that_breaks_is_a_500_that_ends_well(api, reconcile, inject, when):
-    inject(SandboxGateway, "charge", **{when: RuntimeError("502 Bad Gateway from 10.1.2.3")})
+    inject(SandboxProvider, "confirm", **{when: RuntimeError("502 Bad Gateway from 10.1.2.3")})
     broken = api.buy()
     assert broken.refused == (500, "internal_error")
     assert "10.1.2.3" not in broken.text

@@ -11,6 +11,7 @@ FOR_ACCOUNTS = [
     ("GET", "/accounts/{account_id}"),
     ("GET", "/accounts/{account_id}/history"),
     ("POST", "/accounts/{account_id}/purchases"),
+    ("GET", "/accounts/{account_id}/purchases"),
     ("GET", "/accounts/{account_id}/purchases/{purchase_id}"),
     ("POST", "/accounts/{account_id}/promo-redemptions"),
     ("PUT", "/accounts/{account_id}/badge"),

@@ -7,10 +7,11 @@ import boto3
 import pytest
 
 from local.engines import CREDENTIALS
-from shared.sandbox.payments import Behaviour, SandboxGateway
+from shared.sandbox.payments import Behaviour, SandboxProvider
 from shared.sandbox.table import SandboxTable
 from shared.store.table import Table
-from tests.driver import Driver
+from tests.core.builders import noon
+from tests.driver import Driver, SetClock
 from tests.faults import FaultInjector
 from tests.invariants import Contents, completed_purchases, problems_in
 from tests.table import SANDBOX, create_table, empty_table
@@ -69,18 +70,24 @@ def faults(table: Table) -> Iterator[FaultInjector]:
 
 
 @pytest.fixture
-def driver(table: Table) -> Driver:
-    return Driver(table)
+def clock() -> SetClock:
+    return SetClock(noon("2026-01-15"))
+
+
+@pytest.fixture
+def driver(table: Table, clock: SetClock) -> Driver:
+    return Driver(table, clock=clock)
 
 
 class Provider:
     """The sandbox's payment provider, and what it charged."""
 
-    def __init__(self, table: SandboxTable) -> None:
+    def __init__(self, table: SandboxTable, clock: SetClock) -> None:
         self._table = table
+        self._clock = clock
 
-    def that(self, behaviour: Behaviour) -> SandboxGateway:
-        return SandboxGateway(self._table, behaviour)
+    def that(self, behaviour: Behaviour) -> SandboxProvider:
+        return SandboxProvider(self._table, self._clock, behaviour)
 
     @property
     def charges(self) -> list[str]:
@@ -90,11 +97,11 @@ class Provider:
 
 
 @pytest.fixture
-def provider(table: Table, sandbox: SandboxTable, admin: Any) -> Iterator[Provider]:
+def provider(table: Table, sandbox: SandboxTable, admin: Any, clock: SetClock) -> Iterator[Provider]:
     """However a purchase went, in the end charges and paid-out purchases match one to one."""
     name = sandbox.name
     create_table(admin, name, SANDBOX, exist_ok=True)
-    provider = Provider(sandbox)
+    provider = Provider(sandbox, clock)
     yield provider
     charges = provider.charges
     empty_table(admin, name, SANDBOX)

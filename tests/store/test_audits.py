@@ -15,6 +15,7 @@ from tests.core.builders import noon
 from tests.driver import RecordingQueue, deadline
 from tests.faults import GET, QUERY
 from tests.invariants import Contents
+from tests.providers import Instead
 
 
 @pytest.fixture
@@ -69,11 +70,11 @@ def test_purchases_are_read_in_pages(driver, provider, monkeypatch, count):
     for number in range(count):
         driver.buy(10 + number, provider.that(Behaviour.SUCCEED), str(number))
     monkeypatch.setattr("shared.store.purchases.PURCHASES_A_PAGE", 2)
-    gateway = provider.that(Behaviour.SUCCEED)
+    succeeds = provider.that(Behaviour.SUCCEED)
     read = list(audits._purchases(driver.ledger, "ann", deadline()))
     assert read == Contents(driver.table).purchases("ann")
     assert len(read) == count
-    assert problems(driver.audit(gateway)) == []
+    assert problems(driver.audit(succeeds)) == []
 
 
 def test_purchases_in_every_state_match_their_charges(driver, provider):
@@ -86,22 +87,24 @@ def test_purchases_in_every_state_match_their_charges(driver, provider):
     with pytest.raises(Exception, match="declined"):
         driver.buy(50, provider.that(Behaviour.DECLINE), "tried again")
     driver.buy(50, provider.that(Behaviour.SUCCEED), "tried again")
-    gateway = provider.that(Behaviour.SUCCEED)
-    assert problems(driver.audit(gateway)) == []
+    succeeds = provider.that(Behaviour.SUCCEED)
+    assert problems(driver.audit(succeeds)) == []
     for purchase in Contents(driver.table).purchases("ann"):
-        driver.reconcile(purchase.purchase_id, gateway)
-    audited = driver.audit(gateway)
+        driver.reconcile(purchase.purchase_id, succeeds)
+    audited = driver.audit(succeeds)
     assert (problems(audited), audited.charges_compared) == ([], True)
     assert driver.balance() == 10 + 20 + 30 + 50
 
 
-def test_looking_at_a_charge_that_never_arrived_leaves_it_possible(driver, provider):
-    gateway = provider.that(Behaviour.SUCCEED)
+def test_a_charge_that_is_audited_before_it_is_confirmed_stays_possible(driver, provider):
+    succeeds = provider.that(Behaviour.SUCCEED)
     driver.open()
-    assert gateway.look("p-1") is None
-    assert gateway.look("p-1") is None
-    bought = driver.buy(10, gateway)
-    assert gateway.look(bought.purchase.charge_id).state.value == "charged"
+
+    def audited_before(ref, charge, *, present):
+        assert problems(driver.audit(succeeds)) == []
+        return succeeds.confirm(ref, charge, present=present)
+
+    assert driver.buy(10, Instead(succeeds, confirm=audited_before)).entry.amount == 10
 
 
 def test_entries_that_come_while_the_journal_is_read_are_left_alone(driver, pages_of, faults):

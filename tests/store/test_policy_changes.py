@@ -23,6 +23,7 @@ from shared.store.walks import Walks
 from tests.core.builders import noon, start_of
 from tests.driver import Driver, RecordingQueue, deadline, steps
 from tests.faults import GET, QUERY, UPDATE
+from tests.providers import Instead
 from tests.store.fixtures import SHARDS
 
 OPENED = date(2026, 1, 15)
@@ -191,18 +192,15 @@ def test_with_more_shards_all_that_was_there_is_found_and_keeps_the_shard_it_was
 # --- Purchases
 
 
-class Noting:
+class Noting(Instead):
     """A provider that keeps what it was asked to charge."""
 
-    def __init__(self, gateway):
-        self.gateway, self.charged = gateway, []
+    def __init__(self, provider):
+        super().__init__(provider, charged=[])
 
-    def charge(self, charge):
+    def confirm(self, ref, charge, *, present):
         self.charged.append((charge.amount_cents, charge.currency))
-        return self.gateway.charge(charge)
-
-    def resolve(self, charge_id):
-        return self.gateway.resolve(charge_id)
+        return self._provider.confirm(ref, charge, present=present)
 
 
 NEW_PRICE = {"unit_price_cents": 20, "currency": "EUR", "minimum_purchase": 50}
@@ -226,12 +224,11 @@ def test_a_repeat_of_a_purchase_is_answered_as_the_first_time_and_charged_no_mor
 
 
 def test_a_purchase_that_was_begun_and_never_charged_is_charged_what_it_said(driver, provider):
-    class Dead:
-        def charge(self, _):
-            raise KeyboardInterrupt
+    def dead(_):
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        driver.buy(40, Dead())
+        driver.buy(40, Instead(None, prepare=dead))
     noting = Noting(provider.that(Behaviour.SUCCEED))
     bought = driver.under(**NEW_PRICE).buy(40, noting)
     assert noting.charged == [(600, "USD")]

@@ -21,6 +21,7 @@ from shared.services.purchases import read_purchase
 from shared.services.views import purchase_view
 from tests.core.builders import free
 from tests.faults import GET, TRANSACT, answer_lost, request_lost
+from tests.providers import Instead
 
 BATCH = "BatchGetItem"
 TICK = timedelta(milliseconds=1)
@@ -379,15 +380,12 @@ def test_a_purchase_with_a_code_that_brings_nothing_is_refused_before_anything_i
     assert driver.buy(40, succeeds).purchase.state is PurchaseState.COMPLETED, "the key is free"
 
 
-class Meanwhile:
+class Meanwhile(Instead):
     """A provider that charges, and meanwhile something else happens."""
 
-    def __init__(self, gateway, action):
-        self.gateway, self.action = gateway, action
-
-    def charge(self, charge):
+    def confirm(self, ref, charge, *, present):
         self.action()
-        return self.gateway.charge(charge)
+        return self._provider.confirm(ref, charge, present=present)
 
 
 def exhaust(driver):
@@ -405,7 +403,7 @@ def use(driver):
 )
 def test_a_charge_ends_in_its_connects_also_if_the_code_is_gone_by_then(driver, succeeds, happens, code, given):
     driver.put_campaign(100)
-    bought = driver.buy(40, Meanwhile(succeeds, lambda: happens(driver)), promo="SPRING")
+    bought = driver.buy(40, Meanwhile(succeeds, action=lambda: happens(driver)), promo="SPRING")
     again = driver.buy(40, succeeds, promo="SPRING")
     read = read_purchase(driver.ledger, "ann", bought.purchase.purchase_id)
     for told in (bought, again, read):

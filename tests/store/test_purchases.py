@@ -15,13 +15,15 @@ from shared.ledger.errors import (
 )
 from shared.ledger.model import Decision, EntryType, Kind, Plan
 from shared.ledger.purchases import PurchaseState
-from shared.payments import ChargeResult, ChargeState
+from shared.payments import Payment, PaymentState
 from shared.sandbox.payments import Behaviour
 from shared.services.purchases import read_purchase
 from shared.store.errors import PurchaseMovedError
 from shared.store.purchases import Purchases
 from tests.core.builders import paid
 from tests.faults import TRANSACT, KilledError, dies
+from tests.invariants import Contents
+from tests.providers import Instead
 
 COMPLETED, PENDING, DECLINED = PurchaseState.COMPLETED, PurchaseState.PENDING, PurchaseState.DECLINED
 
@@ -105,29 +107,27 @@ def test_a_charge_whose_answer_was_lost_ends_in_its_connects_without_anyone_aski
     assert bought_amounts(driver) == [40]
 
 
-class InProgress:
-    def resolve(self, _):
-        return ChargeResult(ChargeState.IN_PROGRESS)
+def in_progress(*_, **__):
+    return Payment(PaymentState.IN_PROGRESS)
 
 
-def test_a_purchase_is_asked_after_later_and_later(driver, provider):
+def test_a_purchase_is_looked_at_after_1_2_4_minutes_and_then_every_5(driver, provider):
     driver.buy(40, provider.that(Behaviour.LATE))
-    purchase_id = the_purchase(driver)
-    waits = []
-    for _ in range(8):
-        driver.reconcile(purchase_id, InProgress())
-        waits.append(Purchases(driver.table).purchase("ann", purchase_id).due_at - driver.clock.at)
-    assert [wait.total_seconds() / 60 for wait in waits] == [2, 4, 8, 16, 32, 60, 60, 60]
+    purchase_id, began = the_purchase(driver), driver.clock.at
+    looks = []
+    for _ in range(6):
+        driver.reconcile(purchase_id, Instead(None, give_up=in_progress))
+        looks.append((driver.clock.at - began) // timedelta(minutes=1))
+    assert looks == [1, 3, 7, 12, 17, 22]
     assert driver.reconcile(purchase_id, provider.that(Behaviour.SUCCEED)) is COMPLETED
 
 
 def test_whoever_dies_before_the_charge_has_charged_nothing(driver, provider):
-    class Dies:
-        def charge(self, _):
-            raise KilledError
+    def killed(_):
+        raise KilledError
 
     with pytest.raises(KilledError):
-        driver.buy(40, Dies())
+        driver.buy(40, Instead(None, prepare=killed))
     assert driver.reconcile(the_purchase(driver), provider.that(Behaviour.SUCCEED)) is DECLINED
     assert (provider.charges, bought_amounts(driver)) == ([], [])
 
@@ -157,13 +157,12 @@ def test_a_reconciliation_that_overtakes_the_purchase_credits_it_once(driver, su
 def test_a_purchase_voided_before_it_was_charged_is_declined(driver, succeeds):
     """The buyer stood still between putting the purchase and charging it for so long that it was called off."""
 
-    class Slow:
-        def charge(self, charge):
-            driver.reconcile(the_purchase(driver), succeeds)
-            return succeeds.charge(charge)
+    def slow(ref, charge, *, present):
+        driver.reconcile(the_purchase(driver), succeeds)
+        return succeeds.confirm(ref, charge, present=present)
 
     with pytest.raises(PaymentDeclinedError):
-        driver.buy(40, Slow())
+        driver.buy(40, Instead(succeeds, confirm=slow))
     assert bought_amounts(driver) == []
 
 
@@ -208,12 +207,11 @@ def test_a_purchase_is_saved_only_as_it_was_read(driver, provider):
 def test_a_charge_pays_out_the_attempt_it_was_made_for_and_no_other(driver, provider, succeeds):
     with pytest.raises(PaymentDeclinedError):
         driver.buy(40, provider.that(Behaviour.DECLINE))
+    first = Contents(driver.table).purchases("ann")[0]
     driver.buy(40, provider.that(Behaviour.LATE))
     second = Purchases(driver.table).purchase("ann", the_purchase(driver))
     account = driver.stored()
     with pytest.raises(PurchaseMovedError):
-        driver.table.commit(
-            account, Decision(account), also=[Purchases(driver.table).completed(replace(second, attempt=1))]
-        )
-    assert (second.attempt, driver.stored()) == (2, account)
+        driver.table.commit(account, Decision(account), also=[Purchases(driver.table).completed(first)])
+    assert (first.attempt, second.attempt, driver.stored()) == (1, 2, account)
     driver.reconcile(second.purchase_id, succeeds)

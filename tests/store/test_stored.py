@@ -104,7 +104,8 @@ def purchases(driver, provider):
     driver.redeem(account="cleo", code="ONCE")
     with pytest.raises(PromoExhaustedError):
         driver.redeem(account="don")
-    driver.reconcile(came_late.purchase_id, succeeds)
+    driver.tell(came_late.charge_id, succeeds)
+    driver.buy(10, provider.that(Behaviour.ACTION), "asks the buyer")
     for key in ("declined", "in the end"):
         with pytest.raises(PaymentDeclinedError):
             driver.buy(50, provider.that(Behaviour.DECLINE), key)

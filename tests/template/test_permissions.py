@@ -73,7 +73,7 @@ def test_nobody_may_delete_or_scan(stack):
     ("function", "more"),
     [
         ("AccountsFunction", on("Table", "dynamodb:BatchGetItem") | on("by_time", "dynamodb:Query")),
-        ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
+        ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:Query")),
         (
             "PaymentEventsFunction",
             on("Table", "dynamodb:BatchGetItem") | on("PaymentSecret.Id", "secretsmanager:GetSecretValue"),
@@ -135,7 +135,7 @@ def test_only_who_pays_on_a_job_reads_accounts_among_several_items_at_once(stack
         assert batches[sid]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [keys]}}
 
 
-def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job_or_by_the_audit_to_an_account(stack):
+def test_of_the_table_itself_nothing_may_be_listed_but_what_belongs_to_a_job_and_purchases_of_an_account(stack):
     listings = [
         each
         for each in statements(stack)

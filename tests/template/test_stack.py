@@ -32,6 +32,7 @@ ROUTES = {
     "GET /accounts/{account_id}/history": ANY_TOKEN,
     "GET /accounts/{account_id}/audit": STAFF,
     "POST /accounts/{account_id}/purchases": ANY_TOKEN,
+    "GET /accounts/{account_id}/purchases": ANY_TOKEN,
     "GET /accounts/{account_id}/purchases/{purchase_id}": ANY_TOKEN,
     "POST /payments/webhook": SIGNED,
     "POST /accounts/{account_id}/spends": SERVICE,
