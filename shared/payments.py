@@ -1,16 +1,64 @@
-"""The port to a payment provider.
+"""The ports to a payment provider.
 
-What the ledger needs of one: a charge has an id of ours, and charging it again is charging it once; what became of it
-can be asked for at any time; and a charge that never arrived can be kept from ever happening.
+What the ledger needs of one: a payment is named at the provider before any money moves, and the name is stored; to
+confirm it again is to charge once; what became of it can be asked for at any time; and one that was not confirmed can
+be kept from ever happening.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.ledger.purchases import PaymentSource
+
+
+class PaymentState(Enum):
+    CHARGED = "charged"
+    DECLINED = "declined"
+    """Nothing was charged, and nothing can be charged any more."""
+    IN_PROGRESS = "in_progress"
+    NEEDS_BUYER = "needs_buyer"
+    WRONG = "wrong"
+    """The provider's payment has another amount, currency or purchase than ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What the buyer has to do before the payment can go on: open a page, or have the provider's script ask."""
+
+    url: str | None
+    client_secret: str | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What became of a charge at its provider."""
+
+    state: PaymentState
+    reason: str = ""
+    code: str = ""
+    action: Action | None = None
+    taken_cents: int = 0
+    returned_cents: int = 0
+    """Of what was taken: refunds, and disputes for which the money was withdrawn."""
+    provider_charge: str | None = None
+    receipt_url: str | None = None
+    dispute: str | None = None
+    """The provider's word for the last dispute's status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Which purchase an event is about, and which payment of the provider."""
+
+    account_id: str
+    purchase_id: str
+    ref: str
 
 
 class ChargeState(Enum):
@@ -23,9 +71,13 @@ class ChargeState(Enum):
 class Charge:
     charge_id: str
     account_id: str
+    purchase_id: str
+    attempt: int
     amount_cents: int
     currency: str
     source: PaymentSource | str
+    customer: str | None = None
+    payment_method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +88,37 @@ class ChargeResult:
 
 class NoAnswerError(Exception):
     """The provider did not answer in time: the charge may or may not have gone through."""
+
+
+class PaymentProvider(Protocol):
+    """All methods raise NoAnswerError."""
+
+    def prepare(self, charge: Charge) -> str:
+        """Name the charge at the provider and return that name; no money moves. One that is forgotten does no harm."""
+        ...
+
+    def confirm(self, ref: str, charge: Charge, *, present: bool) -> Payment:
+        """Charge, at most once, however often it is called. ``present``: the buyer is there, and can be asked."""
+        ...
+
+    def look(self, ref: str, charge: Charge) -> Payment:
+        """What became of it, and how much went back. Changes nothing."""
+        ...
+
+    def give_up(self, ref: str, charge: Charge) -> Payment:
+        """Keep it from being charged where that is still possible, and say what became of it."""
+        ...
+
+    def hear(self, event: Mapping[str, Any]) -> Heard | None:
+        """What an event of the provider is about; None where it is about no payment of ours."""
+        ...
+
+    def heard_since(self, cursor: str | None) -> tuple[list[Heard], str | None]:
+        """The next page of the provider's own list of events, and the cursor behind it.
+
+        None begins with the oldest; the cursor stays the same where there is nothing more.
+        """
+        ...
 
 
 class PaymentGateway(Protocol):

@@ -186,7 +186,15 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
 
 
 def _charge(gateway: PaymentGateway, purchase: Purchase) -> ChargeResult:
-    charge = Charge(purchase.charge_id, purchase.account_id, purchase.amount_cents, purchase.currency, purchase.source)
+    charge = Charge(
+        purchase.charge_id,
+        purchase.account_id,
+        purchase.purchase_id,
+        purchase.attempt,
+        purchase.amount_cents,
+        purchase.currency,
+        purchase.source,
+    )
     try:
         return gateway.charge(charge)
     except NoAnswerError:
