@@ -85,7 +85,7 @@ class StripeProvider:
         app: Which ledger this is, among all that share the Stripe account. It is written into each intent.
         return_url: Where the bank sends the buyer back to; without, the page has to call Stripe's script.
         action_time: How long the buyer has to answer the bank.
-        api_base: Where Stripe is.
+        api_base: Where Stripe is, if not where it always is.
         transport: How to reach it.
     """
 
@@ -96,14 +96,14 @@ class StripeProvider:
         app: str,
         return_url: str | None = None,
         action_time: timedelta = timedelta(minutes=15),
-        api_base: str = stripe.DEFAULT_API_BASE,
+        api_base: str | None = None,
         transport: stripe.HTTPClient | None = None,
     ) -> None:
         self._api_key = api_key
         self._app = app
         self._return_url = return_url
         self._action_time = action_time
-        self._api_base = api_base
+        self._api_base = api_base or stripe.DEFAULT_API_BASE
         self._transport = transport or Urllib3Transport()
 
     def prepare(self, charge: Charge) -> str:

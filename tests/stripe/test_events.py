@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from pathlib import Path
 
 import pytest
 
@@ -241,6 +243,12 @@ def test_events_that_never_arrived_are_in_the_list_whatever_order_the_others_had
     assert on_twin.twin.deliver(send) < 30
     assert set(delivered) - {None} < set(paid)
     assert walk(on_twin.provider)[0] == paid
+
+
+def test_the_types_are_those_that_the_page_for_operators_lists():
+    page = (Path(__file__).parents[2] / "functions" / "README.md").read_text()
+    listed = page[page.index("An event destination for") : page.index("They are signed by")]
+    assert re.findall(r"`((?:payment_intent|charge|refund)\.[a-z_.]+)`", listed) == list(EVENT_TYPES)
 
 
 def test_the_types_are_few_enough_for_one_request(on_twin):
