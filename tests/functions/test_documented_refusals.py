@@ -153,6 +153,7 @@ OWN = {
     ("open_account", "already_exists"): lambda api: open_again(api, "another", "freelancer"),
     ("open_account", "idempotency_key_reused"): lambda api: open_again(api, "open-ann", "agency"),
     ("change_account", "account_closed"): lambda api: gone(api).change(status="active"),
+    ("put_billing_method", "account_closed"): lambda api: last(gone(api), api.call("put_billing_method")),
     ("adjustment", "account_closed"): lambda api: gone(api).adjust(1),
     ("adjustment", "insufficient_connects"): lambda api: api.adjust(-51),
     ("adjustment", "idempotency_key_reused"): lambda api: last(api.adjust(1), api.adjust(2)),

@@ -30,6 +30,7 @@ ROUTES = {
     "POST /accounts": SERVICE,
     "GET /accounts/{account_id}": ANY_TOKEN,
     "PATCH /accounts/{account_id}": SERVICE,
+    "PUT /accounts/{account_id}/billing-method": SERVICE,
     "GET /accounts/{account_id}/history": ANY_TOKEN,
     "GET /accounts/{account_id}/audit": STAFF,
     "POST /accounts/{account_id}/purchases": ANY_TOKEN,
