@@ -55,13 +55,15 @@ local/node_modules/.installed: local/package-lock.json
 
 # The runtime of Lambda brings boto3 and what it needs.
 IN_THE_RUNTIME := botocore jmespath python-dateutil urllib3 six
+# Stripe's client is given a transport of our own (shared/stripe/transport.py), and so does without the usual one.
+NOT_SHIPPED := requests certifi charset-normalizer idna
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes \
   --no-emit-index-url --python-version 3.11
 
 .PHONY: lock
 lock: .venv/.installed
 	$(LOCK) --group dev -o requirements-dev.txt
-	$(LOCK) $(IN_THE_RUNTIME:%=--no-emit-package %) -o functions/requirements.txt
+	$(LOCK) $(patsubst %,--no-emit-package %,$(IN_THE_RUNTIME) $(NOT_SHIPPED)) -o functions/requirements.txt
 
 .PHONY: java
 java: .venv/.installed
@@ -150,11 +152,14 @@ endif
 COMPILE := $(COMPILER) -m compileall -q -f --invalidation-mode unchecked-hash
 COMPILES := $(COMPILER) -c "" 2>/dev/null
 
+# Of Stripe's client: types, for mypy alone; classes of events, which are read as the JSON that they are; other products.
+UNUSED := $(addprefix stripe/,params events billing checkout issuing tax terminal test_helpers treasury)
+
 # Installed once, for all functions.
 $(DEPENDENCIES)/.installed: functions/requirements.txt | .venv/.installed
 	@rm -rf $(DEPENDENCIES)
 	@$(PIP_INSTALL) --only-binary=:all: $(WHEELS) --target $(DEPENDENCIES) -r functions/requirements.txt
-	@rm -rf $(DEPENDENCIES)/bin
+	@rm -rf $(DEPENDENCIES)/bin $(UNUSED:%=$(DEPENDENCIES)/%)
 	@if $(COMPILES); then $(COMPILE) -s $(DEPENDENCIES) $(DEPENDENCIES); \
 	  else echo "No $(COMPILER) here: the package goes without bytecode and starts more slowly" >&2; fi
 	@touch $@

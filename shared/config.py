@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SANDBOX = "sandbox"
+STRIPE = "stripe"
+PAYMENT_PROVIDERS = ("none", STRIPE)
+"""In minutes: a day."""
 MOST_SHARDS = 256
 MOST_COUNTERS = 90
 """Of a promo code: all are changed in one transaction, which takes 100 items."""
@@ -36,7 +39,11 @@ class Settings:
     sandbox_table: str | None = None
     event_bus: str | None = None
     outbox_dead_letters_url: str | None = None
+    payment_provider: str = "none"
+    """Outside of the sandbox, which has its own. Functions that have nothing to do with payments are not told."""
     payment_secret: str | None = None
+    return_url: str | None = None
+    """Where the bank sends a buyer back to."""
 
     @property
     def sandbox(self) -> bool:
@@ -57,7 +64,9 @@ class Settings:
             sandbox_table=environ.get("SANDBOX_TABLE_NAME"),
             event_bus=environ.get("EVENT_BUS_NAME"),
             outbox_dead_letters_url=environ.get("OUTBOX_DEAD_LETTERS_URL"),
+            payment_provider=_one_of(environ, "PAYMENT_PROVIDER", PAYMENT_PROVIDERS),
             payment_secret=environ.get("PAYMENT_SECRET_ARN"),
+            return_url=environ.get("RETURN_URL") or None,
         )
 
 
@@ -98,6 +107,14 @@ def text_of(environ: Mapping[str, str], name: str) -> str:
     """Raises ConfigurationError where it is not set."""
     if not (value := environ.get(name)):
         raise ConfigurationError(f"{name} is not set")
+    return value
+
+
+def _one_of(environ: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    """The first where it is not set."""
+    value = environ.get(name, allowed[0])
+    if value not in allowed:
+        raise ConfigurationError(f"{name} must be {' or '.join(allowed)}, not {value!r}")
     return value
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from shared.ledger.purchases import PaymentSource, Purchase
 
@@ -105,8 +105,15 @@ class PaymentProvider(Protocol):
     Each method raises NoAnswerError: time-outs, too many requests, errors on the provider's side.
     """
 
+    needs_payment_method: ClassVar[bool]
+    """Whether a new payment needs one that the account's owner saved at the provider (`Charge.payment_method`)."""
+
     def prepare(self, charge: Charge) -> str:
-        """The provider's name for a new payment. Nothing is charged: one that is never confirmed does no harm."""
+        """The provider's name for a new payment. Nothing is charged: one that is never confirmed does no harm.
+
+        Raises:
+            PaymentDeclinedError: the provider does not take this payment; it has no name, and can never be made.
+        """
         ...
 
     def confirm(self, ref: str, charge: Charge, *, present: bool) -> Payment:
@@ -119,7 +126,8 @@ class PaymentProvider(Protocol):
     def look(self, ref: str, charge: Charge) -> Payment:
         """What became of it, and what went back. Nothing is done to it.
 
-        One that is not confirmed yet, or could be confirmed once more, is DECLINED here.
+        One that is not confirmed yet, or could be confirmed once more, is DECLINED or IN_PROGRESS here: only `give_up`
+        decides it.
         """
         ...
 

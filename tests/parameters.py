@@ -80,6 +80,8 @@ OTHER_SETTINGS = {
     "PROMO_COUNTERS": "4",
     "ACCOUNT_CLAIM": "username",
     "AGENCIES_CLAIM": "cognito:groups",
+    "PAYMENT_PROVIDER": "none",
+    "ACTION_MINUTES": "15",
 }
 """The other variables that `Settings` does not do without."""
 

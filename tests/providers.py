@@ -1,12 +1,14 @@
 """Payment providers that do something else than the sandbox's."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from shared.payments import NoAnswerError
 
 
 class Instead:
     """A provider with some of its methods replaced: ``Instead(provider, confirm=silent)``."""
+
+    needs_payment_method: ClassVar[bool] = False
 
     def __init__(self, provider: Any, **methods: Any) -> None:
         self._provider = provider

@@ -1,4 +1,4 @@
-"""Accounts: open, change plan and status (services), read and history (the account itself)."""
+"""Accounts: open, change plan, status and payment method (services), read and history (the account itself)."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -11,13 +11,14 @@ from shared.aws.wiring import wiring
 from shared.http.accept import preferred
 from shared.http.api import Router, answer, event_time
 from shared.http.callers import Caller
-from shared.http.requests import JSON, Body, Id, Instant, Query, next_millisecond
+from shared.http.requests import JSON, Body, Id, Instant, ProviderId, Query, next_millisecond
 from shared.ledger.accounts import OpenAccount
 from shared.ledger.errors import InvalidRequestError
 from shared.ledger.model import EntryType, Kind, Plan, PlanChange, Request, Status
 from shared.services.accounts import OPENING, change_account, open_new_account
+from shared.services.billing import set_billing_method
 from shared.services.history import EntryQuery, history_csv, history_json
-from shared.services.views import account_view
+from shared.services.views import account_view, billing_view
 
 app = Router()
 
@@ -55,6 +56,14 @@ class ChangeBody(Body):
     effective: Annotated[Literal["now"], Meta(description="A downgrade for a failed payment.")] | UnsetType = UNSET
     status: Annotated[Status, Meta(description="`closed` is for ever.")] | UnsetType = UNSET
     at: Annotated[Instant, Meta(description="When it happened; now where it is left out.")] | UnsetType = UNSET
+
+
+class BillingMethodBody(Body):
+    """A payment method that the account's owner saved at the provider."""
+
+    provider: Literal["stripe"]
+    customer: ProviderId
+    payment_method: ProviderId
 
 
 class HistoryQuery(Query):
@@ -125,6 +134,26 @@ def _plan_news(body: ChangeBody) -> PlanChange | None:
     if not body.plan:
         return None
     return PlanChange.to(body.plan, at_once=bool(body.effective))
+
+
+@app.route(
+    "PUT /accounts/{account_id}/billing-method",
+    "put_billing_method",
+    "Say with which saved payment method an account pays from now on; repeating it changes nothing",
+    who="service",
+    answers={200: "BillingMethod"},
+    refuses=("account_not_found", "account_closed"),
+)
+def put_billing_method(account_id: Id, body: BillingMethodBody) -> Response[str]:
+    method = set_billing_method(
+        wiring().ledger,
+        account_id,
+        provider=body.provider,
+        customer=body.customer,
+        payment_method=body.payment_method,
+        deadline=app.deadline(),
+    )
+    return answer(billing_view(method))
 
 
 @app.route(

@@ -56,6 +56,7 @@ class PurchasesQuery(Query):
     refuses=(
         "payment_declined",
         "plan_required",
+        "billing_method_missing",
         "account_closed",
         "account_suspended",
         "account_frozen",

@@ -6,11 +6,12 @@ import os
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.clock import SystemClock
-from shared.config import ConfigurationError, Settings
+from shared.config import STRIPE, ConfigurationError, Settings
 from shared.services.ledger import Ledger
 from shared.store.sending import LONGEST_REQUEST_S, sending_until
 from shared.store.table import Table
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from shared.payments import PaymentProvider
     from shared.sandbox.clock import SandboxClock
     from shared.sandbox.table import SandboxTable
+    from shared.stripe.provider import StripeProvider
 
 ANSWER_WITHIN_S = 5.0
 """The longest that a caller waits: where DynamoDB hangs, or while conflicting changes are retried."""
@@ -59,6 +61,8 @@ def payment_provider(behaviour: str | None = None) -> PaymentProvider:
     """
     settings = wiring().settings
     if not settings.sandbox:
+        if settings.payment_provider == STRIPE:
+            return stripe_provider(settings)
         raise ConfigurationError(f"no payment provider is connected for the stage {settings.stage}")
     from shared.sandbox.payments import Behaviour, SandboxProvider  # noqa: PLC0415 - loaded in the sandbox only
 
@@ -75,6 +79,27 @@ def _sandbox_table(settings: Settings) -> SandboxTable:
     return SandboxTable(settings.sandbox_table)
 
 
+@cache
+def stripe_provider(settings: Settings) -> StripeProvider:
+    """One for all invocations of a process: it keeps its connections."""
+    from shared.aws.secrets import KEPT, KEPT_AT_LEAST, payment_secret  # noqa: PLC0415 - where Stripe is the provider
+    from shared.stripe.provider import StripeProvider  # noqa: PLC0415 - as above
+
+    def api_key(*, refused: str | None = None) -> str:
+        key = payment_secret(settings).read(SystemClock().now(), KEPT_AT_LEAST if refused else KEPT).api_key
+        if not key:
+            raise ConfigurationError("the payment provider's secret has no api_key")
+        return key
+
+    return StripeProvider(
+        api_key,
+        app=f"connects-ledger/{settings.stage}",
+        return_url=settings.return_url,
+        action_time=timedelta(minutes=settings.policy.action_minutes),
+        api_base=os.environ.get("STRIPE_API_BASE"),  # a stand-in on a developer's machine
+    )
+
+
 def sandbox_clock(settings: Settings) -> SandboxClock:
     from shared.sandbox.clock import SandboxClock  # noqa: PLC0415 - loaded in the sandbox only
 
@@ -84,11 +109,15 @@ def sandbox_clock(settings: Settings) -> SandboxClock:
 def warm_up() -> None:
     """Connect to DynamoDB while the function starts, when Lambda gives it a whole processor.
 
+    Of the functions that have the payment provider's secret, load its client too.
+
     A wrong setting is not reported here: the first request fails and logs it.
     """
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         with suppress(ConfigurationError):
-            wiring()
+            settings = wiring().settings
+            if settings.payment_secret and settings.payment_provider == STRIPE and not settings.sandbox:
+                stripe_provider(settings)
 
 
 def deadline(context: LambdaContext) -> float:

@@ -30,6 +30,7 @@ STATUS = {
     "job_not_found": 404,
     "promo_not_found": 404,
     "insufficient_connects": 409,
+    "billing_method_missing": 409,
     "price_changed": 409,
     "already_refunded": 409,
     "already_awarded": 409,

@@ -32,6 +32,8 @@ JSON = "application/json"
 
 # `\Z` and not `$`, which Python also finds before a newline at the end.
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+ProviderId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,255}\Z")]
+"""An id of the payment provider's; Stripe's have up to 255 characters."""
 PromoCode = Annotated[str, Meta(pattern=r"^\s*[A-Za-z0-9_-]{1,64}\s*\Z")]
 """As people type it; ``normalised_code`` makes the stored code of it."""
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]

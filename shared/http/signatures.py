@@ -1,4 +1,4 @@
-"""Requests of the payment provider, which has no token and signs them by the Standard Webhooks scheme.
+"""Requests of the payment provider, which has no token and signs them: Stripe in its own way, others by a standard.
 
 The signature covers the body byte for byte. It is valid for some minutes of real time, within which a request may be
 repeated, so that a repeat must do no harm.
@@ -10,15 +10,12 @@ import base64
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from shared.aws.observability import logger
+from shared.aws.secrets import KEPT, KEPT_AT_LEAST, payment_secret, secret_of
 from shared.aws.wiring import wiring
 from shared.clock import SystemClock
-from shared.config import ConfigurationError
+from shared.config import STRIPE
 from shared.http.requests import raw_body
 from shared.ledger.errors import LedgerError
 
@@ -26,14 +23,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 TOLERANCE = timedelta(minutes=5)
+"""Either way. Stripe's own client takes signatures of any time ahead."""
 VERSION = "v1,"
-SHORTEST_SECRET = 24
-"""In bytes; the scheme's own minimum."""
-KEPT = timedelta(minutes=5)
-"""How long a secret is cached. One that was replaced is accepted for no longer."""
-KEPT_AT_LEAST = timedelta(seconds=30)
-"""How long a secret is cached even if a signature is not by it. That signature may be by a new secret, so it is read
-again; but not for every such signature, or anybody could cause any number of reads."""
 
 
 class SignatureInvalidError(LedgerError):
@@ -46,28 +37,41 @@ class SignatureInvalidError(LedgerError):
 
 
 def require_signature(event: APIGatewayProxyEventV2) -> None:
-    """Refuse what the payment provider did not sign.
+    """Refuse what the payment provider did not sign, with any of the secrets that it has.
 
     Raises:
         SignatureInvalidError
     """
-    secret, now = _secret(), SystemClock().now()
-    if not (is_signed(event, secret.read(now, KEPT), now) or is_signed(event, secret.read(now, KEPT_AT_LEAST), now)):
-        raise SignatureInvalidError
+    settings, now = wiring().settings, SystemClock().now()
+    stored = payment_secret(settings)
+    is_by = is_by_stripe if settings.payment_provider == STRIPE else is_by_standard
+    for kept in (KEPT, KEPT_AT_LEAST):
+        if any(is_by(event, secret, now) for secret in stored.read(now, kept).webhook_secrets):
+            return
+    raise SignatureInvalidError
 
 
-def is_signed(event: APIGatewayProxyEventV2, secret: bytes, now: datetime) -> bool:
-    """Whether one of a request's signatures was made with ``secret``, at about ``now``."""
+def is_by_standard(event: APIGatewayProxyEventV2, secret: str, now: datetime) -> bool:
+    """Whether one of a request's signatures was made with ``secret`` at about ``now``, by Standard Webhooks."""
     message_id, signed_at, signatures = (
         event.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
     )
     try:
-        age = now - datetime.fromtimestamp(int(signed_at), UTC)
-        expected = sign(secret, message_id, signed_at, raw_body(event)).encode()
-        given = [each.encode() for each in signatures.split()]
+        expected = sign(secret_of(secret), message_id, signed_at, raw_body(event)).encode()
+        return _is_recent(signed_at, now) and _is_among(expected, signatures.split())
     except (ValueError, OverflowError, OSError):  # no number, no instant; no base64, no Unicode
         return False
-    return abs(age) <= TOLERANCE and any(hmac.compare_digest(expected, each) for each in given)
+
+
+def is_by_stripe(event: APIGatewayProxyEventV2, secret: str, now: datetime) -> bool:
+    """The same by Stripe, in one header, ``t=1795341600,v1=<hex>,v1=<hex>``: docs.stripe.com/webhooks/signature."""
+    parts = [part.partition("=") for part in event.headers.get("stripe-signature", "").split(",")]
+    signed_at = next((value for name, _, value in parts if name == "t"), "")
+    try:
+        expected = sign_like_stripe(secret, signed_at, raw_body(event)).encode()
+        return _is_recent(signed_at, now) and _is_among(expected, [value for name, _, value in parts if name == "v1"])
+    except (ValueError, OverflowError, OSError):
+        return False
 
 
 def sign(secret: bytes, message_id: str, signed_at: str, body: bytes) -> str:
@@ -75,70 +79,14 @@ def sign(secret: bytes, message_id: str, signed_at: str, body: bytes) -> str:
     return VERSION + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
 
 
-def secret_of(text: str) -> bytes:
-    """The bytes of a secret as providers hand it out: base64, with or without ``whsec_`` before it.
-
-    Raises:
-        ConfigurationError: it is no base64, or so short that it could be guessed.
-    """
-    try:
-        secret = base64.b64decode(text.strip().removeprefix("whsec_"), validate=True)
-    except ValueError as error:
-        raise ConfigurationError(f"the payment provider's secret is not base64: {error}") from error
-    if len(secret) < SHORTEST_SECRET:
-        raise ConfigurationError(f"the payment provider's secret has fewer than {SHORTEST_SECRET} bytes")
-    return secret
+def sign_like_stripe(secret: str, signed_at: str, body: bytes) -> str:
+    """The key is the secret's text, ``whsec_`` included."""
+    return hmac.digest(secret.encode(), f"{signed_at}.".encode() + body, hashlib.sha256).hex()
 
 
-class Secret:
-    """A secret in Secrets Manager. It is cached, and read again after some time because it may be replaced."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._value: bytes | None = None
-        self._asked_at: datetime | None = None
-
-    def read(self, now: datetime, kept: timedelta) -> bytes:
-        """The secret, from the cache if Secrets Manager was asked less than ``kept`` ago.
-
-        If it cannot be read again, the cached one stays.
-
-        Raises:
-            ConfigurationError: none is cached, and it is not valid, see `secret_of`.
-            ClientError, BotoCoreError: none is cached, and it cannot be read.
-        """
-        if self._value is None or self._asked_at is None or abs(now - self._asked_at) >= kept:
-            self._asked_at = now
-            self._value = self._fetched(self._value)
-        return self._value
-
-    def _fetched(self, known: bytes | None) -> bytes:
-        try:
-            return secret_of(self._client.get_secret_value(SecretId=self._name)["SecretString"])
-        except (ClientError, BotoCoreError, ConfigurationError):
-            if known is None:
-                raise
-            logger.exception("the secret could not be read anew")
-            return known
-
-    @cached_property
-    def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its clients as it runs
-        """Made when it is first needed, because it loads boto3."""
-        import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
-
-        times = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
-        return boto3.client("secretsmanager", config=times)
+def _is_recent(signed_at: str, now: datetime) -> bool:
+    return abs(now - datetime.fromtimestamp(int(signed_at), UTC)) <= TOLERANCE
 
 
-def _secret() -> Secret:
-    name = wiring().settings.payment_secret
-    if not name:
-        raise ConfigurationError("PAYMENT_SECRET_ARN is not set")
-    return _named(name)
-
-
-@cache
-def _named(name: str) -> Secret:
-    """One for all invocations of a process."""
-    return Secret(name)
+def _is_among(expected: bytes, given: list[str]) -> bool:
+    return any(hmac.compare_digest(expected, each.encode()) for each in given)

@@ -248,10 +248,18 @@ class IdempotencyKeyReusedError(LedgerError):
         super().__init__("This idempotency key was used for another request.")
 
 
+class BillingMethodMissingError(LedgerError):
+    code = "billing_method_missing"
+
+    def __init__(self) -> None:
+        super().__init__("This account has no saved payment method to charge.")
+
+
 class PaymentDeclinedError(LedgerError):
     code = "payment_declined"
 
     def __init__(self, reason: str, *, purchase_id: str) -> None:
+        self.reason = reason
         super().__init__(f"The payment was declined: {reason}. Nothing was charged.", purchase_id=purchase_id)
 
 

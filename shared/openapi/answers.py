@@ -68,6 +68,14 @@ class SwitchedBadge(Badge):
     price: Annotated[PositiveInt, Meta(description="What a week costs now.")]
 
 
+class BillingMethod(Answer):
+    """With what an account's purchases are paid, where they are not paid from its earnings."""
+
+    provider: Literal["stripe"]
+    customer: str
+    payment_method: str
+
+
 class Account(Answer):
     account_id: str
     kind: Kind

@@ -43,8 +43,9 @@ from shared.ledger.purchases import (
     credit_for,
     new_attempt,
 )
-from shared.payments import Action, Heard, NoAnswerError, Payment, PaymentProvider, PaymentState, charge_of
+from shared.payments import Action, Charge, Heard, NoAnswerError, Payment, PaymentProvider, PaymentState, charge_of
 from shared.services.batches import for_each
+from shared.services.billing import billing_method
 from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.promos import check_redeemable, take_one
@@ -119,9 +120,9 @@ def buy(
         PromoError: the promo code cannot be redeemed now, and nothing was charged.
         BusyError: it says what is known. Nothing was charged, or the purchase is pending.
         AccountClosedError, AccountSuspendedError, AccountFrozenError, PlanRequiredError: nothing was charged.
-        AccountNotFoundError, IdempotencyKeyReusedError
+        AccountNotFoundError, IdempotencyKeyReusedError, BillingMethodMissingError
     """
-    purchase = _begin(ledger, account_id, order, request, deadline=deadline)
+    purchase = _begin(ledger, provider, account_id, order, request, deadline=deadline)
     if purchase.state is PurchaseState.COMPLETED or purchase.answered_pending:
         return _answer_again(ledger, provider, purchase)
     purchase = _name_payment(ledger, provider, purchase, present=present, deadline=deadline)
@@ -225,7 +226,9 @@ def settle_heard(
     return after
 
 
-def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
+def _begin(
+    ledger: Ledger, provider: PaymentProvider, account_id: str, order: Order, request: Request, *, deadline: float
+) -> Purchase:
     """The purchase of this key: the existing one or, if there is none or it may begin anew, a new attempt."""
     purchases, purchase_id = Purchases(ledger.table), entry_id(account_id, PURCHASE, request.key)
     tries = attempts(deadline)
@@ -238,6 +241,8 @@ def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, d
             now = ledger.clock.now()
             check_quantity(order.quantity, ledger.policy)
             check_may_buy(ledger.view(account_id, now))
+            if provider.needs_payment_method:
+                billing_method(ledger, account_id)
             if order.promo_code:
                 check_redeemable(ledger, account_id, order.promo_code)
             return purchases.save(known, new_attempt(account_id, order, request, known, now=now, policy=ledger.policy))
@@ -264,13 +269,15 @@ def _name_payment(
         return purchase
     purchases, busy = Purchases(ledger.table), f"Nothing was charged for purchase {purchase.purchase_id}."
     try:
-        ref = provider.prepare(charge_of(purchase))
+        named = purchase.named(provider.prepare(_new_charge(ledger, provider, purchase)), present=present)
     except NoAnswerError as error:
         raise BusyError(known=f"{NO_ANSWER} {busy}", purchase_id=purchase.purchase_id) from error
+    except PaymentDeclinedError as refusal:
+        named = purchase.declined(refusal.reason)
     tries = attempts(deadline)
     for _ in tries:
         try:
-            return purchases.save(purchase, purchase.named(ref, present=present))
+            return purchases.save(purchase, named)
         except PurchaseMovedError:
             return _reread(ledger, purchase)
         except ContentionError as error:
@@ -325,6 +332,15 @@ def _ref(purchase: Purchase) -> str:
     return purchase.ref
 
 
+def _new_charge(ledger: Ledger, provider: PaymentProvider, purchase: Purchase) -> Charge:
+    """Raises BillingMethodMissingError."""
+    charge = charge_of(purchase)
+    if not provider.needs_payment_method:
+        return charge
+    method = billing_method(ledger, purchase.account_id)
+    return replace(charge, customer=method.customer, payment_method=method.payment_method)
+
+
 def _confirm(provider: PaymentProvider, purchase: Purchase) -> Payment:
     """Confirm a payment and, where it is declined, give it up: until then it could be confirmed once more."""
     payment = provider.confirm(_ref(purchase), charge_of(purchase), present=purchase.present)
@@ -355,7 +371,7 @@ def _what_became(ledger: Ledger, provider: PaymentProvider, purchase: Purchase) 
     try:
         waits = purchase.waits_for_buyer(ledger.clock.now())
         payment = provider.look(purchase.ref, charge_of(purchase)) if waits else None
-        if payment and payment.state is not PaymentState.DECLINED:
+        if payment and payment.state not in {PaymentState.DECLINED, PaymentState.IN_PROGRESS}:
             return payment
         return _give_up(provider, purchase, payment.reason if payment else "")
     except NoAnswerError:

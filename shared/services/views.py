@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.services.audits import Audited
     from shared.services.purchase_list import PurchasePage
     from shared.services.purchases import Bought
+    from shared.store.billing import BillingMethod
 
 
 def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:
@@ -67,6 +68,10 @@ def badge_view(badge: Badge | None) -> dict[str, Any]:
         "renews_at": badge and badge.renews_at and instant(badge.renews_at),
         "paid_until": badge and instant(badge.paid_until),
     }
+
+
+def billing_view(method: BillingMethod) -> dict[str, Any]:
+    return {"provider": method.provider, "customer": method.customer, "payment_method": method.payment_method}
 
 
 def entry_view(entry: Entry) -> dict[str, Any]:

@@ -12,6 +12,7 @@
     ├── CameBackError           more of the spend has come back than was known; carries how much
     ├── CampaignMovedError      the campaign, or how much of it is left, is no longer as it was read
     ├── AuditMovedError         another audit of the account was begun
+    ├── BillingMovedError       the account's payment method is another than was read
     └── ContentionError         throttling, a read that was not answered: nothing happened, try again
         ├── ConflictError           another transaction was writing one of the items: nothing happened, try again
         └── OutcomeUnknownError     a write was not answered: it may have happened; trying again finds out
@@ -137,6 +138,10 @@ class CampaignMovedError(StoreError):
 
 
 class AuditMovedError(StoreError):
+    pass
+
+
+class BillingMovedError(StoreError):
     pass
 
 

@@ -10,6 +10,7 @@ pk                sk                       what
 ``<account id>``  ``CLAIM#<name>``         what happens once for ever (opening, an interview); what came back of a spend
 ``<account id>``  ``PURCHASE#<id>``        a purchase and where it has got to (`shared.store.purchases`)
 ``<account id>``  ``NOTICE#<kind>#<of>``   a notice to the owner, sent once, for the outbox
+``<account id>``  ``BILLING``              which saved payment method it pays with (`shared.store.billing`)
 ``<account id>``  ``AUDIT``                how far an audit that takes long has got, or what it found
 ================  =======================  ==========================================================
 

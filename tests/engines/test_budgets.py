@@ -8,6 +8,7 @@ judged by size: what one read unit may bring is 4 KB.
 import json
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 
@@ -18,13 +19,14 @@ from shared.ledger.model import EntryType, Request
 from shared.ledger.policy import Policy
 from shared.ledger.purchases import Order, PaymentSource, new_attempt
 from shared.services.badges import renew_badges, set_price
+from shared.services.billing import set_billing_method
 from shared.services.due import EXPIRIES, GRANTS
 from shared.services.history import EntryQuery, history_json
 from shared.services.purchase_list import PurchaseQuery, list_purchases
 from shared.services.purchases import PURCHASES
 from shared.store.purchases import PurchaseRow, Purchases
 from tests.driver import RecordingQueue, deadline
-from tests.faults import BATCH_GET, GET, QUERY, TRANSACT, UPDATE, Cost
+from tests.faults import BATCH_GET, GET, PUT, QUERY, TRANSACT, UPDATE, Cost
 from tests.sizes import item_bytes
 from tests.store.fixtures import SHARDS
 
@@ -278,6 +280,16 @@ def test_a_balance_is_1_call_1_rcu(usual, faults):
     assert_costs(cost, calls=[GET], read_units=1)
     assert cost.read_units == 1, "half a unit would be a read that may miss what was just written"
     assert account_bytes(usual.table) <= READ_UNIT_BYTES
+
+
+def test_saying_with_what_an_account_pays_is_3_calls_1_wcu_and_a_repeat_2_reads(usual, faults):
+    put = partial(set_billing_method, usual.ledger, "ann", provider="stripe", customer="cus_1", payment_method="pm_1")
+    with faults.measured() as cost:
+        put(deadline=deadline())
+    assert_costs(cost, calls=[GET, GET, PUT], write_units=1, read_units=2)
+    with faults.measured() as cost:
+        put(deadline=deadline())
+    assert_costs(cost, calls=[GET, GET], read_units=2)
 
 
 def test_an_audit_is_1_call_a_megabyte_and_1_for_the_purchases(usual, faults):

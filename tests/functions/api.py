@@ -17,6 +17,7 @@ HANDLER_OF = {
     "open_account": "accounts",
     "read_account": "accounts",
     "change_account": "accounts",
+    "put_billing_method": "accounts",
     "history": "accounts",
     "audit": "audit",
     "reward": "rewards",

@@ -7,7 +7,17 @@ from tests.functions.conftest import fresh_tables, stopped_clock
 from tests.functions.events import NO_TOKEN, SERVICE, STAFF, http, user
 
 SELF_ROUTES = ("read_account", "history", "purchase", "purchases", "read_purchase", "redeem_promo", "badge", "read_job")
-SERVICE_ROUTES = ("open_account", "change_account", "spend", "boost", "refund", "reward", "put_job", "job_event")
+SERVICE_ROUTES = (
+    "open_account",
+    "change_account",
+    "put_billing_method",
+    "spend",
+    "boost",
+    "refund",
+    "reward",
+    "put_job",
+    "job_event",
+)
 STAFF_ROUTES = ("audit", "adjustment", "put_promo", "sandbox_clock")
 ROUTES = SELF_ROUTES + SERVICE_ROUTES + STAFF_ROUTES
 OF_NO_ACCOUNT = {"open_account", "put_promo", "sandbox_clock", "put_job", "read_job", "job_event"}

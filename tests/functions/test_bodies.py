@@ -15,6 +15,7 @@ INVALID = (400, "invalid_request")
 WRITES = (
     "open_account",
     "change_account",
+    "put_billing_method",
     "purchase",
     "spend",
     "refund",

@@ -149,10 +149,17 @@ def open_again(api, key, kind):
     return api.call("open_account", key=key, body={"account_id": "ann", "kind": kind, "plan": "basic"})
 
 
+def without_a_payment_method(api):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.sandbox.payments.SandboxProvider.needs_payment_method", True)
+        return api.buy()
+
+
 OWN = {
     ("open_account", "already_exists"): lambda api: open_again(api, "another", "freelancer"),
     ("open_account", "idempotency_key_reused"): lambda api: open_again(api, "open-ann", "agency"),
     ("change_account", "account_closed"): lambda api: gone(api).change(status="active"),
+    ("put_billing_method", "account_closed"): lambda api: last(gone(api), api.call("put_billing_method")),
     ("adjustment", "account_closed"): lambda api: gone(api).adjust(1),
     ("adjustment", "insufficient_connects"): lambda api: api.adjust(-51),
     ("adjustment", "idempotency_key_reused"): lambda api: last(api.adjust(1), api.adjust(2)),
@@ -169,6 +176,7 @@ OWN = {
     ("redeem_promo", "promo_exhausted"): lambda api: api.redeem(exhausted(api)),
     ("redeem_promo", "idempotency_key_reused"): lambda api: last(api.put_promo(), api.redeem(), api.redeem("OTHER")),
     ("purchase", "payment_declined"): lambda api: api.buy(sandbox="decline"),
+    ("purchase", "billing_method_missing"): without_a_payment_method,
     ("purchase", "plan_required"): lambda api: last(api.open("acme", kind="agency"), api.buy(account="acme")),
     ("purchase", "account_closed"): lambda api: gone(api).buy(),
     ("purchase", "account_suspended"): lambda api: suspended(api).buy(),

@@ -8,6 +8,7 @@ from tests.functions.events import FOLDER, event
 
 STORY = {
     "open_account": 201,
+    "put_billing_method": 200,
     "purchase": 201,
     "purchases": 200,
     "read_purchase": 200,

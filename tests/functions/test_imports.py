@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.functions.conftest import SETTINGS
+from tests.table import template
 
 ROOT = Path(__file__).parents[2]
 SCHEDULED = ("monthly_grant", "expiry_sweep", "expiry_notices", "job_sweep", "badge_renewals", "purchase_reconcile")
@@ -82,6 +83,42 @@ def test_a_function_loads_nothing_of_the_document(function):
 def test_outside_the_sandbox_a_function_that_starts_loads_nothing_of_the_sandbox():
     production = SETTINGS | {"STAGE": "production", "AWS_LAMBDA_FUNCTION_NAME": "purchase"}
     assert not {name for name in loaded_by("purchase", production) if name.startswith("shared.sandbox")}
+
+
+PAY = ("purchase", "payment_events", "purchase_reconcile", "audit")
+"""The functions that the template gives the payment provider's secret."""
+WITH_STRIPE = SETTINGS | {"STAGE": "production", "PAYMENT_PROVIDER": "stripe", "AWS_LAMBDA_FUNCTION_NAME": "any"}
+
+
+def of_stripe(loaded):
+    return {name for name in loaded if name.partition(".")[0] == "stripe" or name.startswith("shared.stripe")}
+
+
+@pytest.mark.parametrize("function", PAY)
+def test_a_function_that_pays_loads_stripe_as_it_starts_where_that_is_the_provider(function):
+    assert {"stripe", "shared.stripe.provider"} <= loaded_by(function, WITH_STRIPE)
+
+
+@pytest.mark.parametrize("function", PAY)
+@pytest.mark.parametrize("otherwise", [{"STAGE": "sandbox"}, {"PAYMENT_PROVIDER": "none"}])
+def test_nothing_of_stripe_is_loaded_in_the_sandbox_or_where_it_is_not_the_provider(function, otherwise):
+    assert of_stripe(loaded_by(function, WITH_STRIPE | otherwise)) == set()
+
+
+@pytest.mark.parametrize("function", sorted({*SCHEDULED, *EVENTS, *HTTP} - {*PAY}))
+def test_a_function_that_never_pays_loads_nothing_of_stripe(function):
+    environment = {name: value for name, value in WITH_STRIPE.items() if name != "PAYMENT_SECRET_ARN"}
+    assert of_stripe(loaded_by(function, environment)) == set()
+
+
+def test_the_functions_that_pay_are_those_that_are_given_the_secret():
+    given = {
+        name
+        for name, resource in template()["Resources"].items()
+        if name.endswith("Function")
+        if "PAYMENT_SECRET_ARN" in resource["Properties"].get("Environment", {}).get("Variables", {})
+    }
+    assert given == {f"{name.title().replace('_', '')}Function" for name in PAY}
 
 
 def test_every_function_is_of_one_of_the_kinds_that_are_tested_here():

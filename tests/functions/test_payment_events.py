@@ -4,11 +4,13 @@ import json
 from datetime import timedelta
 
 import pytest
+import stripe
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from shared.aws.secrets import PaymentSecret, secret_of
 from shared.config import ConfigurationError
-from shared.http.signatures import secret_of, sign
+from shared.http.signatures import sign
 from shared.payments import NoAnswerError, Payment, PaymentState
 from shared.sandbox.payments import SandboxProvider
 from tests.functions.conftest import SETTINGS, START, charges, client, everything
@@ -164,16 +166,16 @@ def test_a_signature_goes_by_the_real_clock_not_by_the_products(api, monkeypatch
 @pytest.fixture
 def secrets():
     """Secrets Manager, which counts how often it is asked; the tests' secret is as it was in the end."""
-    from shared.http import signatures  # noqa: PLC0415 - after Powertools' settings are there
+    from shared.aws import secrets  # noqa: PLC0415 - after Powertools' settings are there
 
     asked = []
-    signatures._named.cache_clear()
-    service = signatures._named(SETTINGS["PAYMENT_SECRET_ARN"])._client
+    secrets._named.cache_clear()
+    service = secrets._named(SETTINGS["PAYMENT_SECRET_ARN"])._client
     service.meta.events.register("before-call.secrets-manager.GetSecretValue", lambda **_: asked.append(1))
     service.asked = asked
     yield service
     client("secretsmanager").put_secret_value(SecretId=SETTINGS["PAYMENT_SECRET_ARN"], SecretString=PAYMENT_SECRET)
-    signatures._named.cache_clear()
+    secrets._named.cache_clear()
 
 
 def rotate(secret=NEW_SECRET):
@@ -247,6 +249,143 @@ def test_where_no_provider_is_connected_nothing_can_be_settled(api, restart, pen
     restart(STAGE="production")
     assert tell(api, f"{pending}-1").refused == (500, "internal_error")
     assert api.send(WEBHOOK, http(WEBHOOK, body=told(f"{pending}-1"))).refused == INVALID
+
+
+# --- Stripe's signatures
+
+STRIPE_SECRET = "whsec_of_stripe_as_long_as_one_is"
+NEXT_STRIPE_SECRET = "whsec_of_stripe_while_it_is_replaced"
+OF_NO_INTEREST = {"id": "evt_1", "object": "v2.core.event", "type": "payout.paid", "who": "Zoë"}
+
+
+def of_stripe(*secrets, api_key="rk_test_1"):
+    return json.dumps({"api_key": api_key, "webhook_secrets": secrets})
+
+
+@pytest.fixture
+def stripes(restart, secrets):
+    """Stripe is the provider, whose one secret is stored."""
+    secrets.asked.clear()
+    rotate(of_stripe(STRIPE_SECRET))
+    restart(PAYMENT_PROVIDER="stripe")
+
+
+def signature(*secrets, at=START, raw=None):
+    """The header, as Stripe's own client makes it."""
+    made = [generate(json.dumps(OF_NO_INTEREST) if raw is None else raw, each, int(at.timestamp())) for each in secrets]
+    return ",".join([made[0].partition(",")[0], *(each.partition(",")[2] for each in made)])
+
+
+generate = stripe.WebhookSignature.generate_signature_header
+
+
+def sent_by_stripe(api, header, raw=None):
+    sent = http(WEBHOOK, raw=json.dumps(OF_NO_INTEREST) if raw is None else raw, headers={"stripe-signature": header})
+    return api.send(WEBHOOK, sent).status
+
+
+@pytest.mark.usefixtures("stripes")
+def test_what_stripe_signs_is_heard(api):
+    assert sent_by_stripe(api, signature(STRIPE_SECRET)) == 200
+
+
+@pytest.mark.usefixtures("stripes")
+@pytest.mark.parametrize("ago", [300, -300])
+def test_a_signature_of_stripe_is_good_for_five_minutes_either_way(api, ago):
+    assert sent_by_stripe(api, signature(STRIPE_SECRET, at=START - timedelta(seconds=ago))) == 200
+    beyond = timedelta(seconds=ago + ago // 300)
+    assert sent_by_stripe(api, signature(STRIPE_SECRET, at=START - beyond)) == 401
+
+
+@pytest.mark.usefixtures("stripes")
+def test_while_stripe_replaces_its_secret_either_will_do(api):
+    """It signs with both; or only one of them is stored here yet."""
+    assert sent_by_stripe(api, signature(NEXT_STRIPE_SECRET, STRIPE_SECRET)) == 200
+    assert sent_by_stripe(api, signature(NEXT_STRIPE_SECRET)) == 401
+    rotate(of_stripe(STRIPE_SECRET, NEXT_STRIPE_SECRET))
+
+
+@pytest.mark.usefixtures("stripes")
+def test_of_two_secrets_that_are_stored_either_will_do(api, clock):
+    rotate(of_stripe(STRIPE_SECRET, NEXT_STRIPE_SECRET))
+    clock.go(minutes=5)
+    for secret in (STRIPE_SECRET, NEXT_STRIPE_SECRET):
+        assert sent_by_stripe(api, signature(secret, at=clock.at)) == 200
+    rotate(of_stripe(NEXT_STRIPE_SECRET))
+    clock.go(minutes=5)
+    assert sent_by_stripe(api, signature(STRIPE_SECRET, at=clock.at)) == 401
+
+
+GOOD = signature(STRIPE_SECRET)
+
+
+@pytest.mark.usefixtures("stripes")
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "t=,v1=",
+        "v1=",
+        GOOD.partition(",")[0],
+        GOOD.partition(",")[2],
+        GOOD.replace("v1=", "v0="),
+        GOOD.replace("v1=", "V1="),
+        GOOD.replace("t=", "t=0"),
+        GOOD.replace("t=", "t=now"),
+        GOOD.replace("t=1", "t=2"),
+        "t=" + "9" * 5000 + ",v1=x",
+        GOOD[:-1],
+        GOOD.replace("v1=", "v1=é"),
+        signature(NEXT_STRIPE_SECRET),
+        signature(STRIPE_SECRET, raw="{}"),
+    ],
+)
+def test_a_header_of_stripe_that_is_missing_or_another_is_refused(api, header):
+    assert sent_by_stripe(api, header) == 401
+
+
+@pytest.mark.usefixtures("stripes")
+def test_a_body_of_stripe_that_was_tampered_with_is_refused(api):
+    assert sent_by_stripe(api, GOOD, raw=json.dumps(OF_NO_INTEREST) + " ") == 401
+
+
+@pytest.mark.usefixtures("stripes")
+def test_where_stripe_is_the_provider_no_other_signature_will_do(api):
+    sent = signed(http(WEBHOOK, body=OF_NO_INTEREST), secret=NEW_SECRET)
+    rotate(of_stripe(NEW_SECRET))
+    assert api.send(WEBHOOK, sent).status == 401
+
+
+def test_where_stripe_is_not_the_provider_its_signature_will_not_do(api):
+    assert sent_by_stripe(api, signature(PAYMENT_SECRET)) == 401
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "{",
+        '{"api_key": "rk_1"}',
+        of_stripe(),
+        of_stripe("whsec_short"),
+        of_stripe(STRIPE_SECRET, "whsec_short"),
+        of_stripe(STRIPE_SECRET, api_key=""),
+        json.dumps({"api_key": "rk_1", "webhook_secrets": STRIPE_SECRET}),
+        json.dumps({"api_key": 1, "webhook_secrets": [STRIPE_SECRET]}),
+        json.dumps({"webhook_secrets": [STRIPE_SECRET]}),
+    ],
+)
+def test_a_secret_of_stripe_that_is_not_whole_is_none_and_is_not_quoted(text):
+    with pytest.raises(ConfigurationError, match="the payment provider's secret must be like") as refused:
+        PaymentSecret.parse(text)
+    assert "whsec" not in str(refused.value)
+
+
+def test_a_secret_does_not_show_itself():
+    secret = PaymentSecret.parse(of_stripe(STRIPE_SECRET))
+    assert (secret.webhook_secrets, secret.api_key) == ((STRIPE_SECRET,), "rk_test_1")
+    assert repr(secret) == "PaymentSecret()"
 
 
 # --- What it does

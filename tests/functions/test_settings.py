@@ -142,3 +142,24 @@ def test_days_ahead_that_make_no_sense_are_refused_by_their_setting(days):
 def test_prices_that_make_no_sense_are_refused_by_their_setting(prices):
     with pytest.raises(ConfigurationError, match=r"(?i)job_prices"):
         Settings.read(SETTINGS | {"JOB_PRICES": prices})
+
+
+@pytest.mark.parametrize("provider", PARAMETERS["PaymentProvider"]["AllowedValues"])
+def test_a_payment_provider_that_the_template_allows_is_taken(provider):
+    assert Settings.read(SETTINGS | {"PAYMENT_PROVIDER": provider}).payment_provider == provider
+
+
+@pytest.mark.parametrize("provider", ["", "paypal", "Stripe"])
+def test_a_payment_provider_that_there_is_not_is_refused_by_its_setting(provider):
+    with pytest.raises(ConfigurationError, match="PAYMENT_PROVIDER"):
+        Settings.read(SETTINGS | {"PAYMENT_PROVIDER": provider})
+
+
+@pytest.mark.parametrize(("text", "url"), [("", None), ("https://shop.example/paid", "https://shop.example/paid")])
+def test_a_page_to_come_back_to_may_be_left_out(text, url):
+    assert Settings.read(SETTINGS | {"RETURN_URL": text}).return_url == url
+
+
+def test_a_function_that_is_not_told_of_payments_has_the_default_of_the_template():
+    silent = {name: value for name, value in SETTINGS.items() if name != "PAYMENT_PROVIDER"}
+    assert Settings.read(silent).payment_provider == PARAMETERS["PaymentProvider"]["Default"]

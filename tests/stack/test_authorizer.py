@@ -20,6 +20,7 @@ FOR_ACCOUNTS = [
 FOR_SERVICES = [
     ("POST", "/accounts"),
     ("PATCH", "/accounts/{account_id}"),
+    ("PUT", "/accounts/{account_id}/billing-method"),
     ("POST", "/accounts/{account_id}/spends"),
     ("POST", "/accounts/{account_id}/spends/{spend_id}/refund"),
     ("POST", "/accounts/{account_id}/rewards"),

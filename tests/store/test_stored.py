@@ -18,11 +18,13 @@ from shared.ledger.jobs import Channel, JobEvent
 from shared.ledger.model import Decision, EntryType, Kind, Plan, Status
 from shared.sandbox.payments import Behaviour
 from shared.services.audits import run_audit
+from shared.services.billing import set_billing_method
 from shared.services.due import GRANTS, dispatch
 from shared.services.due_dates import dispatch_notices
 from shared.services.events import events_of
 from shared.store.audits import Audits, Job
 from shared.store.badges import BadgeCount, save_count
+from shared.store.billing import BillingRow
 from shared.store.jobs import AuctionRow, JobRow, ProposalRow
 from shared.store.promos import CampaignRow, CounterRow
 from shared.store.purchases import PurchaseRow
@@ -42,7 +44,18 @@ def items(driver, provider, monkeypatch):
     monkeypatch.setattr("shared.store.turns.time.time", lambda: 1_000_000.0)
     comes = {"sign_up": 40, "monthly_basic": 10, "monthly_plus": 100, "monthly_plus_free": 10}
     driver.under(**comes, certifications={"python": 10}, lot_lifetime_months=2, boost_places=2).at("2026-01-15")
-    for part in (accounts, jobs, boosts, purchases, interviews, a_badge, plans_and_statuses, marks, what_falls_due):
+    for part in (
+        accounts,
+        jobs,
+        boosts,
+        purchases,
+        billing_methods,
+        interviews,
+        a_badge,
+        plans_and_statuses,
+        marks,
+        what_falls_due,
+    ):
         part(driver, provider)
     found = driver.table.client.scan(TableName=driver.table.name)["Items"]
     return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
@@ -110,6 +123,13 @@ def purchases(driver, provider):
         with pytest.raises(PaymentDeclinedError):
             driver.buy(50, provider.that(Behaviour.DECLINE), key)
     driver.buy(50, succeeds, "in the end")
+
+
+def billing_methods(driver, _):
+    for card in ("pm_1", "pm_2"):
+        set_billing_method(
+            driver.ledger, "ann", provider="stripe", customer="cus_1", payment_method=card, deadline=deadline()
+        )
 
 
 def interviews(driver, _):
@@ -189,6 +209,7 @@ def test_the_story_leaves_nothing_out():
         "ENTRY": [EntryRow],
         "CLAIM": [ClaimRow, RefundRow],
         "PURCHASE": [PurchaseRow],
+        "BILLING": [BillingRow],
         "NOTICE": [NoticeRow],
         "JOB": [JobRow],
         "AUCTION": [AuctionRow],

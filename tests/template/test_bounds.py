@@ -81,6 +81,13 @@ def test_every_function_is_given_each_parameter_under_its_own_name(written):
     assert given == {variable(name): name for name in of_all} | {"POWERTOOLS_LOG_LEVEL": "LogLevel"}
 
 
+@pytest.mark.parametrize("url", ["http://shop.example/paid", "shop.example", "https://", "https://shop.example/a b"])
+def test_a_page_to_come_back_to_is_one_by_https(url):
+    assert matches("ReturnUrl", "https://shop.example/paid?by=card")
+    assert matches("ReturnUrl", "")
+    assert not matches("ReturnUrl", url)
+
+
 def longest_of(parameter: str) -> int:
     allowed = PARAMETERS[parameter]
     if "AllowedValues" in allowed:

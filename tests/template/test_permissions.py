@@ -19,6 +19,7 @@ QUEUE = {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQ
 
 BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${AWS::StackName}"
 IDENTITIES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"
+SECRET = {("secretsmanager:GetSecretValue", "PaymentSecret.Id")}
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
 
 
@@ -73,11 +74,8 @@ def test_nobody_may_delete_or_scan(stack):
     ("function", "more"),
     [
         ("AccountsFunction", on("Table", "dynamodb:BatchGetItem") | on("by_time", "dynamodb:Query")),
-        ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:Query")),
-        (
-            "PaymentEventsFunction",
-            on("Table", "dynamodb:BatchGetItem") | on("PaymentSecret.Id", "secretsmanager:GetSecretValue"),
-        ),
+        ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:Query") | SECRET),
+        ("PaymentEventsFunction", on("Table", "dynamodb:BatchGetItem") | SECRET),
         ("SpendFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem")),
         ("JobsFunction", on("Table", "dynamodb:BatchGetItem") | on("JobSweepQueue", "sqs:SendMessage")),
         (
@@ -119,7 +117,8 @@ def test_nobody_may_delete_or_scan(stack):
             on("purchase_due", "dynamodb:Query")
             | on("PurchaseReconcileQueue", *QUEUE)
             | on("FailedRuns", "sqs:SendMessage")
-            | on("Table", "dynamodb:BatchGetItem"),
+            | on("Table", "dynamodb:BatchGetItem")
+            | SECRET,
         ),
     ],
 )
@@ -151,6 +150,7 @@ def test_the_audit_may_read_an_account_and_write_nothing_but_how_far_it_got(prod
     assert granted(production, "AuditFunction") == (
         on("Table", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem")
         | on("by_time", "dynamodb:Query")
+        | SECRET
         | on("AuditQueue", *QUEUE)
     )
     (writes,) = [each for each in statements(production) if each.get("Sid") == "HowFarItGot"]

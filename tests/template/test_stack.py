@@ -17,6 +17,7 @@ from local.deploy import STACK_NAME
 from shared.config import Settings
 from shared.services.marketplace_events import HANDLERS
 from tests.document import resolved
+from tests.parameters import variable
 from tests.template.transform import TEMPLATE, Json, of_type, transform, walk
 
 SERVICE = ["connects/service", "connects/staff"]
@@ -29,6 +30,7 @@ ROUTES = {
     "POST /accounts": SERVICE,
     "GET /accounts/{account_id}": ANY_TOKEN,
     "PATCH /accounts/{account_id}": SERVICE,
+    "PUT /accounts/{account_id}/billing-method": SERVICE,
     "GET /accounts/{account_id}/history": ANY_TOKEN,
     "GET /accounts/{account_id}/audit": STAFF,
     "POST /accounts/{account_id}/purchases": ANY_TOKEN,
@@ -573,8 +575,18 @@ def test_the_functions_are_told_only_what_the_code_reads(sandbox):
         assert not {each for each in told if f'"{each}"' not in text}, name
 
 
-OF_SOME = {"DUE_QUEUE_URL", "EVENT_BUS_NAME", "OUTBOX_DEAD_LETTERS_URL", "PAYMENT_SECRET_ARN"}
+OF_PAYMENTS = {"PAYMENT_SECRET_ARN", "PAYMENT_PROVIDER", "RETURN_URL"}
+OF_SOME = {"DUE_QUEUE_URL", "EVENT_BUS_NAME", "OUTBOX_DEAD_LETTERS_URL", *OF_PAYMENTS}
 """Settings that some functions have no use for."""
+
+
+def test_a_function_that_has_to_do_with_payments_is_told_all_about_them(written):
+    for name, resource in written["Resources"].items():
+        if name.endswith("Function"):
+            told = resource["Properties"].get("Environment", {}).get("Variables", {})
+            about = {each: value for each, value in told.items() if each in OF_PAYMENTS - {"PAYMENT_SECRET_ARN"}}
+            wanted = {variable(each): {"Ref": each} for each in ("PaymentProvider", "ReturnUrl")}
+            assert about == (wanted if "PAYMENT_SECRET_ARN" in told else {}), name
 
 
 def test_the_functions_are_told_all_that_the_code_reads(sandbox):

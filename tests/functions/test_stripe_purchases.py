@@ -1,0 +1,204 @@
+"""Purchases that Stripe's twin charges: what a buyer, Stripe's events and the schedule see, in production's stage.
+
+After every test, what Stripe charged is what completed purchases cost, by purchase.
+"""
+
+import json
+
+import pytest
+
+from local.stripe_twin import Fault, StripeTwin
+from shared.aws import secrets
+from shared.aws.wiring import stripe_provider
+from tests.functions.conftest import SETTINGS, START, client, fresh_tables
+from tests.functions.events import NO_TOKEN, PAYMENT_SECRET, SERVICE, http
+from tests.stripe.engines import OnTwin
+
+WEBHOOK = "payment_events"
+NOTHING, WITH_IT = 50, 90
+
+
+@pytest.fixture
+def twin():
+    with StripeTwin(lambda: START) as twin:
+        yield twin
+        assert twin.problems == []
+
+
+@pytest.fixture(autouse=True)
+def tables(aws, twin):  # noqa: ARG001
+    def charged():
+        found = {}
+        for charge in twin.charges():
+            about = twin.account.get("payment_intent", charge["payment_intent"])["metadata"]
+            if about:
+                assert about["purchase_id"] not in found, "it was charged twice"
+                found[about["purchase_id"]] = charge["amount"]
+        return found
+
+    with fresh_tables(charged):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def in_production(api, twin, clock, restart):
+    def store(secret):
+        client("secretsmanager").put_secret_value(SecretId=SETTINGS["PAYMENT_SECRET_ARN"], SecretString=secret)
+
+    twin.clock = lambda: clock.at
+    secrets._named.cache_clear()
+    stripe_provider.cache_clear()
+    store(json.dumps({"api_key": twin.api_key, "webhook_secrets": twin.webhook_secrets}))
+    restart(
+        STAGE="production",
+        PAYMENT_PROVIDER="stripe",
+        RETURN_URL="https://shop.example/paid",
+        STRIPE_API_BASE=twin.url,
+        SANDBOX_TABLE_NAME=None,
+    )
+    api.open()
+    yield
+    stripe_provider.cache_clear()
+    store(PAYMENT_SECRET)
+    secrets._named.cache_clear()
+
+
+@pytest.fixture
+def card(api, twin):
+    """Saves a test card of Stripe's as the account's payment method."""
+
+    def save(name):
+        customer, method = OnTwin(twin).saved_card(name)
+        body = {"provider": "stripe", "customer": customer, "payment_method": method}
+        assert api.call("put_billing_method", body=body).status == 200
+
+    return save
+
+
+@pytest.fixture
+def deliver(api, twin):
+    """Has every event that was not taken yet delivered, signed; answers how many were taken."""
+
+    def send(headers, body):
+        sent = http(WEBHOOK, claims=NO_TOKEN, headers=headers, raw=body)
+        return api.send(WEBHOOK, sent).status
+
+    return lambda **more: twin.deliver(send, **more)
+
+
+@pytest.fixture
+def a_schedule(clock, scheduled):
+    """Some time later the schedule runs."""
+
+    def run(**later):
+        clock.go(**later)
+        scheduled("purchase_reconcile")
+
+    return run
+
+
+@pytest.fixture(params=["by the schedule", "by an event", "by the buyer"])
+def continued(request, api, deliver, a_schedule):
+    """What happens first after an answer was lost; in the end the schedule runs."""
+
+    def go_on():
+        if request.param == "by an event":
+            deliver()
+        if request.param == "by the buyer":
+            assert (api.buy().status, api.buy().replayed) == (202, True)
+        a_schedule(minutes=5)
+
+    return go_on
+
+
+def charges_of(twin):
+    return [charge["amount"] for charge in twin.charges()]
+
+
+def test_a_saved_card_is_charged_once_however_often_the_purchase_is_sent(api, twin, card, deliver):
+    card("visa")
+    bought = api.buy()
+    assert (bought.status, api.balance()) == (201, WITH_IT)
+    assert bought.body["receipt_url"]
+    assert api.buy().body == bought.body
+    assert deliver() > 0
+    assert deliver(thin_events=False) >= 0
+    assert (charges_of(twin), api.balance()) == ([600], WITH_IT)
+
+
+def test_without_a_saved_card_nothing_is_begun(api, twin):
+    assert api.buy().refused == (409, "billing_method_missing")
+    assert api.call("purchases", path={"account_id": "ann"}).body["purchases"] == []
+    assert twin.asked == {}
+
+
+def test_a_declined_card_is_charged_nothing_and_another_one_may_be_tried_under_the_same_key(api, twin, card, deliver):
+    card("chargeCustomerFail")
+    declined = api.buy()
+    assert declined.refused == (402, "payment_declined")
+    assert deliver() > 0
+    card("visa")
+    assert (api.buy().status, charges_of(twin), api.balance()) == (201, [600], WITH_IT)
+
+
+@pytest.mark.parametrize("thin_events", [True, False])
+def test_a_buyer_who_answers_the_bank_gets_the_connects_by_the_event_alone(api, twin, card, deliver, thin_events):
+    card("authenticationRequired")
+    asked = api.buy()
+    assert (asked.status, asked.body["status"]) == (202, "pending")
+    assert asked.body["action"]["url"].startswith(twin.url)
+    [ref] = [intent["id"] for intent in twin.account.of("payment_intent")]
+    twin.authenticate(ref, success=True)
+    assert deliver(thin_events=thin_events) > 0
+    read = api.call("read_purchase", path={"account_id": "ann", "purchase_id": asked.body["purchase_id"]}).body
+    assert (read["status"], "action" in read, api.balance()) == ("completed", False, WITH_IT)
+    again = api.buy()
+    assert (again.status, again.replayed) == (202, True)
+
+
+def test_a_buyer_whom_the_bank_refuses_is_declined_within_a_minute(api, twin, card, a_schedule):
+    card("authenticationRequired")
+    asked = api.buy()
+    [ref] = [intent["id"] for intent in twin.account.of("payment_intent")]
+    twin.authenticate(ref, success=False)
+    a_schedule(minutes=1)
+    read = api.call("read_purchase", path={"account_id": "ann", "purchase_id": asked.body["purchase_id"]}).body
+    assert (read["status"], charges_of(twin)) == ("declined", [])
+    assert twin.account.get("payment_intent", ref)["status"] == "canceled"
+
+
+def test_a_bank_that_asks_where_a_service_buys_is_a_decline(api, twin, card):
+    card("authenticationRequired")
+    assert api.buy(claims=SERVICE).refused == (402, "payment_declined")
+    assert charges_of(twin) == []
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.FAILED_AFTER, Fault.GARBLED])
+def test_a_charge_whose_answer_is_lost_ends_as_stripe_says(api, twin, card, continued, fault):
+    card("visa")
+    twin.fail("confirm", fault)
+    answered = api.buy()
+    assert (answered.status, api.balance()) == (202, NOTHING)
+    continued()
+    paid = fault is not Fault.LOST_BEFORE
+    assert (charges_of(twin), api.balance()) == (([600], WITH_IT) if paid else ([], NOTHING))
+
+
+def test_an_event_that_stripe_did_not_sign_is_refused(api, twin, card):
+    card("visa")
+    api.buy()
+    headers, body = twin.signed(twin.thin_events()[0])
+    for wrong in ({"stripe-signature": headers["stripe-signature"][:-1] + "0"}, {"stripe-signature": None}):
+        sent = http(WEBHOOK, claims=NO_TOKEN, headers=headers | wrong, raw=body)
+        assert api.send(WEBHOOK, sent).refused == (401, "signature_invalid")
+
+
+def test_an_event_of_a_payment_that_is_not_ours_is_taken_and_changes_nothing(api, twin, deliver):
+    on_twin = OnTwin(twin)
+    customer, method = on_twin.saved_card("visa")
+    intents = on_twin.client.v1.payment_intents
+    intent = intents.create({"amount": 100, "currency": "usd", "customer": customer, "payment_method": method})
+    intents.confirm(intent.id)
+    on_twin.client.v1.refunds.create({"payment_intent": intent.id})
+    assert deliver() > 0
+    assert (api.balance(), api.call("purchases", path={"account_id": "ann"}).body["purchases"]) == (NOTHING, [])
