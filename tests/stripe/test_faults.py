@@ -270,6 +270,7 @@ def test_no_secret_is_logged_or_in_an_error(on_twin, caplog, fault):
         on_twin.twin.fail("confirm", fault)
         with pytest.raises(NoAnswerError) as caught:
             on_twin.provider.confirm(ref, charge, present=True)
+        assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
         said = str(caught.value)
     else:
