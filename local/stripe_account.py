@@ -123,6 +123,11 @@ class StripeAccount:
         self._cards[attached["id"]] = method
         return attached
 
+    def detach(self, method: JSON) -> JSON:
+        """It cannot be used again."""
+        self.objects.pop(method["id"])
+        return method | {"customer": None}
+
     # --- Payment intents
 
     def create_intent(self, params: JSON) -> JSON:
@@ -160,7 +165,7 @@ class StripeAccount:
             raise self._unexpected(intent, "confirm")
         if params.get("off_session") == "true" and "return_url" in params:
             raise invalid("return_url cannot be passed when off_session is true.", param="return_url")
-        card = self._cards[intent["payment_method"]]
+        card = self._cards[self.get("payment_method", intent["payment_method"], "payment_method")["id"]]
         if card == ASKS and params.get("off_session") == "true":
             self._decline(intent, "authentication_required", "authentication_required")
         if card in DECLINES:

@@ -129,6 +129,11 @@ CALLS: dict[tuple[str, str], Call] = {
     ("POST", "payment_methods/*/attach"): Call(
         "attach", types.PaymentMethodAttachParams, lambda account, its_id, params: account.attach(its_id, params)
     ),
+    ("POST", "payment_methods/*/detach"): Call(
+        "detach",
+        types.PaymentMethodDetachParams,
+        lambda account, its_id, _: account.detach(account.get("payment_method", its_id)),
+    ),
     ("POST", "payment_intents"): Call(
         "create", types.PaymentIntentCreateParams, lambda account, _, params: account.create_intent(params)
     ),

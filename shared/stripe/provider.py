@@ -55,7 +55,7 @@ EVENTS_A_PAGE = 100
 UNEXPECTED_STATE = "payment_intent_unexpected_state"
 MISSING = "resource_missing"
 OF_THE_BUYER = ("customer", "payment_method", "amount")
-"""Parameters of a new intent that are wrong because of this purchase, and not because of how the stack is set up."""
+"""Parameters that Stripe refuses because of this purchase, and not because of how the stack is set up."""
 NOT_TO_BE_TOLD = frozenset({"fraudulent", "lost_card", "stolen_card", "merchant_blacklist", "pickup_card"})
 """Stripe asks not to tell these to the buyer, who may be a thief: docs.stripe.com/declines/codes."""
 GENERIC_DECLINE = "generic_decline"
@@ -171,9 +171,13 @@ class StripeProvider:
                 )
             except stripe.CardError as error:
                 return self._declined(ref, charge, error)
-            except (stripe.InvalidRequestError, stripe.IdempotencyError) as error:
-                if isinstance(error, stripe.InvalidRequestError) and error.code != UNEXPECTED_STATE:
-                    raise
+            except stripe.InvalidRequestError as error:
+                if error.code == UNEXPECTED_STATE:
+                    return self._as_it_is(ref, charge)
+                if error.param in OF_THE_BUYER:
+                    return self._declined(ref, charge, error)
+                raise
+            except stripe.IdempotencyError:  # confirmed before, by another kind of caller
                 return self._as_it_is(ref, charge)
             if _is_replay(intent):
                 return self._as_it_is(ref, charge)
@@ -277,8 +281,8 @@ class StripeProvider:
         until = datetime.fromtimestamp(intent.created, UTC) + self._action_time
         return Action(page.url if page else None, intent.client_secret, until)
 
-    def _declined(self, ref: str, charge: Charge, error: stripe.CardError) -> Payment:
-        """Cancel what was declined. The reason is that of the decline, unless it was paid meanwhile."""
+    def _declined(self, ref: str, charge: Charge, error: stripe.CardError | stripe.InvalidRequestError) -> Payment:
+        """Cancel what was declined, or whose card is gone. The reason is that of the decline, unless it was paid."""
         after = self.give_up(ref, charge)
         if after.state is not PaymentState.DECLINED:
             return after

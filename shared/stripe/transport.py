@@ -28,6 +28,7 @@ class Urllib3Transport(stripe.HTTPClient):
         super().__init__()
         self._pool = urllib3.PoolManager(
             maxsize=CONNECTIONS,
+            cert_reqs="CERT_REQUIRED",
             ca_certs=stripe.ca_bundle_path,
             timeout=urllib3.Timeout(connect=connect_s, read=read_s),
             retries=False,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 import stripe
 import urllib3
 
-from local.ministack import HOST, free_port
+from local.ministack import HOST, START_SECONDS, free_port, port_is_taken
 from local.stripe_twin import StripeTwin
 from local.stripe_types import whole
 from shared.ledger.purchases import PaymentSource
@@ -176,8 +177,11 @@ web.run_app(server.app, host="{HOST}", port={port}, print=None)
     process = subprocess.Popen([sys.executable, "-c", serve], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
     try:
         url = f"http://{HOST}:{port}"
-        retries = urllib3.Retry(connect=300, backoff_factor=0.02, backoff_max=0.2)
-        urllib3.request("GET", f"{url}/js.stripe.com/v3/", retries=retries)
+        end = time.monotonic() + START_SECONDS
+        while not port_is_taken(port):
+            assert process.poll() is None, "localstripe does not start"
+            assert time.monotonic() < end, "localstripe does not listen"
+            time.sleep(0.02)
         yield url
     finally:
         process.terminate()

@@ -165,6 +165,16 @@ def test_a_card_that_there_is_not_is_a_decline_before_anything_is_named(as_docum
         as_documented.provider.prepare(charge)
 
 
+def test_a_card_that_is_taken_away_before_it_is_confirmed_is_a_decline(on_twin):
+    """On the twin alone: how Stripe refuses a card that was detached meanwhile is not documented."""
+    charge = on_twin.charge()
+    ref = on_twin.provider.prepare(charge)
+    on_twin.client.v1.payment_methods.detach(charge.payment_method)
+    payment = on_twin.provider.confirm(ref, charge, present=True)
+    assert (payment.state, payment.code) == (DECLINED, "resource_missing")
+    assert state_of(on_twin, ref) == "canceled"
+
+
 def test_an_amount_below_stripes_least_is_a_decline(as_documented):
     with pytest.raises(PaymentDeclinedError, match=r"(?i)amount must"):
         as_documented.provider.prepare(as_documented.charge(amount_cents=10))

@@ -3,17 +3,25 @@
 import json
 import random
 import re
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import pytest
+import urllib3
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from local.stripe_twin import Fault
 from shared.config import ConfigurationError
 from shared.payments import Heard, NoAnswerError
 from shared.stripe.provider import EVENT_TYPES, EVENTS_A_PAGE
-from tests.stripe.engines import APP
+from tests.stripe.engines import APP, OnLocalstripe
 
 SNAPSHOT, THIN = False, True
+SECRET = "whsec_of_localstripe"
+AS_A_SERVICE = {"Authorization": "Bearer sk_test_of_localstripe"}
 
 
 @pytest.fixture
@@ -156,6 +164,43 @@ def test_an_event_of_another_stripe_account_is_a_wrong_setting(on_twin):
     event = {"type": "v1.payment_intent.succeeded", "related_object": {"type": "payment_intent", "id": "pi_else"}}
     with pytest.raises(ConfigurationError, match="resource_missing"):
         on_twin.provider.hear(event)
+
+
+def test_an_event_of_localstripe_is_signed_as_ours_are_and_about_its_purchase(localstripe_url):
+    """It was written by others, and its events are of a version of 2017."""
+    from shared.http.signatures import is_by_stripe  # noqa: PLC0415 - once Powertools' settings are there
+
+    engine, received = OnLocalstripe(localstripe_url), Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            received.put({"headers": {"stripe-signature": self.headers["Stripe-Signature"]}, "body": body})
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        hook = {
+            "url": f"http://127.0.0.1:{server.server_port}/",
+            "secret": SECRET,
+            "events": ["payment_intent.succeeded"],
+        }
+        answer = urllib3.request("POST", f"{localstripe_url}/_config/webhooks/ours", json=hook, headers=AS_A_SERVICE)
+        assert answer.status == 200
+        charge = engine.charge()
+        ref = engine.provider.prepare(charge)
+        engine.provider.confirm(ref, charge, present=True)
+        told = received.get(timeout=10)
+        server.shutdown()
+    event = json.loads(told["body"])
+    sent, at = APIGatewayProxyEventV2(told | {"isBase64Encoded": False}), datetime.fromtimestamp(event["created"], UTC)
+    assert is_by_stripe(sent, SECRET, at)
+    assert not is_by_stripe(sent, f"{SECRET}x", at)
+    assert engine.provider.hear(event) == Heard("ann", charge.purchase_id, ref)
 
 
 # --- Stripe's own list

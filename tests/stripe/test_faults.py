@@ -1,12 +1,20 @@
 """What the adapter makes of a Stripe that fails: it never charges twice, and says only what it knows."""
 
 import logging
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
+from threading import Thread
 
 import pytest
 import stripe
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from local.ministack import free_port
 from local.stripe_twin import Fault
@@ -167,6 +175,45 @@ def test_a_stripe_that_is_not_there_is_no_answer(charge):
         nowhere.prepare(charge)
 
 
+@pytest.fixture
+def impostor(tmp_path):
+    """A server that is not Stripe: its certificate is its own. The URL, and what it was asked for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    day, now = timedelta(days=1), datetime.now(UTC)
+    certificate = x509.CertificateBuilder(name, name, key.public_key(), 1, now - day, now + day)
+    certificate = certificate.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "both.pem").write_bytes(secret + certificate.sign(key, hashes.SHA256()).public_bytes(pem))
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.path)
+            self.send_error(500)
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_):
+            """It is refused, and is not to write of it."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    with Server(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://localhost:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_a_server_that_cannot_prove_to_be_stripe_is_told_nothing(charge, impostor):
+    url, asked = impostor
+    provider = StripeProvider(Keys("sk_test_x"), app=APP, api_base=url)
+    with pytest.raises(NoAnswerError, match="APIConnectionError"):
+        provider.prepare(charge)
+    assert asked == []
+
+
 def test_a_payment_in_progress_is_neither_charged_nor_given_up(on_twin, charge, ref):
     on_twin.twin.process(ref)
     assert on_twin.provider.look(ref, charge).state is IN_PROGRESS
@@ -270,6 +317,7 @@ def test_no_secret_is_logged_or_in_an_error(on_twin, caplog, fault):
         on_twin.twin.fail("confirm", fault)
         with pytest.raises(NoAnswerError) as caught:
             on_twin.provider.confirm(ref, charge, present=True)
+        assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
         said = str(caught.value)
     else:
