@@ -73,6 +73,12 @@ UNKNOWN = Payment(PaymentState.IN_PROGRESS)
 """As far as is known, where the provider does not answer."""
 UNDECIDED = frozenset({PurchaseState.PENDING, PurchaseState.UNDER_REVIEW})
 """A caller who finds a purchase in one of these is answered ``pending``."""
+PAYMENT_OF = {
+    PurchaseState.COMPLETED: PaymentState.CHARGED,
+    PurchaseState.DECLINED: PaymentState.DECLINED,
+    PurchaseState.UNDER_REVIEW: PaymentState.WRONG,
+}
+"""What the payment of a decided purchase is."""
 NEVER_MADE = "the payment was never made"
 NO_ANSWER = "The payment provider does not answer."
 
@@ -87,6 +93,22 @@ class Bought:
     replayed: bool = False
     action: Action | None = None
     """What the buyer has to do at present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A purchase as the ledger had it, its payment as the provider says, and the purchase after that was acted on."""
+
+    before: Purchase
+    payment: Payment | None
+    """None where none was named."""
+    after: Purchase
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the ledger has now what the provider says."""
+        said = self.payment.state if self.payment else PaymentState.DECLINED
+        return self.after.state is PurchaseState.PENDING or said is PAYMENT_OF[self.after.state]
 
 
 @in_time
@@ -214,15 +236,31 @@ def settle_heard(
         return None
     if purchase.state is not PurchaseState.PENDING:
         return purchase
-    try:
-        payment = _look(provider, purchase)
-    except NoAnswerError as error:
-        raise BusyError(known=NO_ANSWER) from error
-    if payment.state in {PaymentState.IN_PROGRESS, PaymentState.NEEDS_BUYER}:
-        return purchase
-    after = _settle(ledger, purchase, payment, deadline=deadline).purchase
-    seen(after)
-    return after
+    return _look_and_settle(ledger, provider, purchase, deadline=deadline, seen=seen).after
+
+
+@in_time
+def check_purchase(
+    ledger: Ledger,
+    provider: PaymentProvider,
+    account_id: str,
+    purchase_id: str,
+    *,
+    deadline: float,
+    seen: Seen = lambda _: None,
+) -> Checked:
+    """Ask the provider what became of a purchase's payment now, and act on the answer as on an event.
+
+    A payment that waits is not given up: that is the reconciliation's.
+
+    Raises:
+        PurchaseNotFoundError
+        BusyError: the ledger is busy, or the provider does not answer.
+    """
+    purchase = read_purchase(ledger, account_id, purchase_id).purchase
+    if purchase.ref is None:
+        return Checked(purchase, None, purchase)
+    return _look_and_settle(ledger, provider, purchase, deadline=deadline, seen=seen)
 
 
 def _begin(ledger: Ledger, account_id: str, order: Order, request: Request, *, deadline: float) -> Purchase:
@@ -337,15 +375,17 @@ def _give_up(provider: PaymentProvider, purchase: Purchase, reason: str = "") ->
     return replace(payment, reason=reason or payment.reason)
 
 
-def _look(provider: PaymentProvider, purchase: Purchase) -> Payment:
-    """What became of a payment. One that looks declined is given up if the buyer's request was answered.
+def _final(provider: PaymentProvider, purchase: Purchase, payment: Payment) -> Payment | None:
+    """What a payment that was looked at comes to in the end; None where that is open.
 
-    Before that, the request may be about to confirm it.
+    One that looks declined is given up if the buyer's request was answered. Before that, the request may be about to
+    confirm it.
     """
-    payment = provider.look(_ref(purchase), charge_of(purchase))
-    if payment.state is not PaymentState.DECLINED:
-        return payment
-    return _give_up(provider, purchase, payment.reason) if purchase.answered_pending else UNKNOWN
+    if payment.state in {PaymentState.IN_PROGRESS, PaymentState.NEEDS_BUYER}:
+        return None
+    if payment.state is PaymentState.DECLINED:
+        return _give_up(provider, purchase, payment.reason) if purchase.answered_pending else None
+    return payment
 
 
 def _what_became(ledger: Ledger, provider: PaymentProvider, purchase: Purchase) -> Payment:
@@ -372,6 +412,27 @@ def _open_action(ledger: Ledger, provider: Callable[[], PaymentProvider], purcha
 
 
 # --- What is written
+
+
+def _look_and_settle(
+    ledger: Ledger, provider: PaymentProvider, purchase: Purchase, *, deadline: float, seen: Seen
+) -> Checked:
+    """Look at a payment and, where its purchase is pending and the answer final, settle that.
+
+    Raises:
+        BusyError: also where the provider does not answer.
+        ContentionError
+    """
+    try:
+        payment = provider.look(_ref(purchase), charge_of(purchase))
+        final = _final(provider, purchase, payment) if purchase.state is PurchaseState.PENDING else None
+    except NoAnswerError as error:
+        raise BusyError(known=NO_ANSWER) from error
+    if final is None:
+        return Checked(purchase, payment, purchase)
+    after = _settle(ledger, purchase, final, deadline=deadline).purchase
+    seen(after)
+    return Checked(purchase, final, after)
 
 
 def _settle(

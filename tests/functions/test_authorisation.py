@@ -8,7 +8,7 @@ from tests.functions.events import NO_TOKEN, SERVICE, STAFF, http, user
 
 SELF_ROUTES = ("read_account", "history", "purchase", "purchases", "read_purchase", "redeem_promo", "badge", "read_job")
 SERVICE_ROUTES = ("open_account", "change_account", "spend", "boost", "refund", "reward", "put_job", "job_event")
-STAFF_ROUTES = ("audit", "adjustment", "put_promo", "sandbox_clock")
+STAFF_ROUTES = ("audit", "check_purchase", "adjustment", "put_promo", "sandbox_clock")
 ROUTES = SELF_ROUTES + SERVICE_ROUTES + STAFF_ROUTES
 OF_NO_ACCOUNT = {"open_account", "put_promo", "sandbox_clock", "put_job", "read_job", "job_event"}
 ONE_ACCOUNT = [route for route in ROUTES if route not in OF_NO_ACCOUNT]
