@@ -19,7 +19,7 @@ A request is answered ``pending`` only once the purchase says so, since each rep
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.ledger.errors import (
     AccountClosedError,
@@ -53,7 +53,7 @@ from shared.store.errors import ContentionError, PurchaseMovedError
 from shared.store.purchases import PURCHASE_DUE, DuePurchase, Purchases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from shared.ledger.promos import Campaign
     from shared.store.transaction_items import TransactionItem
@@ -213,6 +213,18 @@ def reconcile(
             seen(after)
 
     return for_each(due, look_at, deadline)
+
+
+def hear_event(provider: PaymentProvider, event: Mapping[str, Any]) -> Heard | None:
+    """What an event of the provider is about; None if it is of no payment of ours.
+
+    Raises:
+        BusyError: it does not answer, where it has to be asked for that; the event has to come again.
+    """
+    try:
+        return provider.hear(event)
+    except NoAnswerError as error:
+        raise BusyError(known=NO_ANSWER) from error
 
 
 @in_time
