@@ -7,7 +7,8 @@ from shared.aws.wiring import payment_provider, wiring
 from shared.http.api import Router, answer
 from shared.http.requests import Body
 from shared.ledger.errors import PurchaseNotFoundError
-from shared.services.purchases import hear_event, settle_heard
+from shared.services.purchase_payments import hear_event
+from shared.services.purchases import settle_heard
 
 app = Router()
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from shared.ledger.purchases import Purchase
     from shared.services.audits import Audited
     from shared.services.purchase_list import PurchasePage
-    from shared.services.purchases import Bought, Checked
+    from shared.services.purchase_outcomes import Bought
+    from shared.services.purchases import Checked
 
 
 def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:
