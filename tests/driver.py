@@ -44,7 +44,8 @@ from shared.services.jobs import apply_job_event, interact_on_job, read_job, sav
 from shared.services.ledger import Ledger, Outcome
 from shared.services.promos import put_campaign, redeem
 from shared.services.proposals import refund_spend, spend_on_proposal
-from shared.services.purchases import Bought, buy, read_purchase, reconcile, settle_heard
+from shared.services.purchase_outcomes import Bought, read_purchase
+from shared.services.purchases import buy, reconcile, settle_heard
 from shared.services.rewards import adjust, reward_certification, reward_interview, reward_rising_talent
 from shared.store.errors import StoreError
 from shared.store.jobs import Jobs

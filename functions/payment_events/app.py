@@ -7,6 +7,7 @@ from shared.aws.wiring import payment_provider, wiring
 from shared.http.api import Router, answer
 from shared.http.requests import Body
 from shared.ledger.errors import PurchaseNotFoundError
+from shared.services.purchase_payments import hear_event
 from shared.services.purchases import settle_heard
 
 app = Router()
@@ -31,7 +32,7 @@ def payment_event(body: PaymentEvent) -> Response[str]:  # noqa: ARG001 - it is 
     Otherwise a provider would send it again for days.
     """
     provider = payment_provider()
-    heard = provider.hear(app.json_body())
+    heard = hear_event(provider, app.json_body())
     if heard is None:
         return answer({})
     try:

@@ -16,8 +16,8 @@ from shared.ledger.promos import normalised_code
 from shared.ledger.purchases import Order, PaymentSource, PurchaseState
 from shared.payments import PaymentProvider
 from shared.services.purchase_list import PurchaseQuery, list_purchases
-from shared.services.purchases import buy, show_purchase
-from shared.services.views import purchase_view, purchases_view
+from shared.services.purchases import buy, check_purchase, show_purchase
+from shared.services.views import check_view, purchase_view, purchases_view
 
 app = Router()
 
@@ -107,6 +107,23 @@ def purchases(account_id: Id, query: PurchasesQuery) -> Response[str]:
     cursor = None if query.cursor is UNSET else query.cursor
     asked = PurchaseQuery(account_id, query.limit, query.status or None, cursor)
     return answer(purchases_view(list_purchases(wiring().ledger, asked)))
+
+
+@app.route(
+    "POST /accounts/{account_id}/purchases/{purchase_id}/check",
+    "check_purchase",
+    "Ask the payment provider what became of a purchase now, act on it, and show both sides",
+    who="staff",
+    answers={200: "PurchaseCheck"},
+    refuses=("purchase_not_found",),
+)
+def check(account_id: Id, purchase_id: Id) -> Response[str]:
+    """A repeat finds nothing more to do, so no key is needed."""
+    provider = payment_provider()
+    checked = check_purchase(
+        wiring().ledger, provider, account_id, purchase_id, deadline=app.deadline(), seen=count_review
+    )
+    return answer(check_view(checked))
 
 
 def _provider() -> PaymentProvider:

@@ -100,7 +100,7 @@ class Purchase:
 
     @property
     def charge_id(self) -> str:
-        """The id of this attempt at the payment provider: charging it twice is charging it once."""
+        """Our own id of this attempt, told to the payment provider: no two attempts have one."""
         return f"{self.purchase_id}-{self.attempt}"
 
     @property

@@ -179,6 +179,41 @@ class PurchaseList(Answer):
     next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page. Null at the end.")]
 
 
+class PurchaseInLedger(Answer):
+    """A purchase as the ledger had it."""
+
+    status: PurchaseState
+    attempt: PositiveInt
+    ref: Annotated[str | None, Meta(description="The provider's name for the payment. Null where none was named.")]
+    answered_pending: Annotated[bool, Meta(description="Each repeat of its request is answered 202.")]
+    looked_at: Annotated[NonNegativeInt, Meta(description="How often.")]
+    next_look_at: Annotated[Instant | None, Meta(description="Null once it is decided.")]
+    action_until: Annotated[Instant | None, Meta(description="Until when the buyer may answer the bank.")]
+    provider_charge: str | None
+
+
+class PaymentAtProvider(Answer):
+    """A payment as the provider has it."""
+
+    state: Literal["charged", "declined", "in_progress", "needs_buyer", "wrong"]
+    reason: str
+    code: Annotated[str, Meta(description="The provider's own, of a decline.")]
+    taken_cents: NonNegativeInt
+    returned_cents: NonNegativeInt
+    provider_charge: str | None
+    dispute: str | None
+
+
+class PurchaseCheck(Answer):
+    """What the ledger had, what the provider says, and what was done."""
+
+    purchase: Annotated[PurchaseRow, Meta(description="As it is now.")]
+    ledger: PurchaseInLedger
+    provider: Annotated[PaymentAtProvider | None, Meta(description="Null where no payment was named.")]
+    done: Literal["nothing", "completed", "declined", "under_review"]
+    agrees: Annotated[bool, Meta(description="Whether the ledger has what the provider says; a pending one does.")]
+
+
 class PaymentEventAnswer(Answer):
     """Nothing where the event is of no payment of a purchase."""
 

@@ -29,10 +29,8 @@ from shared.ledger.errors import (
     LedgerError,
     PaymentDeclinedError,
     PlanRequiredError,
-    PromoError,
-    PurchaseNotFoundError,
 )
-from shared.ledger.model import Entry, EntryType, Request, entry_id
+from shared.ledger.model import Request, entry_id
 from shared.ledger.purchases import (
     PURCHASE,
     Order,
@@ -40,15 +38,26 @@ from shared.ledger.purchases import (
     PurchaseState,
     check_may_buy,
     check_quantity,
-    credit_for,
     new_attempt,
 )
-from shared.payments import Action, Charge, Heard, NoAnswerError, Payment, PaymentProvider, PaymentState, charge_of
+from shared.payments import Heard, NoAnswerError, Payment, PaymentProvider, PaymentState
 from shared.services.batches import for_each
 from shared.services.billing import billing_method
 from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.ledger import Ledger, check_same_request
-from shared.services.promos import check_redeemable, take_one
+from shared.services.promos import check_redeemable
+from shared.services.purchase_outcomes import Bought, entries_of, read_purchase, reread, save, settle
+from shared.services.purchase_payments import (
+    NO_ANSWER,
+    UNKNOWN,
+    confirm,
+    final_outcome,
+    give_up,
+    look,
+    open_action,
+    prepare,
+    what_became,
+)
 from shared.services.retry import attempts, in_time
 from shared.store.errors import ContentionError, PurchaseMovedError
 from shared.store.purchases import PURCHASE_DUE, DuePurchase, Purchases
@@ -56,12 +65,10 @@ from shared.store.purchases import PURCHASE_DUE, DuePurchase, Purchases
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from shared.ledger.promos import Campaign
-    from shared.store.transaction_items import TransactionItem
-
     Seen = Callable[[Purchase], object]
     """Called with a purchase as it is after it was settled, or could not be."""
 
+LEDGER_BUSY = "The ledger is busy."
 PURCHASES = Work(
     PURCHASE_DUE,
     "purchases",
@@ -70,24 +77,30 @@ PURCHASES = Work(
     longest_rest=STILL_SOON,
 )
 """Pending purchases, whose charge is to be looked up."""
-UNKNOWN = Payment(PaymentState.IN_PROGRESS)
-"""As far as is known, where the provider does not answer."""
 UNDECIDED = frozenset({PurchaseState.PENDING, PurchaseState.UNDER_REVIEW})
 """A caller who finds a purchase in one of these is answered ``pending``."""
-NEVER_MADE = "the payment was never made"
-NO_ANSWER = "The payment provider does not answer."
+PAYMENT_OF = {
+    PurchaseState.COMPLETED: PaymentState.CHARGED,
+    PurchaseState.DECLINED: PaymentState.DECLINED,
+    PurchaseState.UNDER_REVIEW: PaymentState.WRONG,
+}
+"""What the payment of a decided purchase is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
-    """A purchase and, once it is completed, the entry of its Connects and the one of its promo code, if it had one."""
+class Checked:
+    """A purchase as the ledger had it, its payment as the provider says, and the purchase after that was acted on."""
 
-    purchase: Purchase
-    entry: Entry | None
-    promo: Entry | None = None
-    replayed: bool = False
-    action: Action | None = None
-    """What the buyer has to do at present."""
+    before: Purchase
+    payment: Payment | None
+    """None where none was named."""
+    after: Purchase
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the ledger has now what the provider says."""
+        said = self.payment.state if self.payment else PaymentState.DECLINED
+        return self.after.state is PurchaseState.PENDING or said is PAYMENT_OF[self.after.state]
 
 
 @in_time
@@ -139,14 +152,6 @@ def buy(
     return bought
 
 
-def read_purchase(ledger: Ledger, account_id: str, purchase_id: str) -> Bought:
-    """Raises PurchaseNotFoundError."""
-    purchase = Purchases(ledger.table).purchase(account_id, purchase_id)
-    if purchase is None:
-        raise PurchaseNotFoundError(purchase_id)
-    return Bought(purchase, *_entries_of(ledger, purchase))
-
-
 def show_purchase(ledger: Ledger, provider: Callable[[], PaymentProvider], account_id: str, purchase_id: str) -> Bought:
     """A purchase with what its buyer has to do, which the provider is asked for: the ledger stores no secret.
 
@@ -154,7 +159,7 @@ def show_purchase(ledger: Ledger, provider: Callable[[], PaymentProvider], accou
         PurchaseNotFoundError
     """
     bought = read_purchase(ledger, account_id, purchase_id)
-    return replace(bought, action=_open_action(ledger, provider, bought.purchase))
+    return replace(bought, action=open_action(provider, bought.purchase, ledger.clock.now()))
 
 
 def reconcile(
@@ -186,8 +191,8 @@ def reconcile(
             return
         after = purchase
         try:
-            payment = _what_became(ledger, provider, purchase)
-            after = _settle(ledger, purchase, payment, deadline=deadline()).purchase
+            payment = what_became(provider, purchase, ledger.clock.now())
+            after = settle(ledger, purchase, payment, deadline=deadline()).purchase
         finally:
             seen(after)
 
@@ -215,15 +220,52 @@ def settle_heard(
         return None
     if purchase.state is not PurchaseState.PENDING:
         return purchase
+    return _look_and_settle(ledger, provider, purchase, deadline=deadline, seen=seen).after
+
+
+@in_time
+def check_purchase(
+    ledger: Ledger,
+    provider: PaymentProvider,
+    account_id: str,
+    purchase_id: str,
+    *,
+    deadline: float,
+    seen: Seen = lambda _: None,
+) -> Checked:
+    """Ask the provider what became of a purchase's payment now, and act on the answer as on an event.
+
+    A payment that waits is not given up: that is the reconciliation's.
+
+    Raises:
+        PurchaseNotFoundError
+        BusyError: the ledger is busy, or the provider does not answer.
+    """
+    purchase = read_purchase(ledger, account_id, purchase_id).purchase
+    if purchase.ref is None:
+        return Checked(purchase, None, purchase)
+    return _look_and_settle(ledger, provider, purchase, deadline=deadline, seen=seen)
+
+
+def _look_and_settle(
+    ledger: Ledger, provider: PaymentProvider, purchase: Purchase, *, deadline: float, seen: Seen
+) -> Checked:
+    """Look at a payment and, where its purchase is pending and the answer final, settle that.
+
+    Raises:
+        BusyError: also where the provider does not answer.
+        ContentionError
+    """
     try:
-        payment = _look(provider, purchase)
+        payment = look(provider, purchase)
+        final = final_outcome(provider, purchase, payment) if purchase.state is PurchaseState.PENDING else None
     except NoAnswerError as error:
         raise BusyError(known=NO_ANSWER) from error
-    if payment.state in {PaymentState.IN_PROGRESS, PaymentState.NEEDS_BUYER}:
-        return purchase
-    after = _settle(ledger, purchase, payment, deadline=deadline).purchase
+    if final is None:
+        return Checked(purchase, payment, purchase)
+    after = settle(ledger, purchase, final, deadline=deadline).purchase
     seen(after)
-    return after
+    return Checked(purchase, final, after)
 
 
 def _begin(
@@ -269,9 +311,11 @@ def _name_payment(
         return purchase
     purchases, busy = Purchases(ledger.table), f"Nothing was charged for purchase {purchase.purchase_id}."
     try:
-        named = purchase.named(provider.prepare(_new_charge(ledger, provider, purchase)), present=present)
+        named = purchase.named(prepare(ledger, provider, purchase), present=present)
     except NoAnswerError as error:
         raise BusyError(known=f"{NO_ANSWER} {busy}", purchase_id=purchase.purchase_id) from error
+    except ContentionError as error:
+        raise BusyError(known=f"{LEDGER_BUSY} {busy}", purchase_id=purchase.purchase_id) from error
     except PaymentDeclinedError as refusal:
         named = purchase.declined(refusal.reason)
     tries = attempts(deadline)
@@ -279,10 +323,10 @@ def _name_payment(
         try:
             return purchases.save(purchase, named)
         except PurchaseMovedError:
-            return _reread(ledger, purchase)
+            return reread(ledger, purchase)
         except ContentionError as error:
             tries.failed(error)
-    raise BusyError(known=f"The ledger is busy. {busy}", purchase_id=purchase.purchase_id)
+    raise BusyError(known=f"{LEDGER_BUSY} {busy}", purchase_id=purchase.purchase_id)
 
 
 def _pay(ledger: Ledger, provider: PaymentProvider, purchase: Purchase, *, deadline: float) -> Bought:
@@ -296,17 +340,17 @@ def _pay(ledger: Ledger, provider: PaymentProvider, purchase: Purchase, *, deadl
         BusyError, ContentionError: its charge may have gone through.
     """
     if purchase.state is PurchaseState.UNDER_REVIEW:
-        return _save(ledger, purchase, replace(purchase, answered_pending=True))
+        return save(ledger, purchase, replace(purchase, answered_pending=True))
     if purchase.state is not PurchaseState.PENDING:
-        return Bought(purchase, *_entries_of(ledger, purchase))
+        return Bought(purchase, *entries_of(ledger, purchase))
     if purchase.ref is None:
         raise BusyError  # a next attempt, which another request has just begun
     refusal = _refusal(ledger, purchase)
     try:
-        payment = _give_up(provider, purchase, refusal.detail) if refusal else _confirm(provider, purchase)
+        payment = give_up(provider, purchase, refusal.detail) if refusal else confirm(provider, purchase)
     except NoAnswerError:
         payment = UNKNOWN
-    bought = _settle(ledger, purchase, payment, deadline=deadline, answering=True)
+    bought = settle(ledger, purchase, payment, deadline=deadline, answering=True)
     if bought.purchase.state in UNDECIDED and not bought.purchase.answered_pending:
         raise BusyError  # as above, or put under review by another process: the next request is answered
     if refusal and bought.purchase.may_begin_anew:
@@ -323,172 +367,6 @@ def _refusal(ledger: Ledger, purchase: Purchase) -> LedgerError | None:
     return None
 
 
-# --- What the provider is asked. All raise NoAnswerError but `_what_became`.
-
-
-def _ref(purchase: Purchase) -> str:
-    if purchase.ref is None:
-        raise AssertionError("no payment was named for this purchase")
-    return purchase.ref
-
-
-def _new_charge(ledger: Ledger, provider: PaymentProvider, purchase: Purchase) -> Charge:
-    """Raises BillingMethodMissingError."""
-    charge = charge_of(purchase)
-    if not provider.needs_payment_method:
-        return charge
-    method = billing_method(ledger, purchase.account_id)
-    return replace(charge, customer=method.customer, payment_method=method.payment_method)
-
-
-def _confirm(provider: PaymentProvider, purchase: Purchase) -> Payment:
-    """Confirm a payment and, where it is declined, give it up: until then it could be confirmed once more."""
-    payment = provider.confirm(_ref(purchase), charge_of(purchase), present=purchase.present)
-    return _give_up(provider, purchase, payment.reason) if payment.state is PaymentState.DECLINED else payment
-
-
-def _give_up(provider: PaymentProvider, purchase: Purchase, reason: str = "") -> Payment:
-    """``reason``: why, where it is known better than by the provider's last answer."""
-    payment = provider.give_up(_ref(purchase), charge_of(purchase))
-    return replace(payment, reason=reason or payment.reason)
-
-
-def _look(provider: PaymentProvider, purchase: Purchase) -> Payment:
-    """What became of a payment. One that looks declined is given up if the buyer's request was answered.
-
-    Before that, the request may be about to confirm it.
-    """
-    payment = provider.look(_ref(purchase), charge_of(purchase))
-    if payment.state is not PaymentState.DECLINED:
-        return payment
-    return _give_up(provider, purchase, payment.reason) if purchase.answered_pending else UNKNOWN
-
-
-def _what_became(ledger: Ledger, provider: PaymentProvider, purchase: Purchase) -> Payment:
-    """What became of the payment of a pending purchase. It is given up, unless its buyer may still answer the bank."""
-    if purchase.ref is None:
-        return Payment(PaymentState.DECLINED, NEVER_MADE)
-    try:
-        waits = purchase.waits_for_buyer(ledger.clock.now())
-        payment = provider.look(purchase.ref, charge_of(purchase)) if waits else None
-        if payment and payment.state not in {PaymentState.DECLINED, PaymentState.IN_PROGRESS}:
-            return payment
-        return _give_up(provider, purchase, payment.reason if payment else "")
-    except NoAnswerError:
-        return UNKNOWN
-
-
-def _open_action(ledger: Ledger, provider: Callable[[], PaymentProvider], purchase: Purchase) -> Action | None:
-    if not purchase.waits_for_buyer(ledger.clock.now()):
-        return None
-    try:
-        return provider().look(_ref(purchase), charge_of(purchase)).action
-    except NoAnswerError:
-        return None
-
-
-# --- What is written
-
-
-def _settle(
-    ledger: Ledger, purchase: Purchase, payment: Payment, *, deadline: float, answering: bool = False
-) -> Bought:
-    """Bring a pending purchase to where its payment is.
-
-    Where another process wrote it first, this goes on from what that one wrote; one that has been decided, or is at
-    another attempt, is returned as it is.
-
-    Args:
-        ledger: The ledger.
-        purchase: As it was read.
-        payment: What the provider says. DECLINED has to be final.
-        deadline: Monotonic seconds.
-        answering: Whether a caller is answered ``pending`` if it is not decided.
-
-    Raises:
-        BusyError, ContentionError: the purchase may still be pending.
-    """
-    tries = attempts(deadline)
-    for _ in tries:
-        try:
-            return _write(ledger, purchase, payment, deadline=deadline, answering=answering)
-        except PurchaseMovedError as error:
-            tries.failed(error)
-            found = _reread(ledger, purchase)
-            if found.state is not PurchaseState.PENDING or not found.is_same_attempt(purchase):
-                return Bought(found, *_entries_of(ledger, found))
-            purchase = found
-        except ContentionError as error:
-            tries.failed(error)
-    raise tries.busy
-
-
-def _write(ledger: Ledger, purchase: Purchase, payment: Payment, *, deadline: float, answering: bool) -> Bought:
-    now = ledger.clock.now()
-    match payment.state:
-        case PaymentState.CHARGED:
-            charged = purchase.charged(payment.provider_charge, payment.receipt_url)
-            try:
-                return _complete(ledger, charged, deadline=deadline)
-            except (BusyError, ContentionError):
-                if not answering:
-                    raise
-                after = purchase.still_pending(now)
-        case PaymentState.DECLINED:
-            return _save(ledger, purchase, purchase.declined(payment.reason))
-        case PaymentState.WRONG:
-            charged = purchase.charged(payment.provider_charge, payment.receipt_url)
-            after = charged.under_review()
-        case PaymentState.NEEDS_BUYER if payment.action:
-            after = purchase.asks_buyer(now, payment.action.until, ledger.policy)
-        case _:
-            after = purchase.still_pending(now)
-    after = replace(after, answered_pending=answering or purchase.answered_pending)
-    return replace(_save(ledger, purchase, after), action=payment.action)
-
-
-def _save(ledger: Ledger, before: Purchase, after: Purchase) -> Bought:
-    return Bought(Purchases(ledger.table).save(before, after), None)
-
-
-def _reread(ledger: Ledger, purchase: Purchase) -> Purchase:
-    return read_purchase(ledger, purchase.account_id, purchase.purchase_id).purchase
-
-
-def _complete(ledger: Ledger, purchase: Purchase, *, deadline: float) -> Bought:
-    """Raises PurchaseMovedError, BusyError, ContentionError."""
-    if purchase.promo_code:
-        return _complete_with_promo(ledger, purchase, purchase.promo_code, deadline=deadline)
-    return _pay_out(ledger, purchase, deadline=deadline)
-
-
-def _complete_with_promo(ledger: Ledger, purchase: Purchase, code: str, *, deadline: float) -> Bought:
-    """Credit both or, if the code or the account no longer admits it, the purchase alone.
-
-    The code has to be valid at the time when the purchase began, however late the provider is.
-    """
-
-    def take(campaign: Campaign, taking: TransactionItem) -> Bought:
-        return _pay_out(ledger, purchase, campaign, taking, deadline=deadline)
-
-    try:
-        return take_one(ledger, purchase.account_id, code, take, now=purchase.created_at, deadline=deadline)
-    except (PromoError, AccountClosedError, AccountSuspendedError) as refusal:
-        return _pay_out(ledger, replace(purchase, promo_refused=refusal.code), deadline=deadline)
-
-
-def _pay_out(
-    ledger: Ledger, purchase: Purchase, campaign: Campaign | None = None, *also: TransactionItem, deadline: float
-) -> Bought:
-    also = (Purchases(ledger.table).completed(purchase), *also)
-    outcome = ledger.execute(purchase.account_id, credit_for(purchase, campaign), deadline=deadline, also=also)
-    if not outcome.written:
-        # Another process completed it, or this one did without an answer: the row says how.
-        return read_purchase(ledger, purchase.account_id, purchase.purchase_id)
-    promo = next((entry for entry in outcome.written if entry.type is EntryType.PROMO), None)
-    return Bought(purchase.completed(), outcome.entry, promo)
-
-
 # --- What is answered
 
 
@@ -496,10 +374,10 @@ def _answer_again(ledger: Ledger, provider: PaymentProvider, purchase: Purchase)
     """The answer to the first request. A caller that was answered ``pending`` reads the purchase for more."""
     if purchase.answered_pending:
         return _as_pending(
-            Bought(purchase, None, action=_open_action(ledger, lambda: provider, purchase)), replayed=True
+            Bought(purchase, None, action=open_action(lambda: provider, purchase, ledger.clock.now())), replayed=True
         )
     try:
-        return Bought(purchase, *_entries_of(ledger, purchase), replayed=True)
+        return Bought(purchase, *entries_of(ledger, purchase), replayed=True)
     except ContentionError as error:
         known = f"Purchase {purchase.purchase_id} is completed, and could not be read in time."
         raise BusyError(known=known, purchase_id=purchase.purchase_id) from error
@@ -511,13 +389,3 @@ def _as_pending(bought: Bought, *, replayed: bool = False) -> Bought:
         bought.purchase, state=PurchaseState.PENDING, promo_refused=None, declined_because="", receipt_url=None
     )
     return Bought(purchase, None, replayed=replayed, action=bought.action)
-
-
-def _entries_of(ledger: Ledger, purchase: Purchase) -> tuple[Entry | None, Entry | None]:
-    """The entries of its Connects and of its promo code."""
-    if purchase.state is not PurchaseState.COMPLETED:
-        return None, None
-    bought = ledger.table.entry(purchase.account_id, purchase.entry_id)
-    if purchase.promo_code is None or purchase.promo_refused:
-        return bought, None
-    return bought, ledger.table.entry(purchase.account_id, purchase.promo_entry_id)

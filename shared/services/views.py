@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from shared.ledger.purchases import Purchase
     from shared.services.audits import Audited
     from shared.services.purchase_list import PurchasePage
-    from shared.services.purchases import Bought
+    from shared.services.purchase_outcomes import Bought
+    from shared.services.purchases import Checked
     from shared.store.billing import BillingMethod
 
 
@@ -144,6 +145,36 @@ def purchase_row_view(purchase: Purchase) -> dict[str, Any]:
 
 def purchases_view(page: PurchasePage) -> dict[str, Any]:
     return {"purchases": [purchase_row_view(each) for each in page.purchases], "next_cursor": page.next_cursor}
+
+
+def check_view(checked: Checked) -> dict[str, Any]:
+    """Both sides of a purchase, and what was done: ``done`` is its new status, or ``nothing``."""
+    before, payment, after = checked.before, checked.payment, checked.after
+    return {
+        "purchase": purchase_row_view(after),
+        "ledger": {
+            "status": before.state.value,
+            "attempt": before.attempt,
+            "ref": before.ref,
+            "answered_pending": before.answered_pending,
+            "looked_at": before.checks,
+            "next_look_at": before.due_at and instant(before.due_at),
+            "action_until": before.action_until and instant(before.action_until),
+            "provider_charge": before.provider_charge,
+        },
+        "provider": payment
+        and {
+            "state": payment.state.value,
+            "reason": payment.reason,
+            "code": payment.code,
+            "taken_cents": payment.taken_cents,
+            "returned_cents": payment.returned_cents,
+            "provider_charge": payment.provider_charge,
+            "dispute": payment.dispute,
+        },
+        "done": "nothing" if after.state is before.state else after.state.value,
+        "agrees": checked.agrees,
+    }
 
 
 def boost_view(hold: Entry) -> dict[str, Any]:

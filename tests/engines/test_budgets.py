@@ -18,6 +18,7 @@ from shared.ledger.jobs import Channel, JobEvent
 from shared.ledger.model import EntryType, Request
 from shared.ledger.policy import Policy
 from shared.ledger.purchases import Order, PaymentSource, new_attempt
+from shared.sandbox.payments import Behaviour
 from shared.services.badges import renew_badges, set_price
 from shared.services.billing import set_billing_method
 from shared.services.due import EXPIRIES, GRANTS
@@ -297,6 +298,15 @@ def test_an_audit_is_1_call_a_megabyte_and_1_for_the_purchases(usual, faults):
     with faults.measured() as cost:
         usual.audit()
     assert_costs(cost, calls=[GET, QUERY, QUERY], read_units=3)
+
+
+def test_a_purchase_is_7_calls_11_wcu_4_rcu(usual, faults, provider):
+    """Its row is written when it begins, when its payment is named, and with the credit; the account is read thrice."""
+    succeeds = provider.that(Behaviour.SUCCEED)
+    with faults.measured() as cost:
+        usual.buy(40, succeeds)
+    calls = [GET, GET, PUT, PUT, GET, GET, TRANSACT]
+    assert_costs(cost, calls=calls, write_units=11, read_units=4)
 
 
 def purchases_of_two_years(driver):

@@ -26,6 +26,7 @@ HANDLER_OF = {
     "redeem_promo": "promos",
     "purchases": "purchase",
     "read_purchase": "purchase",
+    "check_purchase": "purchase",
     "put_job": "jobs",
     "read_job": "jobs",
     "job_event": "jobs",

@@ -18,7 +18,7 @@ SERVICE_ROUTES = (
     "put_job",
     "job_event",
 )
-STAFF_ROUTES = ("audit", "adjustment", "put_promo", "sandbox_clock")
+STAFF_ROUTES = ("audit", "check_purchase", "adjustment", "put_promo", "sandbox_clock")
 ROUTES = SELF_ROUTES + SERVICE_ROUTES + STAFF_ROUTES
 OF_NO_ACCOUNT = {"open_account", "put_promo", "sandbox_clock", "put_job", "read_job", "job_event"}
 ONE_ACCOUNT = [route for route in ROUTES if route not in OF_NO_ACCOUNT]

@@ -186,6 +186,7 @@ OWN = {
     ("purchase", "promo_used"): lambda api: order(api, used(api)),
     ("purchase", "promo_exhausted"): lambda api: order(api, exhausted(api)),
     ("purchase", "idempotency_key_reused"): lambda api: last(api.buy(40), api.buy(41)),
+    ("check_purchase", "purchase_not_found"): lambda api: api.call("check_purchase", claims=STAFF),
     ("read_purchase", "purchase_not_found"): lambda api: api.call("read_purchase"),
     ("payment_events", "signature_invalid"): lambda api: api.send("payment_events", http("payment_events", raw="{}")),
     ("reward", "account_closed"): lambda api: gone(api).reward("rising_talent"),

@@ -12,6 +12,7 @@ STORY = {
     "purchase": 201,
     "purchases": 200,
     "read_purchase": 200,
+    "check_purchase": 200,
     "payment_events": 200,
     "put_job": 200,
     "read_job": 200,

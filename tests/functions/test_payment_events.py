@@ -434,6 +434,18 @@ def test_while_the_provider_does_not_answer_an_event_is_answered_busy_and_comes_
     assert tell(api, f"{pending}-1").body["status"] == "completed"
 
 
+def test_an_event_that_the_provider_has_to_explain_and_does_not_comes_again_too(api, monkeypatch, pending):
+    """Some send the id of what happened, and no more."""
+
+    def silent(*_):
+        raise NoAnswerError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxProvider, "hear", silent)
+        assert tell(api, f"{pending}-1").refused == (503, "busy")
+    assert tell(api, f"{pending}-1").body["status"] == "completed"
+
+
 def test_a_charge_that_the_provider_declined_after_all_is_given_up_and_declines_its_purchase(api, monkeypatch):
     pending = api.buy(sandbox="abandon").body["purchase_id"]
     provider_says(monkeypatch, Payment(PaymentState.DECLINED, "the bank said no"))

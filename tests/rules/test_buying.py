@@ -62,7 +62,7 @@ def test_there_is_no_call_by_which_connects_become_money():
     """Amounts of money are only in purchases and in the budget of a job."""
     calls = [call for path in document()["paths"].values() for call in path.values()]
     speak_of_money = {call["operationId"] for call in calls if "_cents" in json.dumps(in_full(call))}
-    assert speak_of_money == {"purchase", "purchases", "read_purchase", "put_job"}
+    assert speak_of_money == {"purchase", "purchases", "read_purchase", "check_purchase", "put_job"}
 
 
 def in_full(node):

@@ -31,6 +31,7 @@ FOR_SERVICES = [
 FOR_STAFF = [
     ("POST", "/accounts/{account_id}/adjustments"),
     ("GET", "/accounts/{account_id}/audit"),
+    ("POST", "/accounts/{account_id}/purchases/{purchase_id}/check"),
     ("PUT", "/promos/{code}"),
     ("POST", "/sandbox/clock"),
 ]

@@ -15,7 +15,7 @@ from shared.sandbox.payments import Behaviour
 from shared.services.badges import set_price, week_price
 from shared.services.due import dispatch
 from shared.services.due_dates import ALL, day_to_look_until, dispatch_notices
-from shared.services.purchases import read_purchase
+from shared.services.purchase_outcomes import read_purchase
 from shared.store.jobs import Jobs
 from shared.store.purchases import Purchases
 from shared.store.rows import shard_of

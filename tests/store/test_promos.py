@@ -17,7 +17,7 @@ from shared.ledger.errors import (
 from shared.ledger.model import EntryType, Kind, Plan
 from shared.ledger.purchases import PurchaseState
 from shared.sandbox.payments import Behaviour
-from shared.services.purchases import read_purchase
+from shared.services.purchase_outcomes import read_purchase
 from shared.services.views import purchase_view
 from tests.core.builders import free
 from tests.faults import GET, TRANSACT, answer_lost, request_lost

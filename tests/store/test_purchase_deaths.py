@@ -22,7 +22,7 @@ from shared.ledger.model import EntryType, Kind, Plan, Status
 from shared.ledger.purchases import PurchaseState
 from shared.payments import Payment, PaymentState, charge_of
 from shared.sandbox.payments import Behaviour
-from shared.services.purchases import PURCHASES, reconcile
+from shared.services.purchases import PAYMENT_OF, PURCHASES, reconcile
 from shared.services.views import purchase_view
 from shared.store.purchases import DuePurchase
 from tests.driver import RecordingQueue, deadline
@@ -321,6 +321,10 @@ def test_whoever_finds_a_purchase_under_review_is_answered_pending_for_ever(driv
     assert driver.reconcile(the_purchase(driver).purchase_id, wrong) is PurchaseState.UNDER_REVIEW
     assert [driver.buy(40, succeeds).purchase.state for _ in range(2)] == [PENDING, PENDING]
     assert the_purchase(driver).state is PurchaseState.UNDER_REVIEW
+
+
+def test_of_every_state_it_is_known_what_the_payment_of_a_decided_purchase_is():
+    assert set(PAYMENT_OF) == set(PurchaseState) - {PENDING}
 
 
 # --- An account that may not buy any more

@@ -17,7 +17,7 @@ from shared.ledger.model import Decision, EntryType, Kind, Plan
 from shared.ledger.purchases import PurchaseState
 from shared.payments import Payment, PaymentState
 from shared.sandbox.payments import Behaviour
-from shared.services.purchases import read_purchase
+from shared.services.purchase_outcomes import read_purchase
 from shared.store.errors import PurchaseMovedError
 from shared.store.purchases import Purchases
 from tests.core.builders import paid

@@ -36,6 +36,7 @@ ROUTES = {
     "POST /accounts/{account_id}/purchases": ANY_TOKEN,
     "GET /accounts/{account_id}/purchases": ANY_TOKEN,
     "GET /accounts/{account_id}/purchases/{purchase_id}": ANY_TOKEN,
+    "POST /accounts/{account_id}/purchases/{purchase_id}/check": STAFF,
     "POST /payments/webhook": SIGNED,
     "POST /accounts/{account_id}/spends": SERVICE,
     "POST /accounts/{account_id}/boosts": SERVICE,
