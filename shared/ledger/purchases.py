@@ -5,6 +5,9 @@
     (none) ──► pending ──► completed      the charge went through; credited in the same transaction
                  ▲  └────► declined       nothing was charged
                  └────────────┘           the same request sent again is a next attempt, with a charge id of its own
+
+A completed purchase whose whole payment went back is shown as `refunded_to_card`, and as completed again should the
+payment come again. That is no step of its own: it follows from ``returned_cents`` (`Purchase.status`).
 """
 
 from __future__ import annotations
@@ -27,7 +30,12 @@ PURCHASE = "purchase"
 """The operation of a purchase's key, and the type of its entry's reference."""
 PURCHASE_PROMO = "purchase_promo"
 """The operation of the key of the promo code's entry that comes with a purchase."""
+CHARGEBACK = "chargeback"
+"""The operation of the key of an entry that takes Connects back or gives them back, and the type of its reference."""
 FIRST_CHECK = timedelta(minutes=1)
+LOOK_AGAIN = timedelta(minutes=1)
+"""When the provider is asked once more after an answer by which something was written: that answer may have been older
+than another one, which was written before."""
 LONGEST_WAIT = timedelta(hours=1)
 
 
@@ -35,6 +43,8 @@ class PurchaseState(StrEnum):
     PENDING = "pending"
     COMPLETED = "completed"
     DECLINED = "declined"
+    REFUNDED_TO_CARD = "refunded_to_card"
+    """Never stored: an earlier release reads such a purchase as completed, as it was."""
 
 
 class PaymentSource(StrEnum):
@@ -68,7 +78,7 @@ class Purchase:
     checks: int = 0
     """How often the payment provider was asked what became of the charge."""
     due_at: datetime | None = None
-    """When the provider is asked next; none once it is decided."""
+    """When the provider is asked next; none once it is decided and, of what went back, known."""
     answered_pending: bool = False
     """The first request was answered ``pending``; a repeat is answered the same."""
     declined_because: str = ""
@@ -76,6 +86,14 @@ class Purchase:
     """Redeemed with the purchase, if that is still possible when it completes."""
     promo_refused: str | None = None
     """The code of the refusal where it was not: a charge ends in its Connects all the same."""
+    returned_cents: int = 0
+    """What of the payment is back with the buyer now, by refunds and disputes, as the provider last said."""
+    reclaimed: int = 0
+    """How many of its Connects were taken back for that, are owed, or had expired (`shared.ledger.chargebacks`)."""
+    reclaims: int = 0
+    """How often ``reclaimed`` changed: each time is one entry."""
+    dispute: str | None = None
+    """The last status of its dispute, in the provider's words: to be shown. Nothing is decided by it."""
     revision: int = 0
     """Counts writes."""
 
@@ -91,6 +109,36 @@ class Purchase:
     @property
     def promo_entry_id(self) -> str:
         return entry_id(self.account_id, PURCHASE_PROMO, self.purchase_id)
+
+    def reclaim_id(self, number: int) -> str:
+        """The id of the entry by which ``reclaimed`` changed for the ``number``-th time."""
+        return entry_id(self.account_id, CHARGEBACK, f"{self.purchase_id}.{number}")
+
+    @property
+    def status(self) -> PurchaseState:
+        """The state as it is shown."""
+        refunded = self.state is PurchaseState.COMPLETED and self.returned_cents >= self.amount_cents
+        return PurchaseState.REFUNDED_TO_CARD if refunded else self.state
+
+    def to_reclaim(self, returned_cents: int) -> int:
+        """How many of its Connects are to be taken back in all while so much of its payment is back with the buyer.
+
+        Of the whole, and not of each refund, so that parts add up exactly; more than the payment counts as the payment.
+        """
+        back = min(self.amount_cents, returned_cents)
+        return self.quantity * back // self.amount_cents
+
+    def at_level(self, returned_cents: int, dispute: str | None, now: datetime) -> Purchase:
+        """The purchase while so much of its payment is back; the provider is to be asked once more."""
+        to_reclaim = self.to_reclaim(returned_cents)
+        return replace(
+            self,
+            returned_cents=returned_cents,
+            dispute=dispute,
+            reclaimed=to_reclaim,
+            reclaims=self.reclaims + (to_reclaim != self.reclaimed),
+            due_at=now + LOOK_AGAIN,
+        )
 
     def declined(self, reason: str) -> Purchase:
         return replace(self, state=PurchaseState.DECLINED, declined_because=reason, due_at=None)

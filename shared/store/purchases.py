@@ -47,6 +47,10 @@ class PurchaseRow(Row):
     declined_because = UnicodeAttribute()
     promo_code = UnicodeAttribute(null=True)
     promo_refused = UnicodeAttribute(null=True)
+    returned_cents = WholeAttribute(null=True)
+    reclaimed = WholeAttribute(null=True)
+    reclaims = WholeAttribute(null=True)
+    dispute = UnicodeAttribute(null=True)
     revision = WholeAttribute()
 
     def purchase(self) -> Purchase:
@@ -126,6 +130,17 @@ class Purchases:
             ],
             (row.state == PurchaseState.PENDING) & (row.attempt == purchase.attempt),
             lambda _: PurchaseMovedError(purchase.purchase_id),
+        )
+
+    def leveled(self, before: Purchase, after: Purchase) -> Update:
+        """Writes what of a payment went back, if the purchase is as it was read. Refused with PurchaseMovedError."""
+        row, values = self._row, PurchaseRow.values(after)
+        names = ("returned_cents", "reclaimed", "reclaims", "dispute", "due_at")
+        return Update(
+            self._keyed(before),
+            [*row.set_all({name: values[name] for name in names}), row.revision.set(row.revision + 1)],
+            row.revision == before.revision,
+            lambda _: PurchaseMovedError(before.purchase_id),
         )
 
     def due(self, until: datetime) -> Iterator[DuePurchase]:
