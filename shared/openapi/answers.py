@@ -85,6 +85,16 @@ class Account(Answer):
     lots: Annotated[list[Lot], Meta(description="What the balance consists of; what is used first comes first.")]
     cycle: Cycle
     badge: Badge
+    owed: (
+        Annotated[
+            NonNegativeInt,
+            Meta(
+                description="What was used of purchases whose payment went back; whatever comes into the account pays "
+                "it. Missing where an opening is repeated that an earlier release had answered."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Entry(Answer):
@@ -134,6 +144,17 @@ class Purchase(Answer):
     amount_cents: PositiveInt
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
     declined_because: Annotated[str, Meta(description="Where it was declined.")] | UnsetType = UNSET
+    returned_cents: (
+        Annotated[NonNegativeInt, Meta(description="What of the payment is back with the buyer.")] | UnsetType
+    ) = UNSET
+    reclaimed: (
+        Annotated[
+            NonNegativeInt,
+            Meta(description="How many of its Connects were taken back for that, are owed, or had expired."),
+        ]
+        | UnsetType
+    ) = UNSET
+    dispute: Annotated[str, Meta(description="The payment provider's status of its dispute.")] | UnsetType = UNSET
     entry: Annotated[Entry, Meta(description="Once it is completed.")] | UnsetType = UNSET
     promo: Annotated[Any, PROMO_OF_PURCHASE] | UnsetType = UNSET
 

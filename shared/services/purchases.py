@@ -263,7 +263,8 @@ def _first_answer(ledger: Ledger, purchase: Purchase) -> Bought:
     """The answer to the first request. A caller that was answered ``pending`` reads the purchase for more."""
     if purchase.answered_pending:
         return Bought(replace(purchase, state=PurchaseState.PENDING, promo_refused=None), None, replayed=True)
-    return Bought(purchase, *_entries_of(ledger, purchase), replayed=True)
+    as_it_was = replace(purchase, returned_cents=0, reclaimed=0, dispute=None)
+    return Bought(as_it_was, *_entries_of(ledger, purchase), replayed=True)
 
 
 def _entries_of(ledger: Ledger, purchase: Purchase) -> tuple[Entry | None, Entry | None]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:
-    """A settled account. ``cycle.ends_on`` is the cycle's last day.
+    """A settled account. ``cycle.ends_on`` is the cycle's last day. ``owed`` is paid by whatever comes next.
 
     ``next_plan`` is the plan from the next cycle on, None if that is the same. ``status`` is ``frozen`` for an active
     agency that fell back to basic.
@@ -53,6 +53,7 @@ def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any
             "next_grant_on": account.grant_due and account.grant_due.isoformat(),
         },
         "badge": badge_view(account.badge),
+        "owed": account.total_owed,
     }
 
 
@@ -86,17 +87,25 @@ def reference_view(entry: Entry) -> dict[str, str]:
 
 
 def purchase_view(bought: Bought) -> dict[str, Any]:
-    """``promo``, if there was one and the purchase is completed: its entry, or the code of its refusal."""
+    """``promo``, if there was one and the purchase is completed: its entry, or the code of its refusal.
+
+    ``returned_cents`` and ``reclaimed`` (Connects) are there if some of its payment went back, ``dispute`` if there was
+    one.
+    """
     purchase = bought.purchase
     view: dict[str, Any] = {
         "purchase_id": purchase.purchase_id,
-        "status": purchase.state.value,
+        "status": purchase.status.value,
         "quantity": purchase.quantity,
         "amount_cents": purchase.amount_cents,
         "currency": purchase.currency,
     }
     if purchase.declined_because:
         view["declined_because"] = purchase.declined_because
+    if purchase.returned_cents or purchase.dispute:
+        view |= {"returned_cents": purchase.returned_cents, "reclaimed": purchase.reclaimed}
+    if purchase.dispute:
+        view["dispute"] = purchase.dispute
     if bought.entry:
         view["entry"] = entry_view(bought.entry)
     if bought.promo:

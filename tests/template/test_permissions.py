@@ -76,7 +76,9 @@ def test_nobody_may_delete_or_scan(stack):
         ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem")),
         (
             "PaymentEventsFunction",
-            on("Table", "dynamodb:BatchGetItem") | on("PaymentSecret.Id", "secretsmanager:GetSecretValue"),
+            on("Table", "dynamodb:BatchGetItem")
+            | on("by_time", "dynamodb:Query")
+            | on("PaymentSecret.Id", "secretsmanager:GetSecretValue"),
         ),
         ("SpendFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem")),
         ("JobsFunction", on("Table", "dynamodb:BatchGetItem") | on("JobSweepQueue", "sqs:SendMessage")),
@@ -117,6 +119,7 @@ def test_nobody_may_delete_or_scan(stack):
         (
             "PurchaseReconcileFunction",
             on("purchase_due", "dynamodb:Query")
+            | on("by_time", "dynamodb:Query")
             | on("PurchaseReconcileQueue", *QUEUE)
             | on("FailedRuns", "sqs:SendMessage")
             | on("Table", "dynamodb:BatchGetItem"),
