@@ -10,7 +10,7 @@ from shared.ledger.chargebacks import MOST_DEBTS, JournalMovedError, Why
 from shared.ledger.commands import Settle, decide
 from shared.ledger.errors import InsufficientConnectsError
 from shared.ledger.holds import BOOST, EndHold, Hold, hold_reference
-from shared.ledger.model import Debt, EntryType, Status, entry_id
+from shared.ledger.model import Debt, EntryType, Plan, Status, entry_id
 from shared.ledger.policy import Policy
 from shared.ledger.purchases import LOOK_AGAIN, PurchaseState
 from shared.ledger.settling import SETTLED_WHILE_OWING
@@ -25,7 +25,9 @@ A_TRANSACTION_TAKES = 100
 
 @pytest.fixture
 def payments():
-    return Payments(Book.opened(DAY, policy=QUIET))
+    payments = Payments(Book.opened(DAY, policy=QUIET))
+    yield payments
+    assert payments.problems() == []
 
 
 def lots(payments):
@@ -203,6 +205,33 @@ def test_a_dispute_that_is_won_after_the_expiry_excuses_no_more(payments):
     assert lots(payments) == {}
 
 
+def test_of_a_purchase_that_is_in_two_lots_each_has_only_its_own_share(payments):
+    """20 of 40 expired beside another purchase's 40, and 20 had come back for the days of grace."""
+    bought = payments.buy(40)
+    payments.buy(40)
+    payments.goes_back(bought, 300)
+    payments.book.at("2027-02-01")
+    payments.comes_again(bought)
+    first, second = payments.goes_back(bought, 450), payments.goes_back(bought, 600)
+    assert (first.slices, facts(first)) == ({paid("2027-03-03"): -10}, {"lost": "20", "owed_after": "0"})
+    assert (second.slices, facts(second)) == ({paid("2027-03-03"): -10}, {"owed_after": "0"})
+
+
+def test_what_was_excused_last_is_the_first_that_is_excused_no_more(payments):
+    """20 expired in the lot of the purchase and 20 in that of the days of grace."""
+    bought = payments.buy(40)
+    payments.goes_back(bought, 300)
+    payments.book.at("2027-02-01")
+    payments.comes_again(bought)
+    payments.book.at("2027-04-01")
+    steps = [payments.goes_back(bought, cents, Why.WON if cents < 600 else Why.DISPUTE) for cents in (600, 300, 0)]
+    assert [entry.reference["lost_lots"] for entry in steps] == [
+        "2027-01-16/paid:20 2027-03-03/paid:20",
+        "2027-03-03/paid:-20",
+        "2027-01-16/paid:-20",
+    ]
+
+
 # --- Paying what is owed ---
 
 
@@ -308,6 +337,21 @@ def test_a_won_dispute_gives_back_to_the_very_lots(payments):
     assert facts(steps[0]) == {"owed": "-15", "owed_after": "0"}
 
 
+@pytest.mark.parametrize("stored", [list, reversed])
+def test_of_one_entry_the_lot_that_lasts_longest_comes_back_first(stored):
+    """In whatever order the store keeps the slices of an entry."""
+    plus = replace(QUIET, monthly_plus=40, monthly_plus_free=10)
+    payments = Payments(Book.opened(DAY, policy=plus, plan=Plan.PLUS))
+    payments.book.spend(40)
+    (bought,) = owing(payments, 40)
+    payments.book.at("2026-02-20").settle()
+    book = payments.book
+    assert book.entries[-1].slices == {free("2027-02-16"): -10, paid("2027-02-16"): -30}
+    book.entries = [replace(entry, slices=dict(stored([*entry.slices.items()]))) for entry in book.entries]
+    assert payments.goes_back(bought, 300, Why.WON).slices == {paid("2027-02-16"): 20}
+    assert payments.comes_again(bought).slices == {paid("2027-02-16"): 10, free("2027-02-16"): 10}
+
+
 def test_a_lot_that_expired_meanwhile_comes_back_for_the_days_of_grace(payments):
     bought = payments.buy(40)
     payments.goes_back(bought)
@@ -349,6 +393,18 @@ def test_going_back_again_takes_what_had_been_given_back(payments):
     payments.goes_back(bought)
     assert payments.book.account.lots == once.book.account.lots == {}
     assert payments.book.account.owed == once.book.account.owed == (Debt(bought, 30),)
+
+
+def test_going_back_again_takes_no_more_than_had_been_given_back(payments):
+    bought = payments.buy(40)
+    payments.book.spend(40)
+    payments.goes_back(bought)
+    payments.book.do_credit(10)
+    payments.comes_again(bought)
+    payments.book.do_credit(15)
+    entry = payments.goes_back(bought)
+    assert (entry.slices, facts(entry)) == ({free("2027-01-16"): -10}, {"owed": "30", "owed_after": "30"})
+    assert lots(payments) == {free("2027-01-16"): 15}
 
 
 def test_a_step_is_one_entry_however_often_it_is_tried(payments):
