@@ -26,6 +26,7 @@ COLOURS = {
     "refund": "cyan",
     "release": "cyan",
     "expiry": "yellow",
+    "chargeback": "red",
 }
 WORDS = {
     "grant": "given",
@@ -37,6 +38,7 @@ WORDS = {
     "spend": "spent",
     "hold": "held",
     "expiry": "expired",
+    "chargeback": "taken back",
 }
 
 

@@ -32,11 +32,12 @@ from shared.ledger.model import (
 from shared.ledger.policy import Policy
 from shared.ledger.promos import Campaign, Counter
 from shared.ledger.proposals import ProposalSent, Spend
-from shared.ledger.purchases import Order, PaymentSource, Purchase, PurchaseState
+from shared.ledger.purchases import Order, PaymentSource, Purchase, PurchaseState, credit_for, new_attempt
 from shared.services.accounts import Opened, change_account, open_new_account
 from shared.services.audits import Audited, audit_account
 from shared.services.badges import Switched, switch_badge
 from shared.services.boosts import place_bid
+from shared.services.chargebacks import bring_to_level
 from shared.services.due import Work, dispatch
 from shared.services.due_now import NoQueue, renew_due_badges, sweep_due_jobs
 from shared.services.job_sweep import handle_message
@@ -297,6 +298,41 @@ class Driver:
         request = Request("purchase", key, f"{quantity} {promo}", account)
         order = Order(quantity, PaymentSource.BILLING_METHOD, promo)
         return buy(self.ledger, provider, account, order, request, present=present, deadline=by or deadline())
+
+    def bought(self, quantity: int, key: str = "buy", *, account: str = "ann") -> str:
+        """A completed purchase, without a payment provider. Returns its id."""
+        request = Request("purchase", key, str(quantity), account)
+        order, purchases = Order(quantity, PaymentSource.BILLING_METHOD), Purchases(self.table)
+        begun = new_attempt(account, order, request, None, now=self.clock.at, policy=self.policy)
+        begun = purchases.save(None, begun)
+        also = [purchases.completed(begun)]
+        self.ledger.execute(account, credit_for(begun), deadline=deadline(), also=also)
+        return begun.purchase_id
+
+    def purchase(self, purchase_id: str, *, account: str = "ann") -> Purchase:
+        return read_purchase(self.ledger, account, purchase_id).purchase
+
+    def goes_back(
+        self,
+        purchase_id: str,
+        cents: int,
+        dispute: str | None = "needs_response",
+        *,
+        account: str = "ann",
+        read: Purchase | None = None,
+        by: float | None = None,
+    ) -> Purchase:
+        """The provider says that so much of a payment is back with the buyer; asked just after ``read`` was read."""
+        read = read or self.purchase(purchase_id, account=account)
+        return bring_to_level(self.ledger, read, cents, dispute, deadline=by or deadline())
+
+    def chargebacks(self, account: str = "ann") -> list[tuple[int, str | None]]:
+        """What each took or gave, and what it says is owed more."""
+        return [
+            (entry.amount, entry.reference.get("owed"))
+            for entry in self.journal(account)
+            if entry.type is EntryType.CHARGEBACK
+        ]
 
     def audit(self, provider: Any = None, *, account: str = "ann") -> Audited:
         return audit_account(self.ledger, self.stored(account), provider, deadline=deadline())

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.ledger.badges import BADGE, ONE_WEEK, timestamp
-from shared.ledger.model import Account, Bucket, Entry, EntryType
+from shared.ledger.model import DEBT, Account, Bucket, Entry, EntryType
 from shared.ledger.purchases import Purchase, PurchaseState
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ ONCE = "a key has one effect, and of a spend comes back at most what it took"
 HOLDS = "of a hold, what is released and what is captured is all of it, and what is held is in open holds"
 AWARDS = "what is awarded once for ever was awarded once"
 BADGE_WEEKS = "no week of a badge was paid for twice, and the last one ends when the account says"
+DEBTS = "of each purchase is owed what its chargebacks add up to, and what of it was taken back is as it says"
+PAID = "whatever comes while something is owed pays it, at once"
 PURCHASES = "each completed purchase has one entry and one charge, and nothing else was bought or charged"
-INVARIANTS = (LOTS, BUCKETS, SLICES, SEQUENCE, BALANCES, ONCE, HOLDS, AWARDS, BADGE_WEEKS, PURCHASES)
+INVARIANTS = (LOTS, BUCKETS, SLICES, SEQUENCE, BALANCES, ONCE, HOLDS, AWARDS, BADGE_WEEKS, DEBTS, PAID, PURCHASES)
 
 MOST_PROBLEMS = 20
 """How many problems of one invariant are reported: one fault in a long journal breaks all that comes after it."""
@@ -100,6 +102,15 @@ class Audit:
     """By hold: what of its capture may still be refunded."""
     _awarded: set[tuple[str, ...]] = field(default_factory=set)
     _badge_week: datetime | None = None
+    _owed: dict[str, int] = field(default_factory=dict)
+    """By purchase, the oldest debt first."""
+    _reclaimed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """By purchase: what was taken back, is owed, or is excused."""
+    _reclaims: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """By purchase: by how many entries, without those that paid its debt."""
+    _came: Entry | Line | None = None
+    """The newest entry that brought something, while some of it is left and something is owed."""
+    _came_left: int = 0
     _bought: dict[str, int] = field(default_factory=dict)
     """By purchase: the amount of its entry, until the purchase itself is checked."""
     _problems: dict[str, list[str]] = field(default_factory=lambda: {invariant: [] for invariant in INVARIANTS})
@@ -113,6 +124,7 @@ class Audit:
         self._add_in_order(entry)
         self._add_up(entry)
         self._add_once(entry)
+        self._add_what_came(entry)
         match entry.type:
             case EntryType.REFUND:
                 self._add_refund(entry)
@@ -124,6 +136,8 @@ class Audit:
                 self._add_capture(entry)
             case EntryType.PURCHASE:
                 self._add_bought(entry)
+            case EntryType.CHARGEBACK:
+                self._add_chargeback(entry)
         reference_type = entry.reference.get("type")
         if reference_type == BADGE:
             self._add_badge(entry)
@@ -131,21 +145,27 @@ class Audit:
             self._add_award(entry)
         return True
 
-    def add_purchase(self, purchase: Purchase, entry: Entry | None = None) -> None:
+    def add_purchase(self, purchase: Purchase, entry: Entry | None = None, *, newer_level: bool = False) -> None:
         """Check a purchase that was read after the last entry.
 
         Args:
             purchase: As it was read.
             entry: Its entry, if that is newer than the account as it was read (see `lacks_entry`).
+            newer_level: Whether what was last taken or given back is newer too (see `lacks_level`).
         """
         bought = entry.amount if entry else self._bought.pop(purchase.purchase_id, None)
         expected = purchase.quantity if purchase.state is PurchaseState.COMPLETED else None
         if bought != expected:
             self._report(PURCHASES, f"{_named(purchase)} and its entry brought {bought}, expected {expected}")
+        self._add_level(purchase, newer=newer_level)
 
     def lacks_entry(self, purchase: Purchase) -> bool:
         """Whether a completed purchase has no entry among those that were checked: it may have a newer one."""
         return purchase.state is PurchaseState.COMPLETED and purchase.purchase_id not in self._bought
+
+    def lacks_level(self, purchase: Purchase) -> bool:
+        """Whether more was taken or given back of a purchase than by the entries that were checked."""
+        return purchase.reclaims > self._reclaims.get(purchase.purchase_id, 0)
 
     def add_charges(self, purchase: Purchase, charged: Iterable[str]) -> None:
         """Check which charges of a purchase went through: only that of its last attempt, and only if it is completed.
@@ -163,6 +183,9 @@ class Audit:
         """To be called after the last purchase: what is left are entries without one."""
         for purchase_id, amount in self._bought.items():
             self._report(PURCHASES, f"there is no purchase {purchase_id!r}, its entry brought {amount}")
+        for purchase_id, amount in self._reclaimed.items():
+            if amount:
+                self._report(DEBTS, f"of purchase {purchase_id!r} {amount} were taken back, and it says none")
 
     def findings(self, counted: int) -> list[Finding]:
         """Check the account itself, and return a finding for each invariant.
@@ -173,6 +196,7 @@ class Audit:
         self._end_of_lots()
         self._end_of_journal(counted)
         self._end_of_badge()
+        self._end_of_debts()
         return [Finding(invariant, self._problems_of(invariant)) for invariant in INVARIANTS]
 
     # Entry by entry
@@ -269,6 +293,46 @@ class Audit:
             )
         self._badge_week = max(week, before or week)
 
+    def _add_what_came(self, entry: Entry | Line) -> None:
+        """What comes while something is owed is followed by what it pays, until one of both is used up."""
+        if entry.reference.get("type") != DEBT:
+            self._end_of_what_came()
+            self._came, self._came_left = entry, max(entry.amount, 0)
+            return
+        came, paid = self._came, -entry.amount
+        if not came or came.entry_id != entry.reference.get("of") or not entry.slices.keys() <= came.slices.keys():
+            self._report(PAID, f"entry {entry.seq} pays out of what did not come right before it")
+        elif not 0 < paid <= self._came_left:
+            self._report(PAID, f"entry {entry.seq} pays {paid} out of {self._came_left}")
+        self._came_left -= paid
+
+    def _end_of_what_came(self) -> None:
+        if self._came and self._came_left > 0 and (owed := sum(self._owed.values())):
+            self._report(PAID, f"entry {self._came.seq} left {self._came_left} while {owed} were owed")
+
+    def _add_chargeback(self, entry: Entry | Line) -> None:
+        """What is taken, owed and excused is to be taken back; a debt that is paid is taken and no longer owed."""
+        reference = entry.reference
+        purchase_id, owed = reference.get("purchase_id", ""), int(reference.get("owed", "0"))
+        self._reclaimed[purchase_id] += owed + int(reference.get("lost", "0")) - entry.amount
+        self._reclaims[purchase_id] += reference.get("type") != DEBT
+        left = self._owed.get(purchase_id, 0) + owed
+        if left > 0:
+            self._owed[purchase_id] = left
+        else:
+            self._owed.pop(purchase_id, None)
+        total = sum(self._owed.values())
+        if left < 0 or reference.get("owed_after") != str(total):
+            said = f"it says {reference.get('owed_after')}, {left} of them for purchase {purchase_id}"
+            self._report(DEBTS, f"after entry {entry.seq} {total} are owed, {said}")
+
+    def _add_level(self, purchase: Purchase, *, newer: bool) -> None:
+        found, steps = self._reclaimed.pop(purchase.purchase_id, 0), self._reclaims.pop(purchase.purchase_id, 0)
+        if not newer and (found, steps) != (purchase.reclaimed, purchase.reclaims):
+            self._report(DEBTS, f"{_named(purchase)}, {found} of it were taken back, it says {purchase.reclaimed}")
+        if (expected := purchase.to_reclaim(purchase.returned_cents)) != purchase.reclaimed:
+            self._report(DEBTS, f"{_named(purchase)}, {purchase.reclaimed} of it were taken back, not {expected}")
+
     # The account in the end
 
     def _end_of_lots(self) -> None:
@@ -300,6 +364,12 @@ class Audit:
         known = self.account.badge and self.account.badge.paid_until
         if known != expected:
             self._report(BADGE_WEEKS, f"the badge is paid for until {known}, its entries say {expected}")
+
+    def _end_of_debts(self) -> None:
+        self._end_of_what_came()
+        known = {debt.purchase_id: debt.left for debt in self.account.owed}
+        if list(known.items()) != list(self._owed.items()):
+            self._report(DEBTS, f"the account owes {known}, its entries say {self._owed}")
 
     def _report(self, invariant: str, problem: str) -> None:
         if len(self._problems[invariant]) < MOST_PROBLEMS:

@@ -4,8 +4,8 @@ Before any command the account is **settled** (`shared.ledger.settling`): what f
 happens first, in the order of time, in the same transaction. So a late schedule is never visible in a balance, and the
 journal is in the order of time.
 
-Each command is defined with its rules: `credits`, `proposals`, `refunds`, `interviews`, `holds`, `plans`, `badges` and
-`expiry_notices`. Opening an account (`accounts`) is the one change that has no account before it.
+Each command is defined with its rules: `credits`, `proposals`, `refunds`, `interviews`, `holds`, `plans`, `badges`,
+`expiry_notices` and `chargebacks`. Opening an account (`accounts`) is the one change that has no account before it.
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ record for each lot: however much it does, it has at most two buckets for each d
 
 An **entry** is one row of the journal. Its amount is the sum of its slices, its slices by bucket add up to the
 account's lots, and its ``seq`` leaves no gap: the journal alone explains the account.
+
+A **debt** is what was used of a purchase whose payment went back (`shared.ledger.chargebacks`). Whatever comes into an
+account that owes pays its debts at once: `Decision.add_entry` adds the entries, so no command has to.
 """
 
 from __future__ import annotations
@@ -74,6 +77,11 @@ class EntryType(StrEnum):
     REFUND = "refund"
     EXPIRY = "expiry"
     ADJUSTMENT = "adjustment"
+    CHARGEBACK = "chargeback"
+
+
+DEBT = "debt"
+"""The type of the reference of an entry that pays a debt; ``of`` is the entry that it was paid out of."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -119,6 +127,14 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
+class Debt:
+    """Connects that an account owes for a purchase: its payment went back and they had been used."""
+
+    purchase_id: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One account as of its last change. Immutable; ``version`` counts writes and ``seq`` entries."""
 
@@ -158,11 +174,26 @@ class Account:
     notice_due: date | None = None
     """No notice of lots about to expire has a day before this one that was not sent. A lower bound too."""
     badge: Badge | None = None
+    owed: tuple[Debt, ...] = ()
+    """What it owes for purchases, the oldest debt first, at most one for each."""
 
     @property
     def balance(self) -> int:
         """The sum of all lots, including expired ones that are not written off yet: settle first."""
         return sum(self.lots.values())
+
+    @property
+    def total_owed(self) -> int:
+        return sum(debt.left for debt in self.owed)
+
+    def owed_for(self, purchase_id: str) -> int:
+        return sum(debt.left for debt in self.owed if debt.purchase_id == purchase_id)
+
+    def with_debt(self, purchase_id: str, more: int) -> Account:
+        """The account that owes ``more`` for a purchase, or less; a debt that is paid is dropped."""
+        known = {debt.purchase_id: debt.left for debt in self.owed}
+        known[purchase_id] = known.get(purchase_id, 0) + more
+        return replace(self, owed=tuple(Debt(name, left) for name, left in known.items() if left))
 
     @property
     def closed_at(self) -> datetime | None:
@@ -202,14 +233,19 @@ class Account:
 
     def burn(self, amount: int) -> dict[Bucket, int]:
         """What a debit takes from each bucket, in burn order. The balance has to cover it."""
-        slices = {}
-        for bucket in sorted(self.lots):
-            if not amount:
-                break
-            taken = min(self.lots[bucket], amount)
-            slices[bucket] = -taken
-            amount -= taken
-        return slices
+        return burn(self.lots, amount)
+
+
+def burn(lots: Mapping[Bucket, int], amount: int) -> dict[Bucket, int]:
+    """What a debit of at most ``amount`` takes from these lots, in burn order: negative slices."""
+    slices = {}
+    for bucket in sorted(lots):
+        if not amount:
+            break
+        taken = min(lots[bucket], amount)
+        slices[bucket] = -taken
+        amount -= taken
+    return slices
 
 
 def slices_back(
@@ -331,7 +367,10 @@ class Decision:
         reason: str,
         reference: Mapping[str, str],
     ) -> Decision:
-        """Add one entry and apply its slices."""
+        """Add one entry and apply its slices. What comes into an account that owes pays its debts at once.
+
+        Each debt that is paid, or a part of it, is an entry right behind, out of the very lots that came.
+        """
         account = self.account
         lots = dict(account.lots)
         for bucket, amount in slices.items():
@@ -366,4 +405,33 @@ class Decision:
             actor=request.actor,
             fingerprint=request.fingerprint,
         )
-        return replace(self, account=after, entries=(*self.entries, entry))
+        added = replace(self, account=after, entries=(*self.entries, entry))
+        return _repay(added, entry) if amount > 0 and after.owed else added
+
+
+def _repay(decision: Decision, came: Entry) -> Decision:
+    """Pay what is owed with what came: the oldest debt first, out of the lots that came in burn order."""
+    left = dict(came.slices)
+    for debt in decision.account.owed:
+        slices = burn(left, debt.left)
+        if not slices:
+            break
+        left = {bucket: kept for bucket, amount in left.items() if (kept := amount + slices.get(bucket, 0))}
+        paid = -sum(slices.values())
+        account = decision.account.with_debt(debt.purchase_id, -paid)
+        decision = replace(decision, account=account).add_entry(
+            EntryType.CHARGEBACK,
+            slices,
+            Request("repay", f"{came.entry_id}.{debt.purchase_id}", "", "system"),
+            at=came.at,
+            now=came.recorded_at,
+            reason=f"{paid} owed Connects paid back",
+            reference={
+                "type": DEBT,
+                "purchase_id": debt.purchase_id,
+                "of": came.entry_id,
+                "owed": str(-paid),
+                "owed_after": str(account.total_owed),
+            },
+        )
+    return decision

@@ -20,6 +20,8 @@ monthly Connects, rest of an upgrade    yes        agency     none, none made up
 reward, certificate                     yes        agency     yes: it was won before   no
 interview                               yes        yes        yes                      the refund of it, no reward
 refund, correction down                 yes        yes        yes                      yes
+a payment that goes back, or comes      yes        yes        yes                      yes
+again (`shared.ledger.chargebacks`)
 correction up                           yes        yes        yes                      no
 hold of a boost                         as won     as won     as won                   comes back
 badge that is on                        renewed    off (end)  off at once              off at once

@@ -9,6 +9,9 @@
                     └────► under_review   something else was charged than was asked for; nothing is credited
 
 While it is pending, the provider is asked what became of the charge (`Purchase.still_pending` says when).
+
+A completed purchase whose whole payment went back is shown as `refunded_to_card`, and as completed again should the
+payment come again. That is no step of its own: it follows from ``returned_cents`` (`Purchase.status`).
 """
 
 from __future__ import annotations
@@ -31,12 +34,17 @@ PURCHASE = "purchase"
 """The operation of a purchase's key, and the type of its entry's reference."""
 PURCHASE_PROMO = "purchase_promo"
 """The operation of the key of the promo code's entry that comes with a purchase."""
+CHARGEBACK = "chargeback"
+"""The operation of the key of an entry that takes Connects back or gives them back, and the type of its reference."""
 FIRST_CHECK = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(minutes=5)
 """So that Connects come within minutes of the charge, if no event comes."""
 SOON_ENOUGH_FOR = timedelta(days=1)
 LONGEST_WAIT_AFTER = timedelta(hours=1)
 """For a charge that takes days, as a bank's debit does."""
+LOOK_AGAIN = timedelta(minutes=1)
+"""When the provider is asked once more after an answer by which something was written: that answer may have been older
+than another one, which was written before."""
 
 
 class PurchaseState(StrEnum):
@@ -44,6 +52,8 @@ class PurchaseState(StrEnum):
     COMPLETED = "completed"
     DECLINED = "declined"
     UNDER_REVIEW = "under_review"
+    REFUNDED_TO_CARD = "refunded_to_card"
+    """Never stored: an earlier release reads such a purchase as completed, as it was."""
 
 
 class PaymentSource(StrEnum):
@@ -77,7 +87,7 @@ class Purchase:
     checks: int = 0
     """How often the payment provider was asked what became of the charge."""
     due_at: datetime | None = None
-    """When the provider is asked next; none once it is decided."""
+    """When the provider is asked next; none once it is decided and, of what went back, known."""
     answered_pending: bool = False
     """The first request was answered ``pending``; a repeat is answered the same."""
     declined_because: str = ""
@@ -95,6 +105,14 @@ class Purchase:
     """The provider's id of what was charged."""
     receipt_url: str | None = None
     """The provider's receipt."""
+    returned_cents: int = 0
+    """What of the payment is back with the buyer now, by refunds and disputes, as the provider last said."""
+    reclaimed: int = 0
+    """How many of its Connects were taken back for that, are owed, or had expired (`shared.ledger.chargebacks`)."""
+    reclaims: int = 0
+    """How often ``reclaimed`` changed: each time is one entry."""
+    dispute: str | None = None
+    """The last status of its dispute, in the provider's words: to be shown. Nothing is decided by it."""
     revision: int = 0
     """Counts writes. Each write requires the revision that was read, so only one of two that meet counts."""
 
@@ -118,7 +136,7 @@ class Purchase:
 
     def is_due(self, now: datetime) -> bool:
         """Whether the provider is to be asked now. A message that says so may be old, and another attempt begun."""
-        return self.state is PurchaseState.PENDING and self.due_at is not None and self.due_at <= now
+        return self.due_at is not None and self.due_at <= now
 
     def is_same_attempt(self, other: Purchase) -> bool:
         return (self.attempt, self.ref) == (other.attempt, other.ref)
@@ -128,6 +146,36 @@ class Purchase:
 
     def charged(self, provider_charge: str | None, receipt_url: str | None) -> Purchase:
         return replace(self, provider_charge=provider_charge, receipt_url=receipt_url)
+
+    def reclaim_id(self, number: int) -> str:
+        """The id of the entry by which ``reclaimed`` changed for the ``number``-th time."""
+        return entry_id(self.account_id, CHARGEBACK, f"{self.purchase_id}.{number}")
+
+    @property
+    def status(self) -> PurchaseState:
+        """The state as it is shown."""
+        refunded = self.state is PurchaseState.COMPLETED and self.returned_cents >= self.amount_cents
+        return PurchaseState.REFUNDED_TO_CARD if refunded else self.state
+
+    def to_reclaim(self, returned_cents: int) -> int:
+        """How many of its Connects are to be taken back in all while so much of its payment is back with the buyer.
+
+        Of the whole, and not of each refund, so that parts add up exactly; more than the payment counts as the payment.
+        """
+        back = min(self.amount_cents, returned_cents)
+        return self.quantity * back // self.amount_cents
+
+    def at_level(self, returned_cents: int, dispute: str | None, now: datetime) -> Purchase:
+        """The purchase while so much of its payment is back; the provider is to be asked once more."""
+        to_reclaim = self.to_reclaim(returned_cents)
+        return replace(
+            self,
+            returned_cents=returned_cents,
+            dispute=dispute,
+            reclaimed=to_reclaim,
+            reclaims=self.reclaims + (to_reclaim != self.reclaimed),
+            due_at=now + LOOK_AGAIN,
+        )
 
     def declined(self, reason: str) -> Purchase:
         return replace(self._decided(PurchaseState.DECLINED), declined_because=reason)

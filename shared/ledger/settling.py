@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 SETTLED_AT_ONCE = 40
 """How many changes that fell due one decision may hold; a transaction takes 100 items. Three years without a schedule
 take about two decisions."""
+SETTLED_WHILE_OWING = 20
+"""How many entries are enough for one decision about an account that owes: what comes is followed by what it pays."""
 
 
 def settle(decision: Decision, now: datetime, policy: Policy) -> Decision:
     """Add what fell due by ``now`` in the order of time; at one midnight lots expire before new ones are granted."""
-    today = now.date()
+    today, before = now.date(), len(decision.entries)
     for _ in range(SETTLED_AT_ONCE):
+        if decision.account.owed and len(decision.entries) - before >= SETTLED_WHILE_OWING:
+            break
         expiry_due, grant_due = decision.account.expiry_due, _grant_due(decision.account, policy)
         if expiry_due and expiry_due <= min(today, grant_due or today):
             decision = _expire(decision, expiry_due, now, policy)

@@ -93,6 +93,16 @@ class Account(Answer):
     lots: Annotated[list[Lot], Meta(description="What the balance consists of; what is used first comes first.")]
     cycle: Cycle
     badge: Badge
+    owed: (
+        Annotated[
+            NonNegativeInt,
+            Meta(
+                description="What was used of purchases whose payment went back; whatever comes into the account pays "
+                "it. Missing where an opening is repeated that an earlier release had answered."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Entry(Answer):
@@ -152,6 +162,17 @@ class Purchase(Answer):
     action: Annotated[BuyerAction, Meta(description="While the bank waits for the buyer.")] | UnsetType = UNSET
     declined_because: Annotated[str, Meta(description="Where it was declined.")] | UnsetType = UNSET
     receipt_url: Annotated[str, Meta(description="The payment provider's receipt.")] | UnsetType = UNSET
+    returned_cents: (
+        Annotated[NonNegativeInt, Meta(description="What of the payment is back with the buyer.")] | UnsetType
+    ) = UNSET
+    reclaimed: (
+        Annotated[
+            NonNegativeInt,
+            Meta(description="How many of its Connects were taken back for that, are owed, or had expired."),
+        ]
+        | UnsetType
+    ) = UNSET
+    dispute: Annotated[str, Meta(description="The payment provider's status of its dispute.")] | UnsetType = UNSET
     entry: Annotated[Entry, Meta(description="Once it is completed.")] | UnsetType = UNSET
     promo: Annotated[Any, PROMO_OF_PURCHASE] | UnsetType = UNSET
 
@@ -183,6 +204,8 @@ class PurchaseInLedger(Answer):
     """A purchase as the ledger had it."""
 
     status: PurchaseState
+    returned_cents: NonNegativeInt
+    reclaimed: Annotated[NonNegativeInt, Meta(description="How many Connects were taken back for that, or are owed.")]
     attempt: PositiveInt
     ref: Annotated[str | None, Meta(description="The provider's name for the payment. Null where none was named.")]
     answered_pending: Annotated[bool, Meta(description="Each repeat of its request is answered 202.")]
@@ -210,7 +233,10 @@ class PurchaseCheck(Answer):
     purchase: Annotated[PurchaseRow, Meta(description="As it is now.")]
     ledger: PurchaseInLedger
     provider: Annotated[PaymentAtProvider | None, Meta(description="Null where no payment was named.")]
-    done: Literal["nothing", "completed", "declined", "under_review"]
+    done: Annotated[
+        Literal["nothing", "completed", "declined", "under_review", "leveled"],
+        Meta(description="`leveled`: Connects were taken back, or given back, for what went back of the payment."),
+    ]
     agrees: Annotated[bool, Meta(description="Whether the ledger has what the provider says; a pending one does.")]
 
 

@@ -130,7 +130,8 @@ def audit_account(
             break
         progress(checked.last_seq)
     for purchase in _purchases(ledger, account.account_id, deadline):
-        checked.add_purchase(purchase, _newer_entry(ledger, checked, purchase, deadline))
+        newer_level = _has_newer_level(ledger, checked, purchase, deadline)
+        checked.add_purchase(purchase, _newer_entry(ledger, checked, purchase, deadline), newer_level=newer_level)
         if provider:
             checked.add_charges(purchase, _charged(provider, purchase, deadline))
         progress(checked.last_seq)
@@ -215,6 +216,15 @@ def _newer_entry(ledger: Ledger, checked: Audit, purchase: Purchase, deadline: f
     found = _retrying(lambda: ledger.table.entry(purchase.account_id, purchase.entry_id), deadline)
     newer = found is not None and found.seq > checked.account.seq and found.type is EntryType.PURCHASE
     return found if newer else None
+
+
+def _has_newer_level(ledger: Ledger, checked: Audit, purchase: Purchase, deadline: float) -> bool:
+    """Whether the last entry that took Connects of a purchase back, or gave them back, is newer than the account."""
+    if not checked.lacks_level(purchase):
+        return False
+    last = purchase.reclaim_id(purchase.reclaims)
+    found = _retrying(lambda: ledger.table.entry(purchase.account_id, last), deadline)
+    return found is not None and found.seq > checked.account.seq
 
 
 def _charged(provider: PaymentProvider, purchase: Purchase, deadline: float) -> list[str]:

@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared.ledger.chargebacks import gives_back
 from shared.ledger.model import EntryType
 from shared.services.views import entry_view
 from shared.store.rows import instant
@@ -64,8 +65,16 @@ def _posted(entry: Entry) -> Event:
 def _notices_of_entry(entry: Entry) -> list[Event]:
     shown = entry_view(entry)
     facts = {"at": shown["at"], "entry_id": entry.entry_id, "amount": abs(entry.amount), "balance": entry.balance_after}
+    more: dict[str, Any]
     if entry.type is EntryType.EXPIRY:
         name, more = "expired", {}
+    elif entry.type is EntryType.CHARGEBACK:
+        name = "connects_restored" if gives_back(entry) else "connects_reclaimed"
+        more = {
+            "purchase_id": entry.reference["purchase_id"],
+            "reason": shown["reason"],
+            "owed": int(entry.reference["owed_after"]),
+        }
     elif entry.type in CAME and entry.amount > 0:
         name, more = "came", {"entry_type": shown["type"], "reason": shown["reason"], **_lots(shown)}
     else:

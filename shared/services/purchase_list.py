@@ -59,7 +59,7 @@ def list_purchases(ledger: Ledger, query: PurchaseQuery) -> PurchasePage:
     purchases = Purchases(ledger.table).all_of(query.account_id)
     if not purchases:
         ledger.table.account(query.account_id)
-    wanted = [purchase for purchase in purchases if query.state in {None, purchase.state}]
+    wanted = [purchase for purchase in purchases if query.state in {None, purchase.status}]
     wanted = [purchase for purchase in wanted if below is None or _place_of(purchase) < below]
     wanted.sort(key=_place_of, reverse=True)
     page = wanted[: query.limit]

@@ -43,6 +43,7 @@ from shared.ledger.purchases import (
 from shared.payments import Heard, NoAnswerError, Payment, PaymentProvider, PaymentState
 from shared.services.batches import for_each
 from shared.services.billing import billing_method
+from shared.services.chargebacks import bring_to_level
 from shared.services.due import SOON, STILL_SOON, Work
 from shared.services.ledger import Ledger, check_same_request
 from shared.services.promos import check_redeemable
@@ -99,8 +100,17 @@ class Checked:
     @property
     def agrees(self) -> bool:
         """Whether the ledger has now what the provider says."""
-        said = self.payment.state if self.payment else PaymentState.DECLINED
-        return self.after.state is PurchaseState.PENDING or said is PAYMENT_OF[self.after.state]
+        if self.after.state is PurchaseState.PENDING:
+            return True
+        said = self.payment or Payment(PaymentState.DECLINED)
+        return (said.state, said.returned_cents) == (PAYMENT_OF[self.after.state], self.after.returned_cents)
+
+    @property
+    def done(self) -> str:
+        """The new state, ``leveled`` where Connects were taken back or given back, or ``nothing``."""
+        if self.after.state is not self.before.state:
+            return self.after.state.value
+        return "nothing" if self.after.reclaimed == self.before.reclaimed else "leveled"
 
 
 @in_time
@@ -169,14 +179,16 @@ def reconcile(
     deadline: Callable[[], float],
     seen: Seen = lambda _: None,
 ) -> int:
-    """Find out what became of each purchase that is still pending, give up what nobody waits for, and act on it.
+    """Find out what became of each purchase that is due, give up what nobody waits for, and act on it.
+
+    A completed one is due where the level of what went back was just written (`shared.services.chargebacks`).
 
     Args:
         ledger: The ledger.
         provider: The provider.
         due: The purchases.
         deadline: When to give up one of them; called for each.
-        seen: Called with each that was pending, as it is afterwards or, where that failed, was before.
+        seen: Called with each as it is afterwards or, where that failed, was before.
 
     Returns:
         How many.
@@ -191,8 +203,11 @@ def reconcile(
             return
         after = purchase
         try:
-            payment = what_became(provider, purchase, ledger.clock.now())
-            after = settle(ledger, purchase, payment, deadline=deadline()).purchase
+            if purchase.state is PurchaseState.PENDING:
+                payment = what_became(provider, purchase, ledger.clock.now())
+                after = settle(ledger, purchase, payment, deadline=deadline()).purchase
+            else:
+                after = _look_and_settle(ledger, provider, purchase, deadline=deadline()).after
         finally:
             seen(after)
 
@@ -218,9 +233,9 @@ def settle_heard(
     purchase = read_purchase(ledger, heard.account_id, heard.purchase_id).purchase
     if purchase.ref != heard.ref:
         return None
-    if purchase.state is not PurchaseState.PENDING:
-        return purchase
-    return _look_and_settle(ledger, provider, purchase, deadline=deadline, seen=seen).after
+    checked = _look_and_settle(ledger, provider, purchase, deadline=deadline)
+    seen(checked.after)
+    return checked.after
 
 
 @in_time
@@ -244,13 +259,13 @@ def check_purchase(
     purchase = read_purchase(ledger, account_id, purchase_id).purchase
     if purchase.ref is None:
         return Checked(purchase, None, purchase)
-    return _look_and_settle(ledger, provider, purchase, deadline=deadline, seen=seen)
+    checked = _look_and_settle(ledger, provider, purchase, deadline=deadline)
+    seen(checked.after)
+    return checked
 
 
-def _look_and_settle(
-    ledger: Ledger, provider: PaymentProvider, purchase: Purchase, *, deadline: float, seen: Seen
-) -> Checked:
-    """Look at a payment and, where its purchase is pending and the answer final, settle that.
+def _look_and_settle(ledger: Ledger, provider: PaymentProvider, purchase: Purchase, *, deadline: float) -> Checked:
+    """Look at a payment, and act on it: settle a pending purchase, and bring a completed one to what went back.
 
     Raises:
         BusyError: also where the provider does not answer.
@@ -258,14 +273,15 @@ def _look_and_settle(
     """
     try:
         payment = look(provider, purchase)
-        final = final_outcome(provider, purchase, payment) if purchase.state is PurchaseState.PENDING else None
+        final = final_outcome(provider, purchase, payment) if purchase.state is PurchaseState.PENDING else payment
     except NoAnswerError as error:
         raise BusyError(known=NO_ANSWER) from error
-    if final is None:
-        return Checked(purchase, payment, purchase)
-    after = settle(ledger, purchase, final, deadline=deadline).purchase
-    seen(after)
-    return Checked(purchase, final, after)
+    after = purchase
+    if purchase.state is PurchaseState.PENDING and final is not None:
+        payment, after = final, settle(ledger, purchase, final, deadline=deadline).purchase
+    elif purchase.state is PurchaseState.COMPLETED and payment.state is PaymentState.CHARGED:
+        after = bring_to_level(ledger, purchase, payment.returned_cents, payment.dispute, deadline=deadline)
+    return Checked(purchase, payment, after)
 
 
 def _begin(
@@ -377,7 +393,8 @@ def _answer_again(ledger: Ledger, provider: PaymentProvider, purchase: Purchase)
             Bought(purchase, None, action=open_action(lambda: provider, purchase, ledger.clock.now())), replayed=True
         )
     try:
-        return Bought(purchase, *entries_of(ledger, purchase), replayed=True)
+        as_it_was = replace(purchase, returned_cents=0, reclaimed=0, dispute=None)
+        return Bought(as_it_was, *entries_of(ledger, purchase), replayed=True)
     except ContentionError as error:
         known = f"Purchase {purchase.purchase_id} is completed, and could not be read in time."
         raise BusyError(known=known, purchase_id=purchase.purchase_id) from error

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any]:
-    """A settled account. ``cycle.ends_on`` is the cycle's last day.
+    """A settled account. ``cycle.ends_on`` is the cycle's last day. ``owed`` is paid by whatever comes next.
 
     ``next_plan`` is the plan from the next cycle on, None if that is the same. ``status`` is ``frozen`` for an active
     agency that fell back to basic.
@@ -58,6 +58,7 @@ def account_view(account: Account, today: date, policy: Policy) -> dict[str, Any
             "next_grant_on": account.grant_due and account.grant_due.isoformat(),
         },
         "badge": badge_view(account.badge),
+        "owed": account.total_owed,
     }
 
 
@@ -97,12 +98,13 @@ def reference_view(entry: Entry) -> dict[str, str]:
 def purchase_view(bought: Bought) -> dict[str, Any]:
     """``promo``, if there was one and the purchase is completed: its entry, or the code of its refusal.
 
-    ``action`` is there while the bank waits for the buyer.
+    ``action`` is there while the bank waits for the buyer; ``returned_cents`` and ``reclaimed`` (Connects) if some of
+    its payment went back; ``dispute`` if there was one.
     """
     purchase = bought.purchase
     view: dict[str, Any] = {
         "purchase_id": purchase.purchase_id,
-        "status": purchase.state.value,
+        "status": purchase.status.value,
         "quantity": purchase.quantity,
         "amount_cents": purchase.amount_cents,
         "currency": purchase.currency,
@@ -117,6 +119,10 @@ def purchase_view(bought: Bought) -> dict[str, Any]:
         view["declined_because"] = purchase.declined_because
     if purchase.receipt_url:
         view["receipt_url"] = purchase.receipt_url
+    if purchase.returned_cents or purchase.dispute:
+        view |= {"returned_cents": purchase.returned_cents, "reclaimed": purchase.reclaimed}
+    if purchase.dispute:
+        view["dispute"] = purchase.dispute
     if bought.entry:
         view["entry"] = entry_view(bought.entry)
     if bought.promo:
@@ -130,7 +136,7 @@ def purchase_row_view(purchase: Purchase) -> dict[str, Any]:
     """A row of an account's list of purchases, as it is now. Its entry is read by ``entry_id``, in the history."""
     view: dict[str, Any] = {
         "purchase_id": purchase.purchase_id,
-        "status": purchase.state.value,
+        "status": purchase.status.value,
         "created_at": instant(purchase.created_at),
         "quantity": purchase.quantity,
         "amount_cents": purchase.amount_cents,
@@ -148,12 +154,14 @@ def purchases_view(page: PurchasePage) -> dict[str, Any]:
 
 
 def check_view(checked: Checked) -> dict[str, Any]:
-    """Both sides of a purchase, and what was done: ``done`` is its new status, or ``nothing``."""
+    """Both sides of a purchase, and what was done."""
     before, payment, after = checked.before, checked.payment, checked.after
     return {
         "purchase": purchase_row_view(after),
         "ledger": {
-            "status": before.state.value,
+            "status": before.status.value,
+            "returned_cents": before.returned_cents,
+            "reclaimed": before.reclaimed,
             "attempt": before.attempt,
             "ref": before.ref,
             "answered_pending": before.answered_pending,
@@ -172,7 +180,7 @@ def check_view(checked: Checked) -> dict[str, Any]:
             "provider_charge": payment.provider_charge,
             "dispute": payment.dispute,
         },
-        "done": "nothing" if after.state is before.state else after.state.value,
+        "done": checked.done,
         "agrees": checked.agrees,
     }
 

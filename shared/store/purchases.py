@@ -54,6 +54,10 @@ class PurchaseRow(Row):
     action_until = InstantAttribute(null=True)
     provider_charge = UnicodeAttribute(null=True)
     receipt_url = UnicodeAttribute(null=True)
+    returned_cents = WholeAttribute(null=True)
+    reclaimed = WholeAttribute(null=True)
+    reclaims = WholeAttribute(null=True)
+    dispute = UnicodeAttribute(null=True)
     revision = WholeAttribute()
 
     def purchase(self) -> Purchase:
@@ -142,6 +146,17 @@ class Purchases:
             [*self._row.set_all(changed), self._row.revision.set(self._row.revision + 1)],
             self._row.revision == purchase.revision,
             lambda _: PurchaseMovedError(purchase.purchase_id),
+        )
+
+    def leveled(self, before: Purchase, after: Purchase) -> Update:
+        """Writes what of a payment went back, if the purchase is as it was read. Refused with PurchaseMovedError."""
+        row, values = self._row, PurchaseRow.values(after)
+        names = ("returned_cents", "reclaimed", "reclaims", "dispute", "due_at")
+        return Update(
+            self._keyed(before),
+            [*row.set_all({name: values[name] for name in names}), row.revision.set(row.revision + 1)],
+            row.revision == before.revision,
+            lambda _: PurchaseMovedError(before.purchase_id),
         )
 
     def due(self, until: datetime) -> Iterator[DuePurchase]:

@@ -46,6 +46,7 @@ from shared.ledger.model import (
     Badge,
     Bucket,
     Claim,
+    Debt,
     Entry,
     EntryType,
     Granted,
@@ -272,6 +273,19 @@ class GrantedAttribute(Attribute["Mapping[date, Granted]"]):
         return Granted(None if plan == "-" else Plan(plan), int(days), int(amount))
 
 
+class DebtsAttribute(Attribute["tuple[Debt, ...]"]):
+    """``<purchase id>:10 <purchase id>:30``, the oldest debt first: a map would keep no order."""
+
+    attr_type = STRING
+
+    def serialize(self, value: tuple[Debt, ...]) -> str:
+        return " ".join(f"{debt.purchase_id}:{debt.left}" for debt in value)
+
+    def deserialize(self, value: str) -> tuple[Debt, ...]:
+        parts = (each.partition(":") for each in value.split())
+        return tuple(Debt(purchase_id, int(left)) for purchase_id, _, left in parts)
+
+
 class TextsAttribute(Attribute["Mapping[str, str]"]):
     attr_type = MAP
 
@@ -381,6 +395,7 @@ class AccountRow(Row):
     badge_paid_until = InstantAttribute(null=True)
     badge_due = InstantAttribute(null=True)
     """Stored only while the badge is on."""
+    owed = DebtsAttribute(null=True)
 
     @classmethod
     def values(cls, account: Account) -> dict[str, Any]:

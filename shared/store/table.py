@@ -225,6 +225,20 @@ class Table:
             take_items_plainly(self.client)
             return self._connection.query(account_id, when, index_name="by_time", consistent_read=True, **asked)
 
+    def entries_after(self, entry: Entry, *types: EntryType) -> list[Entry]:
+        """The entries of these types that come after one, oldest first: one call for each 1 MB of all that come after.
+
+        Raises:
+            ContentionError: throttling, or no answer.
+        """
+        asked: dict[str, Any] = {"filter_condition": self._entry.type.is_in(*types)}
+        after = self._entry.time_key > time_key(entry)
+        entries, start_key = self._entries(entry.account_id, after, **asked)
+        while start_key:
+            found, start_key = self._entries(entry.account_id, after, exclusive_start_key=start_key, **asked)
+            entries += found
+        return entries
+
     def journal(self, account_id: str) -> list[Entry]:
         """Every entry of an account, oldest first."""
         entries, start_key = self._entries(account_id)

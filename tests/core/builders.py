@@ -118,6 +118,10 @@ class Book:
         entry_type = EntryType.PURCHASE if paid else EntryType.REWARD
         return self.do(Credit(entry_type, amount, paid, "Credit", {"type": "test"}, self.request("credit")))[-1]
 
+    def do_credit(self, amount: int) -> list[Entry]:
+        """The entries of a free credit, and of the debts that it pays."""
+        return self.do(Credit(EntryType.REWARD, amount, False, "Credit", {"type": "test"}, self.request("credit")))
+
     def spend(self, amount: int, **reference: str) -> Entry:
         return self.do(Spend(amount, "Proposal", {"type": "proposal"} | reference, self.request("spend")))[-1]
 

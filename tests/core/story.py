@@ -38,14 +38,15 @@ def check_no_spend_took_what_had_expired(book: Book) -> None:
 
 
 def check_expiries_are_dated_at_their_instant(book: Book, opened_on: date) -> None:
-    for before, expiry in zip(book.entries, book.entries[1:], strict=False):
+    came_on: dict[date, date] = {}
+    for before, expiry in pairwise(book.entries):
+        came_on |= {bucket.expires_on: before.at.date() for bucket, amount in before.slices.items() if amount > 0}
         if expiry.type is EntryType.EXPIRY:
             [expired_on] = {bucket.expires_on for bucket in expiry.slices}
             # Not before what it follows: a refund without grace, or an account opened late in a cycle.
             assert expiry.at == max(midnight(expired_on), before.at)
-            # What comes for an interview of long ago may be expired as it comes.
-            came_expired = not before.slices.keys().isdisjoint(expiry.slices)
-            assert came_expired or expiry.at.date() == max(expired_on, opened_on)
+            # Nor before it came: a reward or a grant that is reported after its lot's whole life.
+            assert expiry.at.date() == max(expired_on, opened_on, came_on[expired_on])
 
 
 def check_each_cycle_came_once(book: Book, opened_on: date) -> None:

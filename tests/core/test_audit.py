@@ -11,11 +11,13 @@ from shared.ledger.audit import (
     AWARDS,
     BALANCES,
     BUCKETS,
+    DEBTS,
     HOLDS,
     INVARIANTS,
     LOTS,
     MOST_PROBLEMS,
     ONCE,
+    PAID,
     PURCHASES,
     SEQUENCE,
     SLICES,
@@ -23,7 +25,7 @@ from shared.ledger.audit import (
     audit,
 )
 from shared.ledger.audit import BADGE_WEEKS as BADGE
-from shared.ledger.model import Account, Badge, Entry, EntryType, Plan
+from shared.ledger.model import Account, Badge, Debt, Entry, EntryType, Plan
 from shared.ledger.purchases import PaymentSource, Purchase, PurchaseState
 from tests.core.builders import Book, free, paid, start_of
 
@@ -167,6 +169,46 @@ def back(amount: int) -> tuple[EntryType, int]:
     return EntryType.REFUND, amount
 
 
+Row = tuple[EntryType, int, dict[str, str]]
+
+
+def owes(book: Book, *rows: Row, debts: dict[str, int]) -> Broken:
+    """These entries, of free Connects, and what the account owes in the end."""
+    account, entries = book.account, book.entries
+    for number, (entry_type, amount, reference) in enumerate(rows):
+        after = replace(book, account=account, entries=entries)
+        slices = {free("2025-01-11"): amount} if amount else {}
+        account, entries = posted(
+            after,
+            book.entries[2],
+            entry_id=f"row {number}",
+            type=entry_type,
+            amount=amount,
+            slices=slices,
+            reference=reference,
+        )
+    return replace(account, owed=tuple(Debt(name, left) for name, left in debts.items())), entries
+
+
+def taken(amount: int, owed: int, after: int, purchase_id: str = "first", lost: int = 0) -> Row:
+    reference = {"type": "chargeback", "purchase_id": purchase_id, "owed": str(owed), "owed_after": str(after)}
+    return EntryType.CHARGEBACK, -amount, reference | ({"lost": str(lost)} if lost else {})
+
+
+def came(amount: int) -> Row:
+    return EntryType.ADJUSTMENT, amount, {"type": "adjustment"}
+
+
+def pays(amount: int, after: int, of: int = 1, purchase_id: str = "first") -> Row:
+    reference = {"type": "debt", "purchase_id": purchase_id, "of": f"row {of}", "owed": str(-amount)}
+    return EntryType.CHARGEBACK, -amount, reference | {"owed_after": str(after)}
+
+
+def level(cents: int, reclaims: int = 1) -> Purchase:
+    """The first purchase, of 20 Connects for 300 cents."""
+    return replace(FIRST, returned_cents=cents, reclaimed=20 * cents // 300, reclaims=reclaims)
+
+
 def bought(book: Book, purchase_id: str | None = "p", quantity: int = 20) -> Broken:
     """The entry of a purchase, which may name none."""
     reference = {"type": "purchase"} | ({"purchase_id": purchase_id} if purchase_id else {})
@@ -289,6 +331,33 @@ BREAKS: dict[str, tuple[Callable[[Book], Broken], set[str]]] = {
     "of a boost come back what is held still": (lambda book: held(book, back(5), left=5), {ONCE}),
     "of a boost come back what was all released": (lambda book: held(book, RELEASED, back(5)), {ONCE}),
     "nothing come back of a boost": (lambda book: held(book, CAPTURED, back(0)), {ONCE}),
+    "a debt that the account does not have": (lambda book: owes(book, taken(5, 6, 6), debts={}), {DEBTS}),
+    "a debt that no entry explains": (lambda book: owes(book, debts={"first": 1}), {DEBTS}),
+    "a debt of another amount": (lambda book: owes(book, taken(5, 6, 6), debts={"first": 5}), {DEBTS}),
+    "a debt for another purchase": (lambda book: owes(book, taken(5, 6, 6), debts={"other": 6}), {DEBTS}),
+    "debts in another order": (
+        lambda book: owes(book, taken(5, 6, 6), taken(0, 1, 7, "other"), debts={"other": 1, "first": 6}),
+        {DEBTS},
+    ),
+    "an entry that says that less is owed": (lambda book: owes(book, taken(5, 6, 5), debts={"first": 6}), {DEBTS}),
+    "more forgiven than was owed": (lambda book: owes(book, taken(5, 6, 6), taken(-1, -7, 0), debts={}), {DEBTS}),
+    "what came and paid nothing": (lambda book: owes(book, taken(5, 6, 6), came(3), debts={"first": 6}), {PAID}),
+    "what came and paid too little": (
+        lambda book: owes(book, taken(5, 6, 6), came(3), pays(2, 4), debts={"first": 4}),
+        {PAID},
+    ),
+    "what came and paid too little, and more came": (
+        lambda book: owes(book, taken(5, 6, 6), came(3), pays(2, 4), came(1), pays(1, 3, of=3), debts={"first": 3}),
+        {PAID},
+    ),
+    "what paid more than came": (
+        lambda book: owes(book, taken(5, 6, 6), came(3), pays(4, 2), debts={"first": 2}),
+        {PAID},
+    ),
+    "what was paid out of what did not just come": (
+        lambda book: owes(book, taken(5, 6, 6), came(3), pays(3, 3, of=7), debts={"first": 3}),
+        {PAID},
+    ),
     "an entry of a purchase that names it twice": (bought_twice, {PURCHASES}),
     "a refund of nothing that it names": (lambda book: edit(book, 6, reference={"type": "spend"}), {ONCE}),
 }
@@ -299,6 +368,46 @@ def test_audit_finds(break_it, expected):
     book = sound_book()
     assert violated(book.account, book.entries) == set()
     assert violated(*break_it(book)) == expected
+
+
+def test_audit_accepts_debts_that_whatever_comes_pays():
+    rows = [taken(5, 6, 6), came(3), pays(3, 3), came(5), pays(3, 0, of=3)]
+    assert violated(*owes(sound_book(), *rows, debts={}), [level(165)]) == set()
+
+
+@pytest.mark.parametrize(
+    ("purchase", "right"),
+    [
+        (level(165), True),
+        (level(180), False),
+        (level(150), False),
+        (level(0), False),
+        (level(165, reclaims=2), False),
+        (replace(level(165), returned_cents=179), True),
+        (replace(level(165), returned_cents=180), False),
+    ],
+)
+def test_audit_compares_what_was_taken_back_with_what_went_back_of_the_payment(purchase, right):
+    account, entries = owes(sound_book(), taken(5, 4, 4, lost=2), debts={"first": 4})
+    assert (violated(account, entries, [purchase]) == set()) == right
+    assert violated(account, entries, [purchase]) <= {DEBTS}
+
+
+def test_audit_finds_what_was_taken_back_for_no_purchase():
+    broken = owes(sound_book(), taken(5, 6, 6, "other"), debts={"other": 6})
+    assert violated(*broken, [FIRST]) == {DEBTS}
+
+
+def test_audit_leaves_out_a_level_that_is_newer_than_the_account():
+    book = sound_book()
+    account, entries = owes(book, taken(5, 6, 6), debts={"first": 6})
+    checked = Audit(book.account)
+    for entry in entries:
+        checked.add(entry)
+    assert checked.lacks_level(level(165))
+    checked.add_purchase(level(165), newer_level=True)
+    checked.end_of_purchases()
+    assert [each for each in checked.findings(account.seq) if each.problems] == []
 
 
 @pytest.mark.parametrize("parts", [(3, 2), (1, 4), (5,)])

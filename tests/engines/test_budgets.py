@@ -674,3 +674,56 @@ def test_a_code_that_is_used_up_costs_who_comes_later_4_reads_and_no_counter_any
     with faults.measured() as cost, pytest.raises(PromoExhaustedError):
         usual.redeem()
     assert_costs(cost, calls=[GET] * 4, read_units=4)
+
+
+def test_a_payment_that_goes_back_is_3_calls_8_wcu(usual, faults):
+    """The account, the entry, and the purchase, which comes due again."""
+    bought = usual.bought(40)
+    usual.spend(usual.balance() - 10)
+    purchase = usual.purchase(bought)
+    with faults.measured() as cost:
+        usual.goes_back(bought, 600, read=purchase)
+    assert usual.chargebacks() == [(-10, "30")]
+    assert_costs(cost, calls=[GET, GET, TRANSACT], write_units=8, read_units=2)
+    assert account_bytes(usual.table) <= WRITE_UNIT_BYTES
+
+
+def test_a_payment_that_comes_again_is_1_call_more_for_the_journal(usual, faults):
+    """The purchase is due already."""
+    bought = usual.bought(40)
+    usual.goes_back(bought, 600)
+    purchase = usual.purchase(bought)
+    with faults.measured() as cost:
+        usual.goes_back(bought, 0, "won", read=purchase)
+    assert_costs(cost, calls=[GET, GET, QUERY, TRANSACT], write_units=7, read_units=3)
+
+
+def test_the_same_level_again_is_no_call_until_it_is_due_and_then_1(usual, faults):
+    bought = usual.bought(40)
+    purchase = usual.goes_back(bought, 600)
+    with faults.measured() as cost:
+        usual.goes_back(bought, 600, read=purchase)
+    assert_costs(cost, calls=[])
+    usual.clock.at += timedelta(minutes=1)
+    with faults.measured() as cost:
+        usual.goes_back(bought, 600, read=purchase)
+    assert_costs(cost, calls=[UPDATE], write_units=2)
+
+
+def test_what_pays_a_debt_is_3_wcu_more(usual, faults):
+    """Its entry, and the entry's place in the order of time."""
+    bought = usual.bought(40)
+    usual.spend(usual.balance())
+    usual.goes_back(bought, 600)
+    with faults.measured() as cost:
+        usual.credit(10, "pays")
+    assert usual.stored().total_owed == 30
+    assert_costs(cost, calls=[GET, TRANSACT], write_units=8, read_units=1)
+
+
+def test_an_account_that_owes_nothing_is_as_large_as_before(usual):
+    bought = usual.bought(40)
+    usual.goes_back(bought, 600)
+    usual.goes_back(bought, 0, "won")
+    (item,) = usual.table.get_together(("ann", "ACCOUNT"))
+    assert "owed" not in item

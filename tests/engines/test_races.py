@@ -609,3 +609,70 @@ def test_outbid_interaction_hire_cancellation_and_the_clock_at_once_end_every_ho
     captured = [name for name, row in zip(names, rows, strict=True) if "capture" in row]
     assert all(driver.balance(name) < 100 for name in captured)
     assert all(driver.balance(name) == 100 for name in set(names) - set(captured))
+
+
+# --- Money that goes back ---
+
+
+def settled_level(driver, purchase_id, cents, dispute):
+    """The provider is asked until what it says is written, as whoever is told of it and the reconciliation do."""
+    while True:
+        purchase = driver.goes_back(purchase_id, cents, dispute)
+        if (purchase.returned_cents, purchase.dispute) == (cents, dispute):
+            return purchase
+
+
+def test_a_level_told_32_times_at_once_is_one_entry(driver):
+    driver.open()
+    bought = driver.bought(40)
+    driver.spend(10)
+    results = at_once(*crowd(lambda _: driver.goes_back(bought, 600)))
+    assert {result.reclaimed for result in results} == {40}
+    assert driver.chargebacks() == [(-30, "10")]
+    assert driver.purchase(bought).reclaims == 1
+
+
+def test_levels_beside_spends_and_credits_leave_nothing_that_is_not_owed_or_there(driver):
+    """16 spend 1 and 8 credit 2, while the payment goes back in part, in all, and comes again."""
+    driver.open()
+    bought = driver.bought(40)
+    spends = [lambda key=key: driver.spend(1, f"spend {key}") for key in range(16)]
+    credits_ = [lambda key=key: driver.credit(2, f"credit {key}") for key in range(8)]
+    levels = [
+        lambda cents=cents, dispute=dispute: settled_level(driver, bought, cents, dispute)
+        for cents, dispute in [(300, None), (600, "lost"), (150, "won")]
+    ]
+    actions = [*spends, *credits_, *levels]
+    random.Random(7).shuffle(actions)  # noqa: S311
+    at_once(*actions)
+    settled_level(driver, bought, 600, "lost")
+    spent = count(driver, EntryType.SPEND)
+    account = driver.stored()
+    assert account.balance - account.total_owed == 40 + 2 * 8 - 40 - spent
+    assert driver.purchase(bought).reclaimed == 40
+    settled_level(driver, bought, 0, "won")
+    assert (driver.stored().balance, driver.stored().owed) == (40 + 2 * 8 - spent, ())
+
+
+def test_disputes_of_several_purchases_at_once_beside_what_pays_them(driver):
+    driver.open()
+    bought = [driver.bought(20, f"buy {number}") for number in range(6)]
+    driver.spend(120)
+    levels = [lambda purchase=purchase: settled_level(driver, purchase, 300, "lost") for purchase in bought]
+    pays = [lambda key=key: driver.credit(5, f"credit {key}") for key in range(10)]
+    at_once(*levels, *pays)
+    account = driver.stored()
+    assert account.total_owed - account.balance == 120 - 50
+    at_once(*[lambda purchase=purchase: settled_level(driver, purchase, 0, "won") for purchase in bought])
+    assert (driver.stored().balance, driver.stored().owed) == (50, ())
+
+
+def test_spends_at_once_with_a_dispute_never_spend_what_was_taken_back(driver):
+    driver.open()
+    bought = driver.bought(40)
+    results = at_once(
+        lambda: settled_level(driver, bought, 600, "lost"),
+        *[lambda key=key: driver.spend(4, str(key)) for key in range(10)],
+    )
+    spent = 4 * sum(type(result).__name__ == "Outcome" for result in results)
+    assert (driver.balance(), driver.stored().total_owed) == (0, spent)

@@ -27,6 +27,7 @@ from shared.ledger.expiry_notices import NotifyExpiring
 from shared.ledger.interviews import REMEMBERED
 from shared.ledger.jobs import CLOSES, Channel, JobEvent, JobStatus
 from shared.ledger.model import Account, Entry, EntryType, Kind, Plan, Status
+from shared.ledger.purchases import PurchaseState
 from shared.ledger.settling import settled_view
 from shared.ledger.timeline import next_plan
 from shared.sandbox.payments import Behaviour
@@ -162,6 +163,8 @@ class Years:
         self.proposals: set[tuple[str, str]] = set()
         self.campaigns: dict[str, tuple[int, datetime, datetime]] = {}
         self.caps: defaultdict[str, int] = defaultdict(int)
+        self.levels: dict[tuple[str, str], tuple[int, str | None]] = {}
+        """By account and purchase, what of its payment is back with the buyer, and the status of its dispute."""
         self.recorded: list[tuple[str, str]] = []
         self.long_pauses = 0
         self.open()
@@ -460,6 +463,20 @@ class Years:
 
     # What is asked again
 
+    @step(often=3, index=WHICHEVER, share=[0, 30, 100, 100], dispute=[None, "lost", "won"])
+    def a_payment_goes_back_or_comes_again(self, index, share, dispute):
+        """So much of it, in percent; whoever dies on the way is told of it again."""
+        bought = [
+            (name, purchase)
+            for name in NAMES
+            for purchase in Contents(self.driver.table).purchases(name)
+            if purchase.state is PurchaseState.COMPLETED
+        ]
+        if bought:
+            name, purchase = bought[index % len(bought)]
+            level = self.levels[name, purchase.purchase_id] = (purchase.amount_cents * share // 100, dispute)
+            self.survive(lambda: self.driver.goes_back(purchase.purchase_id, *level, account=name))
+
     @step(often=3, index=WHICHEVER)
     def repeat(self, index):
         """It is answered as the first time, whenever that was and whatever has happened since."""
@@ -563,6 +580,9 @@ class Years:
         """Nobody waits for an answer, and charges and completed purchases match one to one."""
         assert list(Purchases(self.driver.table).due(self.now + timedelta(days=1))) == []
         assert self.provider.charges == sorted(completed_purchases(Contents(self.driver.table)))
+        for (name, purchase_id), level in self.levels.items():
+            purchase = self.driver.purchase(purchase_id, account=name)
+            assert (purchase.returned_cents, purchase.dispute) == level
 
     def check_jobs(self) -> None:
         """No proposal has still to come back, no hold to end of which that is decided, and each paid what it had to."""
@@ -647,6 +667,9 @@ class Years:
             case "purchases":
                 due = [DuePurchase(*purchase, since=self.now) for purchase in message["purchases"]]
                 reconcile(ledger, self.provider.that(Behaviour.SUCCEED), due, deadline)
+                for name, purchase_id in message["purchases"]:
+                    level = self.levels.get((name, purchase_id), (0, None))
+                    self.driver.goes_back(purchase_id, *level, account=name)
             case "badges":
                 renew_badges(ledger, message["accounts"], deadline)
             case _:

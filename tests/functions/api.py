@@ -224,6 +224,22 @@ class Api:
         sent = {"claims": user("ann", "[acme]"), "path": {"account_id": account}, "body": body}
         return self.call("purchase", key=key, headers={"x-sandbox-payment": sandbox}, **sent | changes)
 
+    def goes_back(
+        self, purchase_id: str, cents: int, dispute: str | None = "needs_response", account: str = "ann"
+    ) -> None:
+        """What of a payment is back with the buyer, as a payment provider answers."""
+        from shared.aws.wiring import wiring  # noqa: PLC0415 - after Powertools' settings are there
+        from shared.services.chargebacks import bring_to_level  # noqa: PLC0415 - as above
+        from shared.services.purchase_outcomes import read_purchase  # noqa: PLC0415 - as above
+
+        ledger = wiring().ledger
+        purchase = read_purchase(ledger, account, purchase_id).purchase
+        bring_to_level(ledger, purchase, cents, dispute, deadline=time.monotonic() + 30)
+
+    def read_purchase(self, purchase_id: str, account: str = "ann") -> dict[str, Any]:
+        path = {"account_id": account, "purchase_id": purchase_id}
+        return self.call("read_purchase", claims=user(account), path=path).body
+
     def read(self, account: str = "ann") -> dict[str, Any]:
         return self.call("read_account", path={"account_id": account}).body
 

@@ -20,6 +20,7 @@ def test_a_freelancer_opens_with_sign_up_connects_and_the_cycles(api):
         ],
         "cycle": {"starts_on": "2026-11-05", "ends_on": "2026-12-04", "next_grant_on": "2026-12-05"},
         "badge": {"enabled": False, "max_per_week": None, "renews_at": None, "paid_until": None},
+        "owed": 0,
     }
     assert api.read() == account
 

@@ -24,6 +24,20 @@ ADDRESS_OF_ANN = {"email": "ann@example.com", "email_verified": "true"}
 NOTICES: dict[str, dict[str, Any]] = {
     "came": {"amount": 10, "balance": 60, "reason": "Monthly Connects, basic plan"},
     "badge_off": {"why": "price_changed", "reason": "The price is 7 Connects now.", "max_per_week": 6, "balance": 60},
+    "connects_reclaimed": {
+        "amount": 30,
+        "balance": 0,
+        "owed": 10,
+        "purchase_id": "p-1",
+        "reason": "Payment disputed: 30 Connects taken back, 10 owed",
+    },
+    "connects_restored": {
+        "amount": 30,
+        "balance": 30,
+        "owed": 0,
+        "purchase_id": "p-1",
+        "reason": "Dispute won: 30 Connects given back, 10 no longer owed",
+    },
     "expired": {"amount": 10, "balance": 60},
     "outbid": {"job_id": "j-1", "proposal_id": "p-1", "bid": 12, "balance": 60},
     "boost_released": {

@@ -11,7 +11,7 @@ from local.stripe_twin import Fault, StripeTwin
 from shared.aws import secrets
 from shared.aws.wiring import stripe_provider
 from tests.functions.conftest import SETTINGS, START, client, fresh_tables
-from tests.functions.events import NO_TOKEN, PAYMENT_SECRET, SERVICE, http
+from tests.functions.events import NO_TOKEN, PAYMENT_SECRET, SERVICE, STAFF, http
 from tests.stripe.engines import OnTwin
 
 WEBHOOK = "payment_events"
@@ -128,7 +128,7 @@ def test_a_saved_card_is_charged_once_however_often_the_purchase_is_sent(api, tw
 
 def test_without_a_saved_card_nothing_is_begun(api, twin):
     assert api.buy().refused == (409, "billing_method_missing")
-    assert api.call("purchases", path={"account_id": "ann"}).body["purchases"] == []
+    assert api.call("purchases", path={"account_id": "ann"}, query={}).body["purchases"] == []
     assert twin.asked == {}
 
 
@@ -201,4 +201,89 @@ def test_an_event_of_a_payment_that_is_not_ours_is_taken_and_changes_nothing(api
     intents.confirm(intent.id)
     on_twin.client.v1.refunds.create({"payment_intent": intent.id})
     assert deliver() > 0
-    assert (api.balance(), api.call("purchases", path={"account_id": "ann"}).body["purchases"]) == (NOTHING, [])
+    assert (api.balance(), api.call("purchases", path={"account_id": "ann"}, query={}).body["purchases"]) == (
+        NOTHING,
+        [],
+    )
+
+
+# --- What goes back
+
+
+@pytest.fixture
+def ref(api, twin, card):
+    """A purchase of 40 Connects for 600 cents that is completed."""
+    card("visa")
+    assert api.buy().status == 201
+    return twin.account.of("payment_intent")[0]["id"]
+
+
+def account_of(api):
+    read = api.read()
+    return read["balance"], read.get("owed")
+
+
+@pytest.mark.parametrize("thin_events", [True, False])
+def test_a_refund_takes_back_what_it_is_worth_and_a_second_one_the_rest(api, twin, ref, deliver, thin_events):
+    refunds = OnTwin(twin).client.v1.refunds
+    for cents, left in ((150, 80), (450, 50)):
+        refunds.create({"payment_intent": ref, "amount": cents})
+        assert deliver(thin_events=thin_events) > 0
+        assert account_of(api) == (left, 0)
+    [row] = api.call("purchases", path={"account_id": "ann"}, query={}).body["purchases"]
+    assert row["status"] == "refunded_to_card"
+
+
+@pytest.mark.parametrize("used", [0, 70, 90])
+def test_a_dispute_takes_what_is_there_and_a_won_one_gives_it_back_to_the_very_lots(api, twin, ref, deliver, used):
+    if used:
+        assert api.spend(used).status == 201
+    before = api.read()
+    dispute = twin.dispute(ref)
+    deliver()
+    left = WITH_IT - used
+    assert account_of(api) == (max(0, left - 40), max(0, 40 - left))
+    assert twin.thin_events()
+    twin.move_dispute(dispute, "under_review", "won")
+    deliver()
+    deliver(thin_events=False)
+    after = api.read()
+    assert {name: after[name] for name in ("balance", "expiring")} == {
+        name: before[name] for name in ("balance", "expiring")
+    }
+    assert after["owed"] == 0
+
+
+def test_a_lost_dispute_stays_owed_until_something_comes_and_each_change_says_why(api, twin, ref, deliver):
+    api.spend(90)
+    twin.move_dispute(twin.dispute(ref), "lost")
+    deliver()
+    assert account_of(api) == (0, 40)
+    assert api.reward("rising_talent").status == 201
+    balance, owed = account_of(api)
+    assert (balance, owed) == (0, 10)
+    rows = [row for row in api.entries() if row["type"] == "chargeback"]
+    assert [row["amount"] for row in rows] == [-30, 0]
+    assert all(row["reason"] and row["reference"]["purchase_id"] for row in rows)
+
+
+def test_the_schedule_asks_once_more_after_each_level_and_then_no_more(twin, ref, deliver, a_schedule):
+    twin.dispute(ref)
+    deliver()
+    asked = twin.asked.total()
+    a_schedule(minutes=1)
+    assert twin.asked.total() > asked
+    asked = twin.asked.total()
+    a_schedule(minutes=10)
+    assert twin.asked.total() == asked
+
+
+def test_staff_find_by_a_check_what_no_event_said(api, twin, ref):
+    twin.dispute(ref)
+    purchase_id = twin.account.get("payment_intent", ref)["metadata"]["purchase_id"]
+    path = {"account_id": "ann", "purchase_id": purchase_id}
+    checked = api.call("check_purchase", claims=STAFF, path=path).body
+    assert (checked["done"], checked["agrees"], checked["provider"]["returned_cents"]) == ("leveled", True, 600)
+    assert account_of(api) == (NOTHING, 0)
+    again = api.call("check_purchase", claims=STAFF, path=path).body
+    assert (again["done"], again["agrees"]) == ("nothing", True)

@@ -44,18 +44,19 @@ def items(driver, provider, monkeypatch):
     monkeypatch.setattr("shared.store.turns.time.time", lambda: 1_000_000.0)
     comes = {"sign_up": 40, "monthly_basic": 10, "monthly_plus": 100, "monthly_plus_free": 10}
     driver.under(**comes, certifications={"python": 10}, lot_lifetime_months=2, boost_places=2).at("2026-01-15")
-    for part in (
+    parts = (
         accounts,
         jobs,
         boosts,
         purchases,
         billing_methods,
+        money_that_goes_back,
         interviews,
         a_badge,
         plans_and_statuses,
         marks,
-        what_falls_due,
-    ):
+    )
+    for part in (*parts, what_falls_due):
         part(driver, provider)
     found = driver.table.client.scan(TableName=driver.table.name)["Items"]
     return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
@@ -130,6 +131,20 @@ def billing_methods(driver, _):
         set_billing_method(
             driver.ledger, "ann", provider="stripe", customer="cus_1", payment_method=card, deadline=deadline()
         )
+
+
+def money_that_goes_back(driver, provider):
+    """Of Eve's three payments one comes again; what of the last one was used is owed, and a credit pays some of it."""
+    driver.open("eve")
+    succeeds = provider.that(Behaviour.SUCCEED)
+    bought = [driver.buy(20, succeeds, f"bought {number}", account="eve") for number in range(3)]
+    won, spent, repaid = (each.purchase.purchase_id for each in bought)
+    driver.goes_back(won, 300, account="eve")
+    driver.spend(90, account="eve")
+    driver.goes_back(won, 0, "won", account="eve")
+    driver.goes_back(repaid, 150, None, account="eve")
+    driver.goes_back(spent, 300, "lost", account="eve")
+    driver.credit(7, account="eve")
 
 
 def interviews(driver, _):

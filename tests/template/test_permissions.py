@@ -75,7 +75,10 @@ def test_nobody_may_delete_or_scan(stack):
     [
         ("AccountsFunction", on("Table", "dynamodb:BatchGetItem") | on("by_time", "dynamodb:Query")),
         ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:Query") | SECRET),
-        ("PaymentEventsFunction", on("Table", "dynamodb:BatchGetItem") | SECRET),
+        (
+            "PaymentEventsFunction",
+            on("Table", "dynamodb:BatchGetItem") | on("by_time", "dynamodb:Query") | SECRET,
+        ),
         ("SpendFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem")),
         ("JobsFunction", on("Table", "dynamodb:BatchGetItem") | on("JobSweepQueue", "sqs:SendMessage")),
         (
@@ -115,6 +118,7 @@ def test_nobody_may_delete_or_scan(stack):
         (
             "PurchaseReconcileFunction",
             on("purchase_due", "dynamodb:Query")
+            | on("by_time", "dynamodb:Query")
             | on("PurchaseReconcileQueue", *QUEUE)
             | on("FailedRuns", "sqs:SendMessage")
             | on("Table", "dynamodb:BatchGetItem")
