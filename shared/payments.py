@@ -105,6 +105,8 @@ class PaymentProvider(Protocol):
     Each method raises NoAnswerError: time-outs, too many requests, errors on the provider's side.
     """
 
+    sources: ClassVar[frozenset[PaymentSource]]
+    """What it can be paid from."""
     needs_payment_method: ClassVar[bool]
     """Whether a new payment needs one that the account's owner saved at the provider (`Charge.payment_method`)."""
 

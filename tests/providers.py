@@ -2,12 +2,14 @@
 
 from typing import Any, ClassVar
 
+from shared.ledger.purchases import PaymentSource
 from shared.payments import NoAnswerError
 
 
 class Instead:
     """A provider with some of its methods replaced: ``Instead(provider, confirm=silent)``."""
 
+    sources: ClassVar[frozenset[PaymentSource]] = frozenset(PaymentSource)
     needs_payment_method: ClassVar[bool] = False
 
     def __init__(self, provider: Any, **methods: Any) -> None:

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode
 
 import urllib3
 
 from shared.config import ConfigurationError
 from shared.ledger.errors import PaymentDeclinedError
-from shared.ledger.purchases import purchase_id_of
+from shared.ledger.purchases import PaymentSource, purchase_id_of
 from shared.payments import Heard, NoAnswerError, Payment, PaymentState
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ OF_A_HOLD = "hold."
 
 class EarningsProvider:
     """One a process: it keeps its connections."""
+
+    sources: ClassVar[frozenset[PaymentSource]] = frozenset({PaymentSource.EARNINGS_BALANCE})
+    needs_payment_method: ClassVar[bool] = False
 
     def __init__(self, url: str, sign: Sign, clock: Clock) -> None:
         self._url = url.rstrip("/")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pynamodb.exceptions import PutError, UpdateError
 
-from shared.ledger.purchases import purchase_id_of
+from shared.ledger.purchases import PaymentSource, purchase_id_of
 from shared.payments import Action, Charge, Heard, NoAnswerError, Payment, PaymentState
 from shared.store.errors import ContentionError, contention_from_aws
 
@@ -69,6 +69,7 @@ def _no_answer_from_aws() -> Iterator[None]:
 
 
 class SandboxProvider:
+    sources: ClassVar[frozenset[PaymentSource]] = frozenset(PaymentSource)
     needs_payment_method: ClassVar[bool] = False
 
     def __init__(self, table: SandboxTable, clock: Clock, behaviour: Behaviour = Behaviour.SUCCEED) -> None:

@@ -26,6 +26,7 @@ from shared.ledger.errors import (
     AccountFrozenError,
     AccountSuspendedError,
     BusyError,
+    InvalidRequestError,
     LedgerError,
     PaymentDeclinedError,
     PlanRequiredError,
@@ -138,7 +139,7 @@ def buy(
         seen: Called with the purchase as it is after its payment was confirmed.
 
     Raises:
-        InvalidRequestError: less than the minimum purchase.
+        InvalidRequestError: less than the minimum purchase, or the provider cannot be paid from this source.
         PaymentDeclinedError: nothing was charged; the same key may try again.
         PromoError: the promo code cannot be redeemed now, and nothing was charged.
         BusyError: it says what is known. Nothing was charged, or the purchase is pending.
@@ -298,6 +299,8 @@ def _begin(
                 return known
             now = ledger.clock.now()
             check_quantity(order.quantity, ledger.policy)
+            if order.source not in provider.sources:
+                raise InvalidRequestError("body.payment.source", "is connected to no payment provider here")
             check_may_buy(ledger.view(account_id, now))
             if provider.needs_payment_method:
                 billing_method(ledger, account_id)

@@ -23,6 +23,7 @@ import stripe
 
 from shared.config import ConfigurationError
 from shared.ledger.errors import PaymentDeclinedError
+from shared.ledger.purchases import PaymentSource
 from shared.payments import Action, Charge, Heard, NoAnswerError, Payment, PaymentState
 from shared.stripe.transport import Urllib3Transport
 
@@ -89,6 +90,7 @@ class StripeProvider:
         transport: How to reach it.
     """
 
+    sources: ClassVar[frozenset[PaymentSource]] = frozenset({PaymentSource.BILLING_METHOD})
     needs_payment_method: ClassVar[bool] = True
 
     def __init__(

@@ -132,6 +132,14 @@ def test_without_a_saved_card_nothing_is_begun(api, twin):
     assert twin.asked == {}
 
 
+def test_a_source_that_is_connected_to_nothing_is_refused_and_no_card_is_charged(api, twin, card):
+    card("visa")
+    refused = api.buy(body={"quantity": 40, "payment": {"source": "earnings_balance"}})
+    assert refused.refused == (400, "invalid_request")
+    assert refused.body["errors"][0]["loc"] == "body.payment.source"
+    assert charges_of(twin) == []
+
+
 def test_a_declined_card_is_charged_nothing_and_another_one_may_be_tried_under_the_same_key(api, twin, card, deliver):
     card("chargeCustomerFail")
     declined = api.buy()
