@@ -19,7 +19,7 @@ from shared.ledger.purchases import PaymentSource
 class PaymentState(Enum):
     CHARGED = "charged"
     DECLINED = "declined"
-    """Nothing was charged, and nothing can be charged any more."""
+    """Nothing was charged. It is final once `PaymentProvider.give_up` said so."""
     IN_PROGRESS = "in_progress"
     NEEDS_BUYER = "needs_buyer"
     WRONG = "wrong"
@@ -102,7 +102,10 @@ class PaymentProvider(Protocol):
         ...
 
     def look(self, ref: str, charge: Charge) -> Payment:
-        """What became of it, and how much went back. Changes nothing."""
+        """What became of it, and how much went back. Changes nothing.
+
+        One that is not confirmed yet, or could be confirmed once more, is DECLINED here.
+        """
         ...
 
     def give_up(self, ref: str, charge: Charge) -> Payment:
