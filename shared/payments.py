@@ -128,8 +128,7 @@ class PaymentProvider(Protocol):
     def look(self, ref: str, charge: Charge) -> Payment:
         """What became of it, and what went back. Nothing is done to it.
 
-        One that is not confirmed yet, or could be confirmed once more, is DECLINED or IN_PROGRESS here: only `give_up`
-        decides it.
+        One that is not confirmed yet, or could be confirmed once more, is DECLINED here: only `give_up` decides it.
         """
         ...
 

@@ -86,7 +86,7 @@ def what_became(provider: PaymentProvider, purchase: Purchase, now: datetime) ->
         return Payment(PaymentState.DECLINED, NEVER_MADE)
     try:
         payment = look(provider, purchase) if purchase.waits_for_buyer(now) else None
-        if payment and payment.state not in {PaymentState.DECLINED, PaymentState.IN_PROGRESS}:
+        if payment and payment.state is not PaymentState.DECLINED:
             return payment
         return give_up(provider, purchase, payment.reason if payment else "")
     except NoAnswerError:

@@ -7,9 +7,11 @@ An intent is Stripe's payment with a state of its own::
         │  └─────► requires_payment_method (declined)
         └──────── each but succeeded ──► canceled, for ever
 
-A declined intent could still be paid with another card by whoever has its client secret, so a charge is declined here
-only once its intent is canceled. What went back is read from the money, not from the statuses of disputes: Stripe adds
-statuses, and a lost dispute may be won on appeal.
+A declined intent could still be paid with another card by whoever has its client secret. So a decline is final only
+once its intent is canceled, and `StripeProvider.give_up` alone says that it is.
+
+What went back is read from the money, not from the statuses of disputes: Stripe adds statuses, and a lost dispute may
+be won on appeal.
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ EVENT_TYPES = (
 )
 """After which a payment may have to be looked at. Thin events of them have ``v1.`` before."""
 EVENTS_A_PAGE = 100
+CANCELED = "canceled"
+NOT_PAID = frozenset({"requires_confirmation", "requires_payment_method", CANCELED})
 UNEXPECTED_STATE = "payment_intent_unexpected_state"
 MISSING = "resource_missing"
 OF_THE_BUYER = ("customer", "payment_method", "amount")
@@ -152,13 +156,13 @@ class StripeProvider:
         return intent.id
 
     def confirm(self, ref: str, charge: Charge, *, present: bool) -> Payment:
-        """Confirm an intent, which charges it at most once, by its state.
+        """Confirm an intent, which charges it at most once, by its state. One that is declined has to be given up.
 
         Only where nobody is there to be asked it is off session: else a bank that wants to ask would have to decline.
 
         Raises:
             ConfigurationError
-            NoAnswerError: the answer was lost, or not even whether an intent is canceled is known.
+            NoAnswerError
         """
         params: PaymentIntentConfirmParams = {"expand": ["latest_charge"]}
         if not present:
@@ -172,21 +176,19 @@ class StripeProvider:
                     lambda client: client.v1.payment_intents.confirm(ref, params, {"idempotency_key": key})
                 )
             except stripe.CardError as error:
-                return self._declined(ref, charge, error)
+                return _declined(error)
             except stripe.InvalidRequestError as error:
                 if error.code == UNEXPECTED_STATE:
-                    return self._as_it_is(ref, charge)
-                if error.param in OF_THE_BUYER:
-                    return self._declined(ref, charge, error)
-                raise
+                    return self.look(ref, charge)
+                if error.param not in OF_THE_BUYER:
+                    raise
+                return _declined(error)
             except stripe.IdempotencyError:  # confirmed before, by another kind of caller
-                return self._as_it_is(ref, charge)
-            if _is_replay(intent):
-                return self._as_it_is(ref, charge)
-            return self._payment(intent, charge)
+                return self.look(ref, charge)
+            return self.look(ref, charge) if _is_replay(intent) else self._payment(intent, charge)
 
     def look(self, ref: str, charge: Charge) -> Payment:
-        """In progress with a reason: an attempt failed, and the intent can still be given up.
+        """Declined too: what was not confirmed, or could be confirmed once more until it is given up.
 
         Raises:
             ConfigurationError
@@ -196,7 +198,7 @@ class StripeProvider:
             return self._payment(self._intent(ref), charge)
 
     def give_up(self, ref: str, charge: Charge) -> Payment:
-        """Cancel an intent, unless it was paid or is being paid.
+        """Cancel an intent, unless it was paid or is being paid. Declined only where it is canceled.
 
         Raises:
             ConfigurationError
@@ -209,7 +211,10 @@ class StripeProvider:
                 if error.code != UNEXPECTED_STATE:
                     raise
                 intent = self._intent(ref)
-            return self._payment(intent, charge)
+            payment = self._payment(intent, charge)
+        if payment.state is PaymentState.DECLINED and intent.status != CANCELED:
+            return Payment(PaymentState.IN_PROGRESS)  # it was being paid just now, and was declined since
+        return payment
 
     def hear(self, event: Mapping[str, Any]) -> Heard | None:
         """Of thin events and of those with a snapshot, as they are sent or in the envelope of EventBridge.
@@ -253,18 +258,16 @@ class StripeProvider:
     # --- What an intent says
 
     def _payment(self, intent: stripe.PaymentIntent, charge: Charge) -> Payment:
-        reason, code = _last_error(intent)
-        if intent.status == "canceled":
-            return Payment(PaymentState.DECLINED, reason or NOT_COMPLETED, code)
-        paid = intent.latest_charge if isinstance(intent.latest_charge, stripe.Charge) else None
-        if not _is_ours(intent, charge):
-            its_id = paid.id if paid else None
-            return Payment(PaymentState.WRONG, taken_cents=intent.amount_received, provider_charge=its_id)
-        if intent.status == "succeeded" and paid:
-            return self._charged(intent, paid)
+        if intent.status in NOT_PAID:
+            return Payment(PaymentState.DECLINED, *_last_error(intent))
         if intent.status == "requires_action":
             return Payment(PaymentState.NEEDS_BUYER, action=self._action(intent))
-        return Payment(PaymentState.IN_PROGRESS, reason, code)
+        paid = intent.latest_charge if isinstance(intent.latest_charge, stripe.Charge) else None
+        if intent.status != "succeeded" or paid is None:
+            return Payment(PaymentState.IN_PROGRESS)
+        if not _is_ours(intent, charge):
+            return Payment(PaymentState.WRONG, taken_cents=intent.amount_received, provider_charge=paid.id)
+        return self._charged(intent, paid)
 
     def _charged(self, intent: stripe.PaymentIntent, paid: stripe.Charge) -> Payment:
         disputes = self._disputes(intent.id) if paid.disputed else []
@@ -282,21 +285,6 @@ class StripeProvider:
         page = intent.next_action and getattr(intent.next_action, "redirect_to_url", None)
         until = datetime.fromtimestamp(intent.created, UTC) + self._action_time
         return Action(page.url if page else None, intent.client_secret, until)
-
-    def _declined(self, ref: str, charge: Charge, error: stripe.CardError | stripe.InvalidRequestError) -> Payment:
-        """Cancel what was declined, or whose card is gone. The reason is that of the decline, unless it was paid."""
-        after = self.give_up(ref, charge)
-        if after.state is not PaymentState.DECLINED:
-            return after
-        code = getattr(error.error, "decline_code", None) or error.code or ""
-        return Payment(PaymentState.DECLINED, _reason(error.user_message), _tellable(code))
-
-    def _as_it_is(self, ref: str, charge: Charge) -> Payment:
-        """What became of an intent that was confirmed before; canceled now if it was declined then."""
-        intent = self._intent(ref)
-        if intent.status == "requires_payment_method":
-            return self.give_up(ref, charge)
-        return self._payment(intent, charge)
 
     # --- What an event is about
 
@@ -403,14 +391,14 @@ def _is_replay(intent: stripe.PaymentIntent) -> bool:
 
 
 def _is_ours(intent: stripe.PaymentIntent, charge: Charge) -> bool:
-    """Whether it is for the amount and the purchase that it was made for and, once paid, paid in full."""
+    """Whether what was paid is for the amount and the purchase that it was made for, and all of it was paid."""
     metadata = intent.metadata.to_dict()
     return (
         intent.amount == charge.amount_cents
         and intent.currency == charge.currency.lower()
         and metadata.get("account_id") == charge.account_id
         and metadata.get("purchase_id") == charge.purchase_id
-        and (intent.status != "succeeded" or intent.amount_received == charge.amount_cents)
+        and intent.amount_received == charge.amount_cents
     )
 
 
@@ -426,11 +414,14 @@ def _withdrawn(dispute: stripe.Dispute, paid: stripe.Charge) -> int:
     return -balance if same else dispute.amount
 
 
+def _declined(error: stripe.CardError | stripe.InvalidRequestError) -> Payment:
+    code = getattr(error.error, "decline_code", None) or error.code or ""
+    return Payment(PaymentState.DECLINED, _reason(error.user_message), _tellable(code))
+
+
 def _last_error(intent: stripe.PaymentIntent) -> tuple[str, str]:
     """Why the last attempt failed, and its code; of an error Stripe leaves out what does not apply."""
     error = intent.last_payment_error.to_dict() if intent.last_payment_error else {}
-    if not error:
-        return "", ""
     return _reason(error.get("message")), _tellable(error.get("decline_code") or error.get("code") or "")
 
 

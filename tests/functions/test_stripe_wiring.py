@@ -78,7 +78,7 @@ def test_a_replaced_key_is_used_once_stripe_refuses_the_former(provider, charge,
     twin.api_keys[:] = ["rk_test_the_next"]
     store(of_stripe("rk_test_the_next"))
     clock.at += KEPT_AT_LEAST
-    assert provider.look(ref, charge).state is PaymentState.IN_PROGRESS
+    assert provider.look(ref, charge).state is PaymentState.DECLINED, "it is not confirmed yet"
 
 
 def test_a_key_that_stripe_refuses_is_read_anew_twice_a_minute_at_most(provider, charge, clock, twin):

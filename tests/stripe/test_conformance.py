@@ -28,7 +28,7 @@ def test_what_is_prepared_moves_nothing(engine):
     charge = engine.charge()
     ref = engine.provider.prepare(charge)
     payment = engine.provider.look(ref, charge)
-    assert (payment.state, payment.taken_cents, payment.provider_charge) == (IN_PROGRESS, 0, None)
+    assert (payment.state, payment.taken_cents, payment.provider_charge) == (DECLINED, 0, None)
     assert state_of(engine, ref) == "requires_confirmation"
 
 
@@ -51,12 +51,15 @@ def test_a_payment_that_is_confirmed_again_is_charged_once(engine):
 
 
 @pytest.mark.parametrize("present", [True, False])
-def test_a_declined_card_declines_and_its_payment_is_canceled(engine, present):
+def test_a_declined_card_declines_and_its_payment_is_given_up(engine, present):
     charge = engine.charge("chargeCustomerFail")
     ref = engine.provider.prepare(charge)
     payment = engine.provider.confirm(ref, charge, present=present)
     assert (payment.state, payment.taken_cents) == (DECLINED, 0)
     assert payment.reason == "Your card was declined"
+    assert state_of(engine, ref) == "requires_payment_method"
+    assert engine.provider.confirm(ref, charge, present=present).state is DECLINED
+    assert engine.provider.give_up(ref, charge).state is DECLINED
     assert state_of(engine, ref) == "canceled"
     assert engine.provider.look(ref, charge).state is DECLINED
 
@@ -120,9 +123,10 @@ def test_a_buyer_whom_the_bank_does_not_accept_is_declined_once_it_is_given_up(w
     with_buyer.provider.confirm(ref, charge, present=True)
     with_buyer.authenticate(ref, success=False)
     payment = with_buyer.provider.look(ref, charge)
-    assert (payment.state, payment.code) == (IN_PROGRESS, "payment_intent_authentication_failure")
+    assert (payment.state, payment.code) == (DECLINED, "payment_intent_authentication_failure")
     assert payment.reason == "The provided PaymentMethod has failed authentication"
     assert with_buyer.provider.give_up(ref, charge).state is DECLINED
+    assert state_of(with_buyer, ref) == "canceled"
 
 
 # --- Where Stripe is as it is documented
@@ -141,7 +145,6 @@ def test_a_bank_that_asks_declines_where_nobody_is_present(as_documented):
     ref = as_documented.provider.prepare(charge)
     payment = as_documented.provider.confirm(ref, charge, present=False)
     assert (payment.state, payment.code) == (DECLINED, "authentication_required")
-    assert state_of(as_documented, ref) == "canceled"
 
 
 def test_what_is_prepared_again_is_the_same_payment(as_documented):
@@ -172,7 +175,7 @@ def test_a_card_that_is_taken_away_before_it_is_confirmed_is_a_decline(on_twin):
     on_twin.client.v1.payment_methods.detach(charge.payment_method)
     payment = on_twin.provider.confirm(ref, charge, present=True)
     assert (payment.state, payment.code) == (DECLINED, "resource_missing")
-    assert state_of(on_twin, ref) == "canceled"
+    assert on_twin.provider.give_up(ref, charge).state is DECLINED
 
 
 def test_an_amount_below_stripes_least_is_a_decline(as_documented):

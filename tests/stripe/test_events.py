@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from local.stripe_twin import Fault
 from shared.config import ConfigurationError
-from shared.payments import Heard, NoAnswerError
+from shared.payments import Heard, NoAnswerError, PaymentState
 from shared.stripe.provider import EVENT_TYPES, EVENTS_A_PAGE
 from tests.stripe.engines import APP, OnLocalstripe
 
@@ -79,7 +79,8 @@ def test_each_event_of_a_payment_that_fails_waits_or_comes_back_is_about_its_pur
     for card in ("chargeCustomerFail", "authenticationRequired", "pendingRefund"):
         charge = on_twin.charge(card)
         ref = on_twin.provider.prepare(charge)
-        on_twin.provider.confirm(ref, charge, present=True)
+        if on_twin.provider.confirm(ref, charge, present=True).state is PaymentState.DECLINED:
+            on_twin.provider.give_up(ref, charge)
         heard.add(Heard("ann", charge.purchase_id, ref))
     on_twin.twin.settle_refund(on_twin.client.v1.refunds.create({"payment_intent": ref}).id, success=False)
     slow = on_twin.charge()

@@ -68,7 +68,7 @@ def test_a_confirmation_without_answer_is_settled_by_a_look(on_twin, charge, ref
     on_twin.twin.fail("confirm", fault)
     with pytest.raises(NoAnswerError):
         on_twin.provider.confirm(ref, charge, present=True)
-    assert on_twin.provider.look(ref, charge).state is (CHARGED if fault in HAPPENED else IN_PROGRESS)
+    assert on_twin.provider.look(ref, charge).state is (CHARGED if fault in HAPPENED else DECLINED)
     assert len(on_twin.twin.charges()) == (fault in HAPPENED)
 
 
@@ -92,18 +92,6 @@ def test_a_confirmation_without_answer_can_be_given_up_or_was_charged(on_twin, c
     assert on_twin.provider.look(ref, charge) == payment
 
 
-@pytest.mark.parametrize("fault", NO_ANSWER)
-def test_a_decline_is_none_before_the_payment_is_known_to_be_canceled(on_twin, fault):
-    charge = on_twin.charge("chargeCustomerFail")
-    ref = on_twin.provider.prepare(charge)
-    on_twin.twin.fail("cancel", fault)
-    with pytest.raises(NoAnswerError):
-        on_twin.provider.confirm(ref, charge, present=True)
-    payment = on_twin.provider.confirm(ref, charge, present=True)
-    assert (payment.state, payment.code) == (DECLINED, "generic_decline")
-    assert on_twin.twin.account.get("payment_intent", ref)["status"] == "canceled"
-
-
 def test_a_decline_whose_answer_was_lost_is_a_decline_when_it_is_confirmed_a_day_later(on_twin, clock):
     """Stripe has forgotten the idempotency key by then, and says that the intent is in another state."""
     charge = on_twin.charge("chargeCustomerFail")
@@ -112,7 +100,23 @@ def test_a_decline_whose_answer_was_lost_is_a_decline_when_it_is_confirmed_a_day
     with pytest.raises(NoAnswerError):
         on_twin.provider.confirm(ref, charge, present=True)
     clock.go(hours=25)
-    assert on_twin.provider.confirm(ref, charge, present=True).state is DECLINED
+    payment = on_twin.provider.confirm(ref, charge, present=True)
+    assert (payment.state, payment.reason, payment.code) == (DECLINED, "Your card was declined", "generic_decline")
+
+
+def test_what_was_declined_while_it_was_given_up_is_not_given_up_yet(on_twin, charge, ref, monkeypatch):
+    """It could not be canceled while the bank decided, and now whoever has its secret could still pay."""
+    on_twin.twin.process(ref)
+    intent_of = on_twin.provider._intent
+
+    def the_bank_decides_first(asked):
+        kept = on_twin.twin.account.get("payment_intent", ref)
+        kept |= {"status": "requires_payment_method", "payment_method": None}
+        return intent_of(asked)
+
+    monkeypatch.setattr(on_twin.provider, "_intent", the_bank_decides_first)
+    assert on_twin.provider.give_up(ref, charge).state is IN_PROGRESS
+    assert on_twin.provider.give_up(ref, charge).state is DECLINED
     assert on_twin.twin.account.get("payment_intent", ref)["status"] == "canceled"
 
 
@@ -246,7 +250,7 @@ def test_a_replaced_key_is_read_anew_and_the_request_sent_again(twin, charge):
     keys = Keys(twin.api_key, "rk_test_the_next")
     provider = StripeProvider(keys, app=APP, api_base=twin.url)
     twin.api_keys[:] = ["rk_test_the_next"]
-    assert provider.look(provider.prepare(charge), charge).state is IN_PROGRESS
+    assert provider.look(provider.prepare(charge), charge).state is DECLINED
     assert keys.refused == ["sk_test_of_the_twin"]
 
 
