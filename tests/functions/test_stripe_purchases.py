@@ -192,6 +192,28 @@ def test_a_charge_whose_answer_is_lost_ends_as_stripe_says(api, twin, card, cont
     assert (charges_of(twin), api.balance()) == (([600], WITH_IT) if paid else ([], NOTHING))
 
 
+@pytest.mark.parametrize("fault", [Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.TOO_MANY, Fault.FAILED_BEFORE])
+def test_where_stripe_does_not_name_a_payment_nothing_is_charged_and_it_may_be_sent_again(
+    api, twin, card, a_schedule, fault
+):
+    card("visa")
+    twin.fail("create", fault)
+    answered = api.buy()
+    assert answered.refused == (503, "busy")
+    assert "Nothing was charged" in answered.body["detail"]
+    a_schedule(minutes=1)  # Stripe answers a failure again under its key, and a next attempt has another
+    assert (api.buy().status, charges_of(twin), api.balance()) == (201, [600], WITH_IT)
+
+
+def test_a_charge_of_another_amount_is_under_review_and_credits_nothing(api, twin, card):
+    card("visa")
+    twin.fail("confirm", Fault.WRONG_AMOUNT)
+    assert (api.buy().status, api.balance()) == (202, NOTHING)
+    [row] = api.call("purchases", path={"account_id": "ann"}, query={"status": "under_review"}).body["purchases"]
+    assert row["status"] == "under_review"
+    twin.account.of("charge")[0]["status"] = "failed"  # it is no charge of a completed purchase
+
+
 def test_an_event_that_stripe_did_not_sign_is_refused(api, twin, card):
     card("visa")
     api.buy()
