@@ -291,7 +291,7 @@ def test_a_declined_purchase_charges_and_gives_nothing_and_may_be_tried_again(
     assert refusal(marketplace.buy(account, 40, "b", sandbox="decline")) == (402, "payment_declined")
     assert marketplace.balance(account) == 50
     assert marketplace.buy(account, 40, "b").status_code == 201
-    assert sorted(machinery.charges(account)) == [("charged", 600), ("declined", 600)]
+    assert sorted(machinery.charges(account)) == [("canceled", 600), ("charged", 600)]
 
 
 @pytest.mark.parametrize("behaviour", ["late", "timeout"])
@@ -305,6 +305,31 @@ def test_a_purchase_whose_answer_does_not_come_is_pending(marketplace: Marketpla
     assert answer.json()["status"] == "pending"
     assert marketplace.purchase(account, answer.json()["purchase_id"])["status"] == "pending"
     assert marketplace.balance(account) == 50
+
+
+def test_a_purchase_is_found_without_its_id_and_checked_by_staff(marketplace: Marketplace, machinery: Machinery):
+    account = marketplace.open()
+    purchase_id = marketplace.buy(account, 40, "b", sandbox="timeout").json()["purchase_id"]
+    path = f"/accounts/{account}/purchases"
+
+    [row] = marketplace.service("GET", path, status="pending").json()["purchases"]
+    checked = marketplace.staff("POST", f"{path}/{row['purchase_id']}/check")
+
+    assert (row["purchase_id"], checked.status_code) == (purchase_id, 200)
+    assert (checked.json()["done"], checked.json()["agrees"]) == ("completed", True)
+    assert marketplace.of_type(account, "purchase") == [40]
+    assert machinery.charges(account) == [("charged", 600)]
+
+
+def test_an_owner_whom_the_bank_asks_is_shown_what_to_do(marketplace: Marketplace, machinery: Machinery):
+    account = marketplace.open()
+
+    asked = marketplace.buy(account, 40, "b", sandbox="abandon", token=marketplace.token_of(account))
+
+    assert (asked.status_code, asked.json()["status"]) == (202, "pending")
+    shown = marketplace.purchase(account, asked.json()["purchase_id"])
+    assert shown["action"] == asked.json()["action"]
+    assert machinery.charges(account) == [("needs_buyer", 600)]
 
 
 def test_a_signed_event_of_the_provider_completes_a_pending_purchase_before_any_schedule(
