@@ -106,6 +106,21 @@ def test_an_alarm_on_refusals_is_on_what_nobody_foresaw_alone(stack):
     assert codes == {code for code, status in STATUS.items() if status >= 500} - {"busy"}
 
 
+def test_money_that_does_not_match_a_purchase_raises_an_alarm_whichever_function_finds_it(stack):
+    watched = {
+        (alarm["MetricName"], alarm["Dimensions"][0]["Value"])
+        for alarm in alarms_of(stack)
+        if alarm["MetricName"] in {"PurchasesUnderReview", "ChargeWithoutPurchase"}
+    }
+    apps = TEMPLATE.parent.glob("functions/*/app.py")
+    finders = {app.parent.name.title().replace("_", "") for app in apps if "count_review" in app.read_text()}
+    assert finders == {"Purchase", "PaymentEvents", "PurchaseReconcile"}
+    assert watched == {
+        ("ChargeWithoutPurchase", "PaymentEvents"),
+        *(("PurchasesUnderReview", each) for each in finders),
+    }
+
+
 def test_server_errors_that_are_no_functions_answer_raise_an_alarm(stack):
     """`busy` is an answer: the gateway then writes "-" for the integration's error."""
     (counted,) = of_type(stack, "AWS::Logs::MetricFilter").values()
