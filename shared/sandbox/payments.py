@@ -185,6 +185,8 @@ class SandboxProvider:
         return Payment(
             state if as_asked else PaymentState.WRONG,
             taken_cents=int(row.amount_cents or 0),
+            returned_cents=int(row.returned_cents or 0),
+            dispute=row.dispute,
             provider_charge=row.pk,
             receipt_url=f"https://sandbox.invalid/receipts/{row.pk}",
         )

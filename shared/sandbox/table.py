@@ -27,6 +27,9 @@ class ChargeRow(Model):
     """When the buyer was asked."""
     agrees_at = InstantAttribute(null=True)
     """When the buyer agrees; none where the buyer never answers."""
+    returned_cents = NumberAttribute(null=True)
+    """How much of it is back with the buyer."""
+    dispute = UnicodeAttribute(null=True)
 
 
 class SandboxTable:

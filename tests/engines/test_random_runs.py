@@ -475,7 +475,9 @@ class Years:
         if bought:
             name, purchase = bought[index % len(bought)]
             level = self.levels[name, purchase.purchase_id] = (purchase.amount_cents * share // 100, dispute)
-            self.survive(lambda: self.driver.goes_back(purchase.purchase_id, *level, account=name))
+            self.provider.goes_back(purchase.charge_id, *level)
+            asked = self.provider.that(Behaviour.SUCCEED)
+            self.survive(lambda: self.driver.tell(purchase.charge_id, asked, account=name))
 
     @step(often=3, index=WHICHEVER)
     def repeat(self, index):
@@ -667,9 +669,6 @@ class Years:
             case "purchases":
                 due = [DuePurchase(*purchase, since=self.now) for purchase in message["purchases"]]
                 reconcile(ledger, self.provider.that(Behaviour.SUCCEED), due, deadline)
-                for name, purchase_id in message["purchases"]:
-                    level = self.levels.get((name, purchase_id), (0, None))
-                    self.driver.goes_back(purchase_id, *level, account=name)
             case "badges":
                 renew_badges(ledger, message["accounts"], deadline)
             case _:

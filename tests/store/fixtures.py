@@ -89,6 +89,11 @@ class Provider:
     def that(self, behaviour: Behaviour) -> SandboxProvider:
         return SandboxProvider(self._table, self._clock, behaviour)
 
+    def goes_back(self, charge_id: str, cents: int, dispute: str | None) -> None:
+        """So much of a charge is back with the buyer."""
+        row = self._table.charge
+        row(pk=charge_id).update([row.returned_cents.set(cents), row.dispute.set(dispute)])
+
     @property
     def charges(self) -> list[str]:
         """The purchases that were charged, by id."""

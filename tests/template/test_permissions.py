@@ -74,7 +74,10 @@ def test_nobody_may_delete_or_scan(stack):
     ("function", "more"),
     [
         ("AccountsFunction", on("Table", "dynamodb:BatchGetItem") | on("by_time", "dynamodb:Query")),
-        ("PurchaseFunction", on("Table", "dynamodb:BatchGetItem", "dynamodb:Query") | SECRET),
+        (
+            "PurchaseFunction",
+            on("Table", "dynamodb:BatchGetItem", "dynamodb:Query") | on("by_time", "dynamodb:Query") | SECRET,
+        ),
         (
             "PaymentEventsFunction",
             on("Table", "dynamodb:BatchGetItem") | on("by_time", "dynamodb:Query") | SECRET,
