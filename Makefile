@@ -155,6 +155,9 @@ COMPILES := $(COMPILER) -c "" 2>/dev/null
 # Of Stripe's client: types, for mypy alone; classes of events, which are read as the JSON that they are; other products.
 UNUSED := $(addprefix stripe/,params events billing checkout issuing tax terminal test_helpers treasury)
 
+# The functions that ask a payment provider, and so ship Stripe's client: it is more than half of their package.
+PAYING := $(addsuffix Function,Audit PaymentEvents Purchase PurchaseReconcile)
+
 # Installed once, for all functions.
 $(DEPENDENCIES)/.installed: functions/requirements.txt | .venv/.installed
 	@rm -rf $(DEPENDENCIES)
@@ -167,6 +170,7 @@ $(DEPENDENCIES)/.installed: functions/requirements.txt | .venv/.installed
 # Called by `sam build`, once a function.
 build-%: $(DEPENDENCIES)/.installed
 	@cp -R $(DEPENDENCIES)/. functions shared "$(ARTIFACTS_DIR)"
+	@$(if $(filter $*,$(PAYING)),,rm -rf "$(ARTIFACTS_DIR)/stripe" "$(ARTIFACTS_DIR)"/stripe-*)
 	@find "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared" -name __pycache__ -prune -exec rm -rf {} +
 	@find "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared" -name '*.md' -delete
 	@if $(COMPILES); then $(COMPILE) -s "$(ARTIFACTS_DIR)" "$(ARTIFACTS_DIR)/functions" "$(ARTIFACTS_DIR)/shared"; fi

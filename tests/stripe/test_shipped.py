@@ -35,6 +35,14 @@ def left_out():
     return [name.replace("-", "_") for name in packages] + [f"stripe.{part}" for part in parts]
 
 
+def test_the_functions_that_ask_a_payment_provider_ship_stripes_client_and_no_others():
+    said = re.search(r"^PAYING := \$\(addsuffix Function,(.+)\)$", MAKEFILE, re.MULTILINE).group(1).split()
+    apps = ROOT.glob("functions/*/app.py")
+    # That of the sandbox's clock only ever asks the sandbox's provider.
+    asking = {app.parent.name for app in apps if "payment_provider" in app.read_text()} - {"sandbox_clock"}
+    assert set(said) == {name.title().replace("_", "") for name in asking}
+
+
 def test_the_adapter_does_without_what_is_not_shipped(on_twin):
     names = left_out()
     assert {"requests", "stripe.params", "stripe.events"} <= set(names)
