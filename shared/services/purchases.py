@@ -234,6 +234,8 @@ def settle_heard(
     purchase = read_purchase(ledger, heard.account_id, heard.purchase_id).purchase
     if purchase.ref != heard.ref:
         return None
+    if purchase.state not in {PurchaseState.PENDING, PurchaseState.COMPLETED}:
+        return purchase
     checked = _look_and_settle(ledger, provider, purchase, deadline=deadline)
     seen(checked.after)
     return checked.after

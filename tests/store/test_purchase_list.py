@@ -78,8 +78,16 @@ def test_each_state_is_listed_by_itself(driver, provider):
     driver.buy(20, provider.that(Behaviour.LATE), "late")
     with pytest.raises(PaymentDeclinedError):
         driver.buy(30, provider.that(Behaviour.DECLINE), "declined")
+    went_back = driver.buy(40, provider.that(Behaviour.SUCCEED), "went back").purchase
+    driver.goes_back(went_back.purchase_id, went_back.amount_cents)
     found = {state: quantities(asked(driver, state=state)) for state in PurchaseState}
-    assert found == {COMPLETED: [10], PENDING: [20], DECLINED: [30], PurchaseState.UNDER_REVIEW: []}
+    assert found == {
+        COMPLETED: [10],
+        PENDING: [20],
+        DECLINED: [30],
+        PurchaseState.REFUNDED_TO_CARD: [40],
+        PurchaseState.UNDER_REVIEW: [],
+    }
 
 
 def test_a_purchase_that_is_tried_again_is_the_newest(driver, provider):

@@ -135,7 +135,7 @@ def billing_methods(driver, _):
 
 def money_that_goes_back(driver, provider):
     """Of Eve's three payments one comes again; what of the last one was used is owed, and a credit pays some of it."""
-    driver.open("eve")
+    driver.open("eve", joined_on=date(2026, 1, 14))  # not due together with others: indexes order those as they like
     succeeds = provider.that(Behaviour.SUCCEED)
     bought = [driver.buy(20, succeeds, f"bought {number}", account="eve") for number in range(3)]
     won, spent, repaid = (each.purchase.purchase_id for each in bought)
