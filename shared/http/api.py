@@ -18,7 +18,7 @@ from shared.aws.wiring import answering, deadline, warm_up, wiring
 from shared.http.callers import Caller, caller_of
 from shared.http.operations import Operation
 from shared.http.problems import problem, refusal
-from shared.http.requests import JSON, Body, json_of, read, request_of
+from shared.http.requests import JSON, MAX_SIGNED_BODY_BYTES, Body, json_of, read, request_of
 from shared.ledger.errors import BusyError, LedgerError
 from shared.ledger.event_times import happened_at
 from shared.ledger.model import Request
@@ -92,7 +92,7 @@ class Router:
             from shared.http.signatures import require_signature  # noqa: PLC0415 - loaded by the one function that needs it
 
             require_signature(event)
-            return operation.route(**read(event, operation.takes, segments))
+            return operation.route(**read(event, operation.takes, segments, MAX_SIGNED_BODY_BYTES))
         taken = read(event, operation.takes, segments)
         caller = caller_of(event.raw_event, wiring().settings)
         caller.require(operation.who, segments.get("account_id"))
@@ -108,8 +108,8 @@ class Router:
         return found
 
     def json_body(self) -> Any:  # noqa: ANN401
-        """The body as it was sent, with what its `Body` does not name."""
-        return json_of(self._resolver.current_event)
+        """The body of a payment provider's event as it was sent, with what its `Body` does not name."""
+        return json_of(self._resolver.current_event, MAX_SIGNED_BODY_BYTES)
 
     def deadline(self) -> float:
         """When to give up the change that the call asks for, in monotonic seconds."""

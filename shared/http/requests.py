@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 MAX_BODY_BYTES = 10 * 1024
+MAX_SIGNED_BODY_BYTES = 256 * 1024
+"""Of a payment provider's event, which may have a whole object in it: refused, it would be sent again for days."""
 A_MILLISECOND = timedelta(milliseconds=1)
 JSON = "application/json"
 
@@ -69,13 +71,16 @@ class IdempotencyKeyMissingError(LedgerError):
         super().__init__("The header Idempotency-Key is required.")
 
 
-def read(event: APIGatewayProxyEventV2, takes: Mapping[str, Any], segments: Mapping[str, str]) -> dict[str, Any]:
+def read(
+    event: APIGatewayProxyEventV2, takes: Mapping[str, Any], segments: Mapping[str, str], most: int = MAX_BODY_BYTES
+) -> dict[str, Any]:
     """What a route takes of the path, the query and the body, checked.
 
     Args:
         event: The request.
         takes: The types of the route's parameters, by name.
         segments: Those of the path, by name.
+        most: The bytes that a body may have.
 
     Raises:
         InvalidRequestError: names the first place that is wrong, like ``body.reference.job_id``.
@@ -87,7 +92,7 @@ def read(event: APIGatewayProxyEventV2, takes: Mapping[str, Any], segments: Mapp
         elif issubclass(wanted, Query):
             taken[name] = check(event.query_string_parameters, wanted, "query", strict=False)  # numbers come as text
         elif issubclass(wanted, Body):
-            taken[name] = check(json_of(event), wanted, "body")
+            taken[name] = check(json_of(event, most), wanted, "body")
     return taken
 
 
@@ -121,7 +126,7 @@ def raw_body(event: APIGatewayProxyEventV2) -> bytes:
     return base64.b64decode(body, validate=True) if event.is_base64_encoded else body.encode()
 
 
-def json_of(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
+def json_of(event: APIGatewayProxyEventV2, most: int) -> Any:  # noqa: ANN401
     """The body as it was sent. All of it is parsed before any field is checked: broken JSON is reported as such.
 
     Raises:
@@ -131,8 +136,8 @@ def json_of(event: APIGatewayProxyEventV2) -> Any:  # noqa: ANN401
         raise InvalidRequestError("body", "is required")
     try:
         text = raw_body(event)
-        if len(text) > MAX_BODY_BYTES:
-            raise InvalidRequestError("body", f"is over {MAX_BODY_BYTES} bytes")
+        if len(text) > most:
+            raise InvalidRequestError("body", f"is over {most} bytes")
         if event.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise InvalidRequestError("header.Content-Type", f"must be {JSON}")
         return _decoder.decode(text)

@@ -567,7 +567,7 @@ def test_an_event_of_no_charge_is_of_no_interest(api, monkeypatch, more):
         "[]",
         "{}",
         '{"type": null}',
-        '{"type": "' + "x" * 10_240 + '"}',
+        '{"type": "' + "x" * 262_144 + '"}',
         b"\xff\xfe",
     ],
 )

@@ -214,6 +214,15 @@ def test_a_charge_of_another_amount_is_under_review_and_credits_nothing(api, twi
     twin.account.of("charge")[0]["status"] = "failed"  # it is no charge of a completed purchase
 
 
+def test_an_event_with_a_large_object_in_it_is_taken(api, twin, card):
+    card("visa")
+    api.buy()
+    [event] = [each for each in twin.account.events if each["type"] == "payment_intent.succeeded"]
+    headers, body = twin.signed(event | {"more": "x" * 100_000})
+    sent = http(WEBHOOK, claims=NO_TOKEN, headers=headers, raw=body)
+    assert api.send(WEBHOOK, sent).status == 200
+
+
 def test_an_event_that_stripe_did_not_sign_is_refused(api, twin, card):
     card("visa")
     api.buy()
