@@ -6,9 +6,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# The lock files name everything that is needed, so nothing is resolved anew (--no-deps). Most of it is never imported:
-# bytecode is made when something is (--no-compile).
-PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --no-compile
+# The lock files name everything that is needed, so nothing is resolved anew (--no-deps).
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps
 export SAM_CLI_TELEMETRY := 0
 
 # What the package is built for. `make up` builds for this machine (LAMBDA_PLATFORM=here).
@@ -161,7 +160,7 @@ PAYING := $(addsuffix Function,Audit PaymentEvents Purchase PurchaseReconcile)
 # Installed once, for all functions.
 $(DEPENDENCIES)/.installed: functions/requirements.txt | .venv/.installed
 	@rm -rf $(DEPENDENCIES)
-	@$(PIP_INSTALL) --only-binary=:all: $(WHEELS) --target $(DEPENDENCIES) -r functions/requirements.txt
+	@$(PIP_INSTALL) --no-compile --only-binary=:all: $(WHEELS) --target $(DEPENDENCIES) -r functions/requirements.txt
 	@rm -rf $(DEPENDENCIES)/bin $(UNUSED:%=$(DEPENDENCIES)/%)
 	@if $(COMPILES); then $(COMPILE) -s $(DEPENDENCIES) $(DEPENDENCIES); \
 	  else echo "No $(COMPILER) here: the package goes without bytecode and starts more slowly" >&2; fi
