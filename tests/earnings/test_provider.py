@@ -1,5 +1,8 @@
 """A purchase paid from earnings is paid at most once, whatever is lost, repeated or too late."""
 
+import base64
+import hashlib
+import hmac
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -145,6 +148,25 @@ def test_the_list_of_changes_has_every_payment_and_then_nothing_new(service, pro
     assert provider.heard_since(cursor) == ([], cursor)
     service.earnings.give_back("purchase-3", 5)
     assert [each.ref for each in provider.heard_since(cursor)[0]] == ["purchase-3"]
+
+
+def test_a_signature_by_a_secret_is_over_the_lines_that_rfc_9421_makes():
+    body = b'{"cents": 1}'
+    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    params = '("@method" "@target-uri" "content-digest");created=1700000000;keyid="connects";alg="hmac-sha256"'
+    lines = (
+        '"@method": PUT\n'
+        '"@target-uri": https://earnings.example/holds/p-1\n'
+        f'"content-digest": sha-256=:{digest}:\n'
+        f'"@signature-params": {params}'
+    )
+    signature = base64.b64encode(hmac.digest(b"a secret", lines.encode(), "sha256")).decode()
+    signed = HmacSigner(lambda: b"a secret", now=lambda: 1_700_000_000.9)
+    assert signed("PUT", "https://earnings.example/holds/p-1", body) == {
+        "Content-Digest": f"sha-256=:{digest}:",
+        "Signature-Input": f"sig={params}",
+        "Signature": f"sig=:{signature}:",
+    }
 
 
 @pytest.mark.parametrize("what", ["method", "address", "body", "nothing"])
